@@ -1,0 +1,136 @@
+package view
+
+import (
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Standing is a result in the words of pages. It is derived when asked for,
+// from the result, exemptions and how long the device has been silent.
+type Standing string
+
+// The standings.
+const (
+	Met       Standing = "Met"
+	NotMet    Standing = "Not met"
+	NotProven Standing = "Not proven"
+	Exempt    Standing = "Exempt"
+	NotFor    Standing = "Not applicable" // the rule does not cover the device
+)
+
+// Overview is one school at one moment.
+type Overview struct {
+	School     posture.SchoolID `json:"school"`
+	SchoolName string           `json:"schoolName"`
+	At         time.Time        `json:"at"`
+	Policy     uint64           `json:"policy"`
+	PolicyName string           `json:"policyName"`
+	Devices    int              `json:"devices"`
+	Silent     int              `json:"silent"` // not heard from for longer than the policy allows
+	Rules      []RuleCount      `json:"rules"`  // every rule of the policy, in its order
+	Breaches   []BreachCount    `json:"breaches"`
+}
+
+// RuleCount counts devices by where they stand on one rule. A device counts
+// once a rule, by its worst subject: Not met before Not proven before Exempt
+// before Met.
+type RuleCount struct {
+	Rule        string           `json:"rule"`
+	Title       string           `json:"title"`
+	Severity    posture.Severity `json:"severity"`
+	Remediation string           `json:"remediation"`
+	Clauses     []string         `json:"clauses"`
+	Met         int              `json:"met"`
+	NotMet      int              `json:"notMet"`
+	NotProven   int              `json:"notProven"`
+	Exempt      int              `json:"exempt"`
+	NotFor      int              `json:"notApplicable"`
+}
+
+// BreachCount counts breaches of one status and severity.
+type BreachCount struct {
+	Status   breach.Status    `json:"status"`
+	Severity posture.Severity `json:"severity"`
+	Count    int              `json:"count"`
+}
+
+// Device is a device's row in lists.
+type Device struct {
+	School       posture.SchoolID  `json:"school"`
+	ID           posture.DeviceID  `json:"id"`
+	Hostname     string            `json:"hostname"`
+	AssetTag     string            `json:"assetTag,omitempty"`
+	Platform     posture.Platform  `json:"platform"`
+	OSName       string            `json:"osName"`
+	Chassis      string            `json:"chassis"`
+	Ownership    posture.Ownership `json:"ownership"`
+	AgentVersion string            `json:"agentVersion"`
+	EnrolledAt   time.Time         `json:"enrolledAt"`
+	LastContact  time.Time         `json:"lastContact"` // when the collector last heard from it, by the collector's clock
+	LastReport   uint64            `json:"lastReport"`  // sequence
+	ReportedAt   time.Time         `json:"reportedAt"`  // when that report was made, by the device's clock
+	Skew         time.Duration     `json:"skew"`        // the device's clock less the collector's
+	Policy       uint64            `json:"policy"`      // the policy it last judged by
+	Silent       bool              `json:"silent"`      // derived at the time of asking
+	Met          int               `json:"met"`         // rules, by the device's worst subject
+	NotMet       int               `json:"notMet"`
+	NotProven    int               `json:"notProven"`
+	Exempt       int               `json:"exempt"`
+	Open         int               `json:"open"` // breaches that are open or acknowledged
+}
+
+// DeviceDetail is everything known about one device.
+type DeviceDetail struct {
+	Device
+	KeyFingerprint string        `json:"keyFingerprint"` // SHA-256 of the device's public key
+	Facts          posture.Facts `json:"facts"`
+	Findings       []Finding     `json:"findings"`                // in the order of the policy's rules
+	Breaches       []Breach      `json:"breaches"`                // newest first
+	Events         []MediumEvent `json:"events"`                  // media that came and went, newest first, bounded
+	Gaps           []Gap         `json:"gaps"`                    // reports that are missing
+	Entry          uint64        `json:"entry"`                   // index in the ledger of the last report
+	Disagreements  []string      `json:"disagreements,omitempty"` // rules on which the collector's own evaluation differs
+}
+
+// Finding is a finding with its rule's words and its standing.
+type Finding struct {
+	posture.Finding
+	Title       string    `json:"title"`
+	Remediation string    `json:"remediation"`
+	Clauses     []string  `json:"clauses"`
+	Standing    Standing  `json:"standing"`
+	Since       time.Time `json:"since"` // since when the result has been what it is
+}
+
+// Breach is a breach with its rule's words and its status at the time of asking.
+type Breach struct {
+	Device      posture.DeviceID `json:"device"`
+	Hostname    string           `json:"hostname"`
+	Rule        string           `json:"rule"`
+	Title       string           `json:"title"`
+	Remediation string           `json:"remediation"`
+	Subject     posture.Subject  `json:"subject"`
+	Severity    posture.Severity `json:"severity"` // at the time of asking, escalation included
+	Status      breach.Status    `json:"status"`
+	FirstFailed time.Time        `json:"firstFailed"`
+	LastFailed  time.Time        `json:"lastFailed"`
+	GraceEnds   time.Time        `json:"graceEnds"`
+	ResolvedAt  time.Time        `json:"resolvedAt"` // zero while it stands
+	Message     string           `json:"message"`
+}
+
+// MediumEvent is a medium that came or went, with its place in the ledger.
+type MediumEvent struct {
+	posture.MediumEvent
+	Entry uint64 `json:"entry"`
+}
+
+// Gap is a stretch of a device's reports that the ledger does not have.
+type Gap struct {
+	From   uint64    `json:"from"` // sequences, both included
+	To     uint64    `json:"to"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"` // when it was noticed
+}

@@ -1,0 +1,60 @@
+package posture
+
+// SchoolID identifies a school. It is made by the collector, holds 1 to 63
+// bytes of a-z, 0-9 and '-', and says nothing about the school.
+type SchoolID string
+
+// DeviceID identifies one enrolment of a device. It is made by the collector
+// when a device enrols and kept through renewals; it holds 1 to 63 bytes of
+// a-z, 0-9 and '-'.
+type DeviceID string
+
+// Platform is the family of operating system, spelt as osquery spells it.
+type Platform string
+
+// The platforms that have an agent.
+const (
+	Windows Platform = "windows"
+	MacOS   Platform = "macos"
+	Linux   Platform = "linux"
+)
+
+// Ownership is the class of a device in the school's scheme (clause C35). The
+// last three get no agent.
+type Ownership string
+
+// The classes of ownership.
+const (
+	SchoolSingleUser Ownership = "school-single-user" // SS: one member of staff's school laptop
+	SchoolMultiUser  Ownership = "school-multi-user"  // SM: trolley and shared machines
+	Authorised       Ownership = "authorised"         // AU: somebody else's, under the school's scheme
+	StudentOwned     Ownership = "student-owned"      // ST
+	StaffOwned       Ownership = "staff-owned"        // SF
+	VisitorOwned     Ownership = "visitor-owned"      // VI
+)
+
+// Chassis is the shape of a computer, as far as rules care: a laptop leaves
+// the site.
+type Chassis string
+
+// The shapes that rules distinguish.
+const (
+	Laptop  Chassis = "laptop" // and notebooks, convertibles, tablets: anything that is carried
+	Desktop Chassis = "desktop"
+	Server  Chassis = "server"
+	Virtual Chassis = "virtual"
+)
+
+// System describes the device itself.
+type System struct {
+	Hostname     string           `json:"hostname"`
+	Platform     Platform         `json:"platform"`
+	OS           Reading[string]  `json:"os"`        // identifier, such as "debian" (os-release ID)
+	OSName       Reading[string]  `json:"osName"`    // for people, such as "Debian GNU/Linux 12 (bookworm)"
+	OSVersion    Reading[string]  `json:"osVersion"` // such as "12"
+	OSBuild      Reading[string]  `json:"osBuild"`   // kernel release or build number
+	Architecture string           `json:"architecture"`
+	Chassis      Reading[Chassis] `json:"chassis"`
+	Manufacturer Reading[string]  `json:"manufacturer"`
+	Model        Reading[string]  `json:"model"`
+}

@@ -1,0 +1,160 @@
+package proof
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// Digest is a SHA-256 hash.
+type Digest [sha256.Size]byte
+
+// String returns the digest in 64 hexadecimal digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// IsZero reports whether the digest was never set.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// Class is a retention class: sections of one class and month lie in one file
+// and are forgotten together. Its numbers are stored and never change.
+type Class uint8
+
+// The retention classes. shared/docs/formats.md gives each its default time.
+const (
+	Kept      Class = 1 // as long as the ledger: enrolments, policies, purges
+	Posture   Class = 2 // changes of a device's state: its life and a year
+	Media     Class = 3 // media that came and went: 90 days
+	Inventory Class = 4 // programs and executables: 13 months
+	Contacts  Class = 5 // heartbeats: 30 days, then each day's last
+	People    Class = 6 // decisions, and who viewed what: 2 years
+	Incidents Class = 7 // incidents and signed reports: 6 years
+)
+
+// SaltSize is the length of a section's salt in bytes.
+const SaltSize = 16
+
+// Section is one part of an entry that can be forgotten by itself. Its hash
+// covers a random salt, so that a forgotten body cannot be guessed from it.
+type Section struct {
+	Name  string // such as "encryption"; 1 to 31 bytes of a-z, 0-9 and '-'
+	Class Class
+	Salt  [SaltSize]byte
+	Body  []byte // never interpreted here
+}
+
+// Limits on what a statement or envelope may hold.
+const (
+	MaxName     = 31
+	MaxBody     = 8 << 20 // bytes in the body of one section
+	MaxSections = 1024    // in one list
+)
+
+const sectionLabel = "caretaker/section/v1\n"
+
+// Digest returns the hash by which statements and envelopes name the section:
+// SHA-256 of the label, name<1..31>, class, salt[16] and body<0..2^32-1>.
+func (s Section) Digest() Digest {
+	h := sha256.New()
+	h.Write([]byte(sectionLabel))
+	var b cryptobyte.Builder
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.Name)) })
+	b.AddUint8(uint8(s.Class))
+	b.AddBytes(s.Salt[:])
+	b.AddUint32(uint32(len(s.Body)))
+	h.Write(b.BytesOrPanic())
+	h.Write(s.Body)
+	return Digest(h.Sum(nil))
+}
+
+// Check reports what is wrong with a section that came from outside.
+func (s Section) Check() error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
+	if s.Class == 0 {
+		return fmt.Errorf("section %s has no retention class", s.Name)
+	}
+	if len(s.Body) > MaxBody {
+		return fmt.Errorf("section %s has %d bytes, more than the %d allowed", s.Name, len(s.Body), MaxBody)
+	}
+	return nil
+}
+
+// SectionRef names a section by its hash.
+type SectionRef struct {
+	Name   string
+	Class  Class
+	Digest Digest
+	// ReadAt is when the facts in the section were last read, in milliseconds
+	// since 1970 by the device's clock; 0 where that has no meaning.
+	ReadAt uint64
+	// Carried is the sequence of the report that carried the body: the
+	// report's own if the body comes with it, an earlier one if it has not
+	// changed since.
+	Carried uint64
+}
+
+// Ref returns the section's reference as carried by the report with the given
+// sequence, its facts read at readAt (milliseconds since 1970).
+func (s Section) Ref(readAt, carried uint64) SectionRef {
+	return SectionRef{Name: s.Name, Class: s.Class, Digest: s.Digest(), ReadAt: readAt, Carried: carried}
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > MaxName {
+		return fmt.Errorf("section name %.40q is not 1 to %d bytes long", name, MaxName)
+	}
+	return checkAlphabet("section name", name)
+}
+
+func checkAlphabet(what, s string) error {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != ':' {
+			return fmt.Errorf("%s %.70q holds a character other than a-z, 0-9, '-' and ':'", what, s)
+		}
+	}
+	return nil
+}
+
+func addRefs(b *cryptobyte.Builder, refs []SectionRef) {
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, r := range refs {
+			b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(r.Name)) })
+			b.AddUint8(uint8(r.Class))
+			b.AddBytes(r.Digest[:])
+			b.AddUint64(r.ReadAt)
+			b.AddUint64(r.Carried)
+		}
+	})
+}
+
+func readRefs(s *cryptobyte.String) ([]SectionRef, error) {
+	var list cryptobyte.String
+	if !s.ReadUint16LengthPrefixed(&list) {
+		return nil, errTruncated
+	}
+	var refs []SectionRef
+	for !list.Empty() {
+		var r SectionRef
+		var name cryptobyte.String
+		var class uint8
+		if !list.ReadUint8LengthPrefixed(&name) || !list.ReadUint8(&class) ||
+			!list.CopyBytes(r.Digest[:]) || !list.ReadUint64(&r.ReadAt) || !list.ReadUint64(&r.Carried) {
+			return nil, errTruncated
+		}
+		r.Name, r.Class = string(name), Class(class)
+		if err := checkName(r.Name); err != nil {
+			return nil, err
+		}
+		if r.Class == 0 {
+			return nil, fmt.Errorf("section %s has no retention class", r.Name)
+		}
+		if len(refs) == MaxSections {
+			return nil, fmt.Errorf("more than %d sections", MaxSections)
+		}
+		refs = append(refs, r)
+	}
+	return refs, nil
+}
