@@ -1,4 +1,4 @@
-module github.com/caretaker-school/caretaker/tools/buf
+module github.com/caretaker-school/caretaker/shared/tools/buf
 
 go 1.26.7
 

@@ -1,0 +1,88 @@
+# Every target sets up what it needs. On Debian that means installing packages
+# with apt (as root, or through sudo); elsewhere each says what it leaves out.
+
+GO       ?= go
+TOOLS    := $(CURDIR)/.tools
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STAMP    := -X github.com/caretaker-school/caretaker/shared/release.version=$(VERSION)
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath
+# grpcnotrace leaves out a debugging page of gRPC and with it html/template,
+# which would keep the linker from dropping dead code: 2 MiB of the agent.
+AGENT    := $(BUILD) -tags grpcnotrace -ldflags '-s -w $(STAMP)'
+COLLECT  := $(BUILD) -ldflags '-s -w $(STAMP)'
+TARGETS  := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## print this help
+	@echo 'Caretaker. Targets:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: build
+build: ## build bin/caretaker-agent and bin/caretaker-collector; needs Go alone
+	@$(AGENT) -o bin/caretaker-agent ./agent
+	@$(COLLECT) -o bin/caretaker-collector ./collector
+
+.PHONY: run
+run: build ## try it: a throw-away school on this machine, with its own laptop
+	@shared/tools/run.sh .run
+
+.PHONY: run-clean
+run-clean: ## forget the throw-away school
+	rm -rf .run
+
+.PHONY: test
+test: setup-test ## run every test with the race detector; minutes
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: beds
+beds: build setup-beds ## run the slow tests in a QEMU guest with real disks and sticks
+	CARETAKER_BEDS=1 $(GO) test -count=1 -timeout 60m -v ./shared/e2e/beds
+
+.PHONY: check
+check: setup-check ## format, vet and build for every system, lint, generated files current
+	shared/tools/check.sh '$(TARGETS)'
+
+.PHONY: bench
+bench: build ## measure speed and weight, as ratios in one run
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser, FUZZTIME (10s) each
+	@shared/tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: proto
+proto: $(TOOLS)/buf ## regenerate the code for the wire
+	cd shared/wire && PATH='$(TOOLS)':"$$PATH" buf generate
+
+.PHONY: generate
+generate: proto assets ## regenerate everything that is committed and made by a program
+	$(GO) generate ./...
+
+.PHONY: assets
+assets: ## rebuild the style sheet of the pages; needs Node
+	shared/tools/assets.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist .tools
+
+# What the targets above set up.
+
+.PHONY: setup-test setup-beds setup-check
+setup-test:
+	@shared/tools/setup.sh test
+setup-beds:
+	@shared/tools/setup.sh beds
+setup-check: $(TOOLS)/buf $(TOOLS)/golangci-lint
+	@shared/tools/setup.sh check
+
+$(TOOLS)/buf: shared/tools/buf/go.mod
+	@echo 'building buf, once; this takes some minutes'
+	cd shared/tools/buf && $(GO) build -o '$(TOOLS)/' github.com/bufbuild/buf/cmd/buf google.golang.org/grpc/cmd/protoc-gen-go-grpc google.golang.org/protobuf/cmd/protoc-gen-go
+	@touch $@
+
+$(TOOLS)/golangci-lint: shared/tools/lint/go.mod
+	@echo 'building golangci-lint, once; this takes some minutes'
+	cd shared/tools/lint && $(GO) build -o '$(TOOLS)/' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
