@@ -1,0 +1,190 @@
+package system
+
+import (
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Command names one line of the allow-list: a program with all its arguments.
+// Nothing that was read or received ever becomes part of a command.
+type Command string
+
+// The commands that a probe may run. None of them changes anything, goes to
+// the network or needs a shell.
+const (
+	ZFSEncryption     Command = "zfs-encryption"
+	RPMPackages       Command = "rpm-packages"
+	NFTRuleset        Command = "nft-ruleset"
+	FirewalldState    Command = "firewalld-state"
+	APTPending        Command = "apt-pending"
+	DNFPending        Command = "dnf-pending"
+	DNFSecurity       Command = "dnf-security"
+	RebootNeeded      Command = "needs-restarting"
+	ClamscanVersion   Command = "clamscan-version"
+	ClamdVersion      Command = "clamd-version"
+	MDATPHealth       Command = "mdatp-health"
+	SophosVersion     Command = "sophos-version"
+	SophosStatus      Command = "sophos-status"
+	ESETVersion       Command = "eset-version"
+	FalconState       Command = "falcon-state"
+	SentinelVersion   Command = "sentinel-version"
+	SentinelStatus    Command = "sentinel-status"
+	BitdefenderStatus Command = "bitdefender-status"
+)
+
+// CommandSpec is one line of the allow-list.
+type CommandSpec struct {
+	Name     Command
+	On       posture.Platform
+	Paths    []string // where the program may lie; the first that exists is run
+	Args     []string
+	Deadline time.Duration // of the run, if the caller's is not sooner
+	Limit    int           // bytes of standard output; more is ErrTooLarge
+}
+
+const (
+	small = 64 << 10
+	large = 16 << 20
+)
+
+// commands is the allow-list. Every program is run with the same minimal
+// environment (LC_ALL=C, a fixed PATH), in '/', with nothing on standard input.
+var commands = []CommandSpec{
+	{
+		// One line for each dataset and property: name, property, value.
+		Name: ZFSEncryption, On: posture.Linux,
+		Paths:    []string{"/usr/sbin/zfs", "/sbin/zfs", "/usr/bin/zfs"},
+		Args:     []string{"get", "-Hp", "-o", "name,property,value", "encryption,keystatus"},
+		Deadline: 20 * time.Second, Limit: 1 << 20,
+	},
+	{
+		Name: RPMPackages, On: posture.Linux,
+		Paths:    []string{"/usr/bin/rpm", "/bin/rpm"},
+		Args:     []string{"-qa", "--qf", `%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{VENDOR}\n`},
+		Deadline: 60 * time.Second, Limit: large,
+	},
+	{
+		Name: NFTRuleset, On: posture.Linux,
+		Paths:    []string{"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"},
+		Args:     []string{"-j", "list", "ruleset"},
+		Deadline: 20 * time.Second, Limit: large,
+	},
+	{
+		Name: FirewalldState, On: posture.Linux,
+		Paths:    []string{"/usr/bin/firewall-cmd", "/bin/firewall-cmd"},
+		Args:     []string{"--state"},
+		Deadline: 20 * time.Second, Limit: small,
+	},
+	{
+		// A simulation from the lists that are already there. It takes no
+		// lock, and without the two cache files it writes nothing either.
+		Name: APTPending, On: posture.Linux,
+		Paths: []string{"/usr/bin/apt-get"},
+		Args: []string{
+			"--just-print", "-o", "Debug::NoLocking=true",
+			"-o", "APT::Get::Show-User-Simulation-Note=false",
+			"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
+			"dist-upgrade",
+		},
+		Deadline: 90 * time.Second, Limit: large,
+	},
+	{
+		// Exit status 100 means that there are updates.
+		Name: DNFPending, On: posture.Linux,
+		Paths:    []string{"/usr/bin/dnf"},
+		Args:     []string{"-q", "-C", "check-update"},
+		Deadline: 90 * time.Second, Limit: large,
+	},
+	{
+		Name: DNFSecurity, On: posture.Linux,
+		Paths:    []string{"/usr/bin/dnf"},
+		Args:     []string{"-q", "-C", "updateinfo", "list", "--security"},
+		Deadline: 90 * time.Second, Limit: large,
+	},
+	{
+		Name: RebootNeeded, On: posture.Linux,
+		Paths:    []string{"/usr/bin/needs-restarting"},
+		Args:     []string{"-r"},
+		Deadline: 60 * time.Second, Limit: small,
+	},
+	{
+		Name: ClamscanVersion, On: posture.Linux,
+		Paths:    []string{"/usr/bin/clamscan", "/usr/local/bin/clamscan"},
+		Args:     []string{"--version"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: ClamdVersion, On: posture.Linux,
+		Paths:    []string{"/usr/sbin/clamd", "/usr/bin/clamd", "/usr/local/sbin/clamd"},
+		Args:     []string{"--version"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: MDATPHealth, On: posture.Linux,
+		Paths:    []string{"/usr/bin/mdatp", "/opt/microsoft/mdatp/sbin/mdatp"},
+		Args:     []string{"health", "--output", "json"},
+		Deadline: 30 * time.Second, Limit: 1 << 20,
+	},
+	{
+		Name: SophosVersion, On: posture.Linux,
+		Paths:    []string{"/opt/sophos-av/bin/savdstatus"},
+		Args:     []string{"--version"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: SophosStatus, On: posture.Linux,
+		Paths:    []string{"/opt/sophos-av/bin/savdstatus"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: ESETVersion, On: posture.Linux,
+		Paths:    []string{"/opt/eset/eea/bin/odscan", "/opt/eset/efs/bin/odscan"},
+		Args:     []string{"--version"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: FalconState, On: posture.Linux,
+		Paths:    []string{"/opt/CrowdStrike/falconctl"},
+		Args:     []string{"-g", "--version", "--rfm-state"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: SentinelVersion, On: posture.Linux,
+		Paths:    []string{"/opt/sentinelone/bin/sentinelctl"},
+		Args:     []string{"version"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: SentinelStatus, On: posture.Linux,
+		Paths:    []string{"/opt/sentinelone/bin/sentinelctl"},
+		Args:     []string{"control", "status"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+	{
+		Name: BitdefenderStatus, On: posture.Linux,
+		Paths:    []string{"/opt/bitdefender-security-tools/bin/bduitool"},
+		Args:     []string{"get", "ps"},
+		Deadline: 30 * time.Second, Limit: small,
+	},
+}
+
+// Commands returns the allow-list, for documents and tests.
+func Commands() []CommandSpec { return append([]CommandSpec(nil), commands...) }
+
+// spec finds a command in the allow-list. A command of another platform is
+// not installed on this one.
+func (c Command) spec(on posture.Platform) (CommandSpec, error) {
+	for _, s := range commands {
+		switch {
+		case s.Name != c:
+		case s.On != on:
+			return CommandSpec{}, fmt.Errorf("run %s: it is a command of %s: %w", c, s.On, fs.ErrNotExist)
+		default:
+			return s, nil
+		}
+	}
+	return CommandSpec{}, fmt.Errorf("run %q: it is not in the allow-list: %w", string(c), fs.ErrPermission)
+}
