@@ -3,6 +3,12 @@
 //
 // It never parses or compiles a rule, never reads a device or a clock, and
 // does not know how a fact was read.
+//
+// Conditions are evaluated in three values. Whatever was not read, is too old
+// or is known to be incomplete is an error inside a condition, so that
+// "false && error" is false, "true || error" is true, and a condition that
+// depends on what is not known is neither met nor not met: its finding says
+// why it is not proven.
 package policy
 
 import (
@@ -10,6 +16,10 @@ import (
 
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
+
+// Format is the version of the encoding of policies that this package reads.
+// A policy of another format is refused rather than misjudged.
+const Format = 1
 
 // Side says where a rule is judged.
 type Side string
@@ -20,38 +30,112 @@ const (
 	AtSchool Side = "school" // in the collector, from contact, coverage, allocation, register, licences
 )
 
+// Clock says which time counts towards a grace period.
+type Clock string
+
+// The clocks of a grace period. Where a collector has no calendar or does not
+// count hours online, it counts calendar time.
+const (
+	CalendarTime Clock = ""            // every hour counts
+	SchoolDays   Clock = "school-days" // days on which the school is open
+	OnlineTime   Clock = "online"      // hours in which the device could reach the collector
+)
+
 // Policy is a named, numbered set of compiled rules.
 type Policy struct {
-	Name   string `json:"name"`
-	Number uint64 `json:"number"` // only rises; 0 is a baseline that no school has published
-	Title  string `json:"title"`
-	Rules  []Rule `json:"rules"`
+	Format     int         `json:"format"` // always Format
+	Name       string      `json:"name"`
+	Number     uint64      `json:"number"` // only rises; 0 is a baseline that no school has published
+	Title      string      `json:"title"`
+	Parameters []Parameter `json:"parameters,omitempty"` // what a school may choose, by name
+	Rules      []Rule      `json:"rules"`
 }
+
+// Parameter is one value that conditions read as param.name.
+type Parameter struct {
+	Name   string        `json:"name"`
+	Kind   ParameterKind `json:"kind"`
+	Text   string        `json:"text,omitempty"`
+	Texts  []string      `json:"texts,omitempty"`
+	Number int64         `json:"number,omitempty"` // also a duration, in nanoseconds
+	Flag   bool          `json:"flag,omitempty"`
+}
+
+// ParameterKind is the type of a parameter.
+type ParameterKind string
+
+// The kinds of parameters.
+const (
+	TextParameter     ParameterKind = "text"
+	TextsParameter    ParameterKind = "texts"
+	NumberParameter   ParameterKind = "number"
+	FlagParameter     ParameterKind = "flag"
+	DurationParameter ParameterKind = "duration"
+)
 
 // Rule is one compiled rule.
 type Rule struct {
-	ID          string              `json:"id"` // such as "ENC-01"
-	Title       string              `json:"title"`
-	Side        Side                `json:"side"`
-	For         string              `json:"for"`            // kind of subject: "device", "volume", "antivirus", "medium", "program", "executable"
-	Facts       []string            `json:"facts"`          // the sections that its expressions read, such as "encryption"; empty if no probe exists
-	When        []byte              `json:"when,omitempty"` // compiled condition for covering a subject; none: all
-	Require     []byte              `json:"require"`        // compiled condition that must hold
-	MaxAge      time.Duration       `json:"maxAge"`         // facts older than this are not trusted; 0: any age
-	Severity    posture.Severity    `json:"severity"`
-	Grace       time.Duration       `json:"grace"`
-	Variants    []Variant           `json:"variants,omitempty"` // the first whose condition holds overrides severity and grace
-	Escalate    *Escalation         `json:"escalate,omitempty"`
-	Classes     []posture.Ownership `json:"classes"`
-	Clauses     []string            `json:"clauses"`
-	Remediation string              `json:"remediation"`
+	ID    string `json:"id"` // such as "ENC-01"
+	Title string `json:"title"`
+	Side  Side   `json:"side"`
+	For   string `json:"for"` // kind of subject: "device", "volume", "antivirus", "medium", "program", "executable"
+	// Facts names the sections that the rule's conditions read, such as
+	// "encryption"; at the school's side, the facts, such as "contact".
+	Facts []string `json:"facts,omitempty"`
+	// When is the compiled condition for covering a subject; none covers all.
+	When []byte `json:"when,omitempty"`
+	// Require is the compiled condition that must hold.
+	Require []byte `json:"require"`
+	// None is the result if there is no subject that the rule covers:
+	// NotApplicable, Pass or Error.
+	None posture.Result `json:"none"`
+	// MaxAge is the age beyond which facts are not trusted; 0: any age.
+	MaxAge   time.Duration       `json:"maxAge,omitempty"`
+	Severity posture.Severity    `json:"severity"`
+	Grace    time.Duration       `json:"grace,omitempty"`
+	GraceIn  Clock               `json:"graceIn,omitempty"`
+	Variants []Variant           `json:"variants,omitempty"` // the first whose condition holds overrides severity and grace
+	Escalate *Escalation         `json:"escalate,omitempty"`
+	Classes  []posture.Ownership `json:"classes"`
+	Clauses  []string            `json:"clauses,omitempty"`
+	// Met and NotMet are what people read on a pass and on a fail. In both,
+	// "{subject}" stands for the subject's label.
+	Met    string `json:"met"`
+	NotMet string `json:"notMet"`
+	// Remediation says how a person repairs it; RemediationOn says it for a
+	// platform on which that differs.
+	Remediation   string                      `json:"remediation"`
+	RemediationOn map[posture.Platform]string `json:"remediationOn,omitempty"`
 }
 
-// Variant overrides severity and grace for some subjects.
+// Remedy returns the remediation for a platform.
+func (r Rule) Remedy(on posture.Platform) string {
+	if text, ok := r.RemediationOn[on]; ok {
+		return text
+	}
+	return r.Remediation
+}
+
+// Covers reports whether the rule is for devices of a class. A device whose
+// class is not known yet is covered by every rule.
+func (r Rule) Covers(class posture.Ownership) bool {
+	if class == "" {
+		return true
+	}
+	for _, c := range r.Classes {
+		if c == class {
+			return true
+		}
+	}
+	return false
+}
+
+// Variant overrides severity and grace for some subjects. Where its condition
+// cannot be told, it does not hold.
 type Variant struct {
 	When     []byte           `json:"when"`
 	Severity posture.Severity `json:"severity"`
-	Grace    time.Duration    `json:"grace"`
+	Grace    time.Duration    `json:"grace,omitempty"`
 }
 
 // Escalation raises the severity of a breach that has stood for long.
@@ -67,4 +151,14 @@ type Assignment struct {
 	Groups      []string          `json:"groups,omitempty"`
 	PersonalUse bool              `json:"personalUse"` // personal use is allowed, so names of programs are withheld
 	MediaKey    uint64            `json:"mediaKey"`    // version of the school's media key
+}
+
+// Rule returns the rule with an identifier.
+func (p *Policy) Rule(id string) (Rule, bool) {
+	for _, r := range p.Rules {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Rule{}, false
 }
