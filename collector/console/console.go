@@ -1,0 +1,142 @@
+// Package console is the collector's local door for the command line: a
+// socket in the data folder that only the collector's own account and root
+// can open. Each call names an operation and carries its arguments; the answer
+// is one JSON document.
+//
+// It moves calls and answers. It knows no operation, and whoever calls through
+// it acts as an OS account: a call is never a second person's approval.
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	maxCall   = 16 << 20 // bytes of arguments: a policy is the largest
+	maxAnswer = 1 << 30  // bytes of an answer: a ledger's listing is the largest
+)
+
+// Handler carries out one operation.
+type Handler func(ctx context.Context, operation string, arguments json.RawMessage) (any, error)
+
+// SocketPath returns where the console of the collector with the given data
+// folder listens.
+func SocketPath(data string) string { return filepath.Join(data, "console.sock") }
+
+// Listen makes the socket, in place of one that a killed collector left. The
+// caller must hold the lock on the data folder.
+func Listen(ctx context.Context, data string) (net.Listener, error) {
+	path := SocketPath(data)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the console's old socket: %w", err)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("open the console: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the console to its owner: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Serve answers calls on l until ctx ends.
+func Serve(ctx context.Context, l net.Listener, handle Handler, log *slog.Logger) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /{operation}", func(w http.ResponseWriter, r *http.Request) {
+		arguments, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+		if err != nil {
+			answer(w, http.StatusRequestEntityTooLarge, failure{Error: fmt.Sprintf("read the arguments: %v", err)})
+			return
+		}
+		result, err := handle(r.Context(), r.PathValue("operation"), arguments)
+		if err != nil {
+			answer(w, http.StatusUnprocessableEntity, failure{Error: err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, result)
+	})
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { stopped <- server.Close() })
+	err := server.Serve(l)
+	if !stop() {
+		return <-stopped
+	}
+	return fmt.Errorf("serve the console: %w", err)
+}
+
+type failure struct {
+	Error string `json:"error"`
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller has gone if this fails, and nobody else needs to know
+}
+
+// Call asks the collector that runs on data to carry out an operation and
+// decodes its answer into result. ErrNotRunning means that none runs.
+func Call(ctx context.Context, data, operation string, arguments, result any) error {
+	body, err := json.Marshal(arguments)
+	if err != nil {
+		return fmt.Errorf("write the arguments of %s: %w", operation, err)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", SocketPath(data))
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://console/"+operation, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("call %s: %w", operation, err)
+	}
+	response, err := client.Do(request)
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	if err != nil {
+		return fmt.Errorf("call %s: %w", operation, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer to %s: %w", operation, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var f failure
+		if err := json.Unmarshal(text, &f); err != nil || f.Error == "" {
+			return fmt.Errorf("call %s: the collector answered with status %d", operation, response.StatusCode)
+		}
+		return errors.New(f.Error)
+	}
+	if err := json.Unmarshal(text, result); err != nil {
+		return fmt.Errorf("read the answer to %s: %w", operation, err)
+	}
+	return nil
+}
+
+// ErrNotRunning means that no collector answers on the data folder.
+var ErrNotRunning = errors.New("no collector runs on this data folder")
