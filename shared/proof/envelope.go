@@ -60,6 +60,9 @@ const envelopeVersion = 1
 // MaxStatement is the length of the longest statement in bytes.
 const MaxStatement = 1<<16 - 1
 
+// maxSignature is the length of the longest signature in bytes.
+const maxSignature = 1<<8 - 1
+
 // Encode returns the envelope's bytes.
 func (e Envelope) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
@@ -120,8 +123,8 @@ func (e Envelope) check() error {
 	if len(e.Statement) > MaxStatement {
 		return fmt.Errorf("its statement has %d bytes, more than the %d allowed", len(e.Statement), MaxStatement)
 	}
-	if len(e.Signature) > 255 {
-		return fmt.Errorf("its signature has %d bytes, more than the 255 allowed", len(e.Signature))
+	if len(e.Signature) > maxSignature {
+		return fmt.Errorf("its signature has %d bytes, more than the %d allowed", len(e.Signature), maxSignature)
 	}
 	err := errors.Join(checkIdentifier("school", e.School, 1), checkIdentifier("subject", e.Subject, 0),
 		checkIdentifier("intake", e.Intake, 0))

@@ -14,6 +14,23 @@ type Digest [sha256.Size]byte
 // String returns the digest in 64 hexadecimal digits.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
+// MarshalText implements encoding.TextMarshaler: 64 hexadecimal digits.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses what
+// MarshalText does not produce.
+func (d *Digest) UnmarshalText(text []byte) error {
+	var v Digest
+	if len(text) != hex.EncodedLen(len(v)) {
+		return fmt.Errorf("%.70q is not a digest of %d hexadecimal digits", text, hex.EncodedLen(len(v)))
+	}
+	if _, err := hex.Decode(v[:], text); err != nil || v.String() != string(text) {
+		return fmt.Errorf("%.70q is not a digest in lower-case hexadecimal", text)
+	}
+	*d = v
+	return nil
+}
+
 // IsZero reports whether the digest was never set.
 func (d Digest) IsZero() bool { return d == Digest{} }
 

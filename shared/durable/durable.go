@@ -1,0 +1,77 @@
+// Package durable puts bytes on disk so that they are still there after a
+// crash: files that are replaced whole or not at all, records whose torn or
+// changed bytes are noticed, and a lock that keeps a second program out.
+//
+// It never knows what it writes.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// WriteFile replaces the file at path with data, or leaves it as it was: it
+// writes a new file beside it, syncs it, renames it over the old one and syncs
+// the folder. When it returns nil, the new content survives a power cut.
+//
+// Two calls for one path must not run at once.
+func WriteFile(path string, data []byte, perm fs.FileMode) (err error) {
+	temporary := path + ".tmp"
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("replace %s: %w", path, err)
+		}
+	}()
+	// A crash may have left an earlier one; its permissions may differ.
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeNew(temporary, data, perm); err != nil {
+		return errors.Join(err, removeIfThere(temporary))
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return errors.Join(err, removeIfThere(temporary))
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+func writeNew(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// SyncDir makes the names in a folder durable: files created, renamed or
+// removed there stay so after a power cut. Where the system offers no such
+// thing, names are durable by themselves and it does nothing.
+func SyncDir(path string) error {
+	if err := syncDir(path); err != nil {
+		return fmt.Errorf("sync folder %s: %w", path, err)
+	}
+	return nil
+}
+
+// SyncData makes the content and the length of a file durable. It may leave
+// out what is not needed to read them back, such as the time of change.
+func SyncData(f *os.File) error {
+	if err := syncData(f); err != nil {
+		return fmt.Errorf("sync %s: %w", f.Name(), err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// ErrHeld means that another process holds the lock.
+var ErrHeld = errors.New("another process holds it")
+
+// maxHolder bounds what is read of a lock file.
+const maxHolder = 64
+
+// Lock takes the lock file at path, creating it if need be, and returns the
+// function that gives it back. The lock ends with the process, however that
+// ends; the file stays. If another process holds it, the error wraps ErrHeld
+// and names that process where it is known.
+func Lock(path string) (release func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock file: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		if errors.Is(err, ErrHeld) {
+			err = fmt.Errorf("lock %s: %w%s", path, err, holder(f))
+		} else {
+			err = fmt.Errorf("lock %s: %w", path, err)
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := nameHolder(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("write lock file: %w", err), f.Close())
+	}
+	return f.Close, nil
+}
+
+// nameHolder writes who holds the lock, for the one who finds it held.
+func nameHolder(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// holder says who holds the lock, as far as the file tells.
+func holder(f *os.File) string {
+	data, err := io.ReadAll(io.LimitReader(f, maxHolder))
+	if err != nil {
+		return ""
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", pid)
+}
