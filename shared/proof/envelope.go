@@ -82,7 +82,8 @@ func (e Envelope) Encode() ([]byte, error) {
 	return b.Bytes()
 }
 
-// DecodeEnvelope reads what Encode writes and refuses anything else.
+// DecodeEnvelope reads what Encode writes and refuses anything else. The
+// envelope's statement and signature share data's memory.
 func DecodeEnvelope(data []byte) (Envelope, error) {
 	var e Envelope
 	s := cryptobyte.String(data)
@@ -126,13 +127,18 @@ func (e Envelope) check() error {
 	if len(e.Signature) > maxSignature {
 		return fmt.Errorf("its signature has %d bytes, more than the %d allowed", len(e.Signature), maxSignature)
 	}
-	err := errors.Join(checkIdentifier("school", e.School, 1), checkIdentifier("subject", e.Subject, 0),
-		checkIdentifier("intake", e.Intake, 0))
-	if e.Kind != KindContacts { // many devices' contacts share one name
-		err = errors.Join(err, checkRefs(e.Sections))
+	if (len(e.Statement) == 0) != (len(e.Signature) == 0) {
+		return errors.New("it has a statement without a signature, or a signature without a statement")
 	}
-	return err
+	if e.ReceivedAt >= yearTenThousand {
+		return fmt.Errorf("it was received %d milliseconds after 1970, which no clock should say", e.ReceivedAt)
+	}
+	return errors.Join(checkIdentifier("school", e.School, 1), checkIdentifier("subject", e.Subject, 0),
+		checkIdentifier("intake", e.Intake, 0), checkRefs(e.Sections, e.Kind == KindContacts))
 }
+
+// yearTenThousand bounds times of receipt, whose months name files.
+const yearTenThousand = 253_402_300_800_000
 
 // LeafHash returns the hash of an encoded envelope as a leaf of the ledger's
 // tree (RFC 6962, section 2.1).

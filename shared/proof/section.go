@@ -49,6 +49,20 @@ const (
 	Incidents Class = 7 // incidents and signed reports: 6 years
 )
 
+var classNames = [...]string{
+	Kept: "kept", Posture: "posture", Media: "media", Inventory: "inventory",
+	Contacts: "contacts", People: "people", Incidents: "incidents",
+}
+
+// String returns the class in one word, or its number if this version does
+// not know it.
+func (c Class) String() string {
+	if int(c) < len(classNames) && classNames[c] != "" {
+		return classNames[c]
+	}
+	return fmt.Sprintf("class-%d", uint8(c))
+}
+
 // SaltSize is the length of a section's salt in bytes.
 const SaltSize = 16
 
@@ -91,7 +105,7 @@ func (s Section) Check() error {
 		return err
 	}
 	if s.Class == 0 {
-		return fmt.Errorf("section %s has no retention class", s.Name)
+		return noClass(s.Name)
 	}
 	if len(s.Body) > MaxBody {
 		return fmt.Errorf("section %s has %d bytes, more than the %d allowed", s.Name, len(s.Body), MaxBody)
@@ -119,21 +133,51 @@ func (s Section) Ref(readAt, carried uint64) SectionRef {
 	return SectionRef{Name: s.Name, Class: s.Class, Digest: s.Digest(), ReadAt: readAt, Carried: carried}
 }
 
+func noClass(name string) error { return fmt.Errorf("section %s has no retention class", name) }
+
 func checkName(name string) error {
 	if name == "" || len(name) > MaxName {
 		return fmt.Errorf("section name %.40q is not 1 to %d bytes long", name, MaxName)
 	}
-	return checkAlphabet("section name", name)
-}
-
-func checkAlphabet(what, s string) error {
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != ':' {
-			return fmt.Errorf("%s %.70q holds a character other than a-z, 0-9, '-' and ':'", what, s)
+	for _, c := range []byte(name) {
+		if !plain(c) {
+			return fmt.Errorf("section name %q holds a character other than a-z, 0-9 and '-'", name)
 		}
 	}
 	return nil
 }
+
+func plain(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' }
+
+// checkRefs holds for every list that is written or read. Only contacts, which
+// are of many devices, may share a name.
+func checkRefs(refs []SectionRef, mayRepeat bool) error {
+	if len(refs) > MaxSections {
+		return fmt.Errorf("%d sections, more than the %d allowed", len(refs), MaxSections)
+	}
+	length := 0
+	seen := make(map[string]bool, len(refs))
+	for _, r := range refs {
+		if err := checkName(r.Name); err != nil {
+			return err
+		}
+		if r.Class == 0 {
+			return noClass(r.Name)
+		}
+		if seen[r.Name] && !mayRepeat {
+			return fmt.Errorf("section %s is named twice", r.Name)
+		}
+		seen[r.Name] = true
+		length += 1 + len(r.Name) + 1 + len(r.Digest) + 8 + 8
+	}
+	if length > maxRefs {
+		return fmt.Errorf("its list of sections has %d bytes, more than the %d allowed", length, maxRefs)
+	}
+	return nil
+}
+
+// maxRefs is the length of the longest encoded list of sections in bytes.
+const maxRefs = 1<<16 - 1
 
 func addRefs(b *cryptobyte.Builder, refs []SectionRef) {
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
@@ -162,12 +206,6 @@ func readRefs(s *cryptobyte.String) ([]SectionRef, error) {
 			return nil, errTruncated
 		}
 		r.Name, r.Class = string(name), Class(class)
-		if err := checkName(r.Name); err != nil {
-			return nil, err
-		}
-		if r.Class == 0 {
-			return nil, fmt.Errorf("section %s has no retention class", r.Name)
-		}
 		if len(refs) == MaxSections {
 			return nil, fmt.Errorf("more than %d sections", MaxSections)
 		}

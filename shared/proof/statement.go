@@ -10,11 +10,11 @@ import (
 
 var errTruncated = errors.New("it ends too early")
 
-// Witness is the last checkpoint a device was given. By signing it the device
+// Witness is the last checkpoint a device was given, or nothing. By signing it the device
 // bears witness that the ledger once had this size and root.
 type Witness struct {
-	Size uint64
-	Root Digest // zero if no checkpoint was given yet
+	Size uint64 // 0 if no checkpoint was given yet, or that of an empty ledger
+	Root Digest // zero if Size is 0
 }
 
 // ReportStatement is what a device signs for a report. It names every section
@@ -22,12 +22,12 @@ type Witness struct {
 type ReportStatement struct {
 	School     string
 	Device     string
-	Sequence   uint64
+	Sequence   uint64 // from 1, rising by 1
 	Previous   Digest // Hash of the statement before; zero for the first
 	Policy     uint64 // number of the policy that judged
 	Assignment uint64
 	MadeAt     uint64 // milliseconds since 1970 by the device's clock
-	Boot       string // identifies the boot; 0 to 63 bytes of a-z, 0-9 and '-'
+	Boot       string // identifies the boot; may be empty where the system tells none
 	Uptime     uint64 // milliseconds since that boot
 	Witness    Witness
 	Sections   []SectionRef
@@ -71,8 +71,7 @@ func labelled(label string, encoded []byte) Digest {
 
 // Encode returns the statement's bytes.
 func (r ReportStatement) Encode() ([]byte, error) {
-	if err := errors.Join(checkIdentifier("school", r.School, 1), checkIdentifier("device", r.Device, 1),
-		checkIdentifier("boot", r.Boot, 0), checkRefs(r.Sections)); err != nil {
+	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("encode report statement: %w", err)
 	}
 	var b cryptobyte.Builder
@@ -87,7 +86,32 @@ func (r ReportStatement) Encode() ([]byte, error) {
 	b.AddUint64(r.Uptime)
 	addWitness(&b, r.Witness)
 	addRefs(&b, r.Sections)
-	return b.Bytes()
+	encoded, err := b.Bytes()
+	if err == nil && len(encoded) > MaxStatement {
+		err = fmt.Errorf("it has %d bytes, more than the %d allowed", len(encoded), MaxStatement)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode report statement: %w", err)
+	}
+	return encoded, nil
+}
+
+// check holds for every statement that is written or read.
+func (r ReportStatement) check() error {
+	if err := errors.Join(checkIdentifier("school", r.School, 1), checkIdentifier("device", r.Device, 1),
+		checkIdentifier("boot", r.Boot, 0), r.Witness.check(), checkRefs(r.Sections, false)); err != nil {
+		return err
+	}
+	if r.Sequence == 0 {
+		return errors.New("its sequence is 0; the first is 1")
+	}
+	for _, ref := range r.Sections {
+		if ref.Carried == 0 || ref.Carried > r.Sequence {
+			return fmt.Errorf("section %s is said to be carried by report %d, which is not 1 to %d",
+				ref.Name, ref.Carried, r.Sequence)
+		}
+	}
+	return nil
 }
 
 // DecodeReportStatement reads what Encode writes and refuses anything else.
@@ -95,6 +119,9 @@ func DecodeReportStatement(data []byte) (ReportStatement, error) {
 	var r ReportStatement
 	s := cryptobyte.String(data)
 	err := func() error {
+		if len(data) > MaxStatement {
+			return fmt.Errorf("it has %d bytes, more than the %d allowed", len(data), MaxStatement)
+		}
 		if !readIdentifier(&s, &r.School) || !readIdentifier(&s, &r.Device) || !s.ReadUint64(&r.Sequence) ||
 			!s.CopyBytes(r.Previous[:]) || !s.ReadUint64(&r.Policy) || !s.ReadUint64(&r.Assignment) ||
 			!s.ReadUint64(&r.MadeAt) || !readIdentifier(&s, &r.Boot) || !s.ReadUint64(&r.Uptime) ||
@@ -108,8 +135,7 @@ func DecodeReportStatement(data []byte) (ReportStatement, error) {
 		if !s.Empty() {
 			return fmt.Errorf("%d bytes follow its end", len(s))
 		}
-		return errors.Join(checkIdentifier("school", r.School, 1), checkIdentifier("device", r.Device, 1),
-			checkIdentifier("boot", r.Boot, 0), checkRefs(r.Sections))
+		return r.check()
 	}()
 	if err != nil {
 		return ReportStatement{}, fmt.Errorf("read report statement: %w", err)
@@ -119,8 +145,7 @@ func DecodeReportStatement(data []byte) (ReportStatement, error) {
 
 // Encode returns the statement's bytes.
 func (c ContactStatement) Encode() ([]byte, error) {
-	if err := errors.Join(checkIdentifier("school", c.School, 1), checkIdentifier("device", c.Device, 1),
-		checkIdentifier("boot", c.Boot, 0)); err != nil {
+	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("encode contact statement: %w", err)
 	}
 	var b cryptobyte.Builder
@@ -137,6 +162,21 @@ func (c ContactStatement) Encode() ([]byte, error) {
 	return b.Bytes()
 }
 
+// check holds for every statement that is written or read.
+func (c ContactStatement) check() error {
+	err := errors.Join(checkIdentifier("school", c.School, 1), checkIdentifier("device", c.Device, 1),
+		checkIdentifier("boot", c.Boot, 0), c.Witness.check())
+	switch {
+	case err != nil:
+		return err
+	case (c.Report == 0) != c.Hash.IsZero():
+		return fmt.Errorf("it names report %d with the hash %v: both or neither must be zero", c.Report, c.Hash)
+	case c.Count == 0:
+		return errors.New("its count is 0; the first is 1")
+	}
+	return nil
+}
+
 // DecodeContactStatement reads what Encode writes and refuses anything else.
 func DecodeContactStatement(data []byte) (ContactStatement, error) {
 	var c ContactStatement
@@ -151,8 +191,7 @@ func DecodeContactStatement(data []byte) (ContactStatement, error) {
 		if !s.Empty() {
 			return fmt.Errorf("%d bytes follow its end", len(s))
 		}
-		return errors.Join(checkIdentifier("school", c.School, 1), checkIdentifier("device", c.Device, 1),
-			checkIdentifier("boot", c.Boot, 0))
+		return c.check()
 	}()
 	if err != nil {
 		return ContactStatement{}, fmt.Errorf("read contact statement: %w", err)
@@ -160,29 +199,25 @@ func DecodeContactStatement(data []byte) (ContactStatement, error) {
 	return c, nil
 }
 
-// MaxIdentifier is the length of the longest identifier in bytes.
+func (w Witness) check() error {
+	if (w.Size == 0) != w.Root.IsZero() {
+		return fmt.Errorf("it bears witness to size %d with root %v: both or neither must be zero", w.Size, w.Root)
+	}
+	return nil
+}
+
+// MaxIdentifier is the length of the longest identifier in bytes. Schools,
+// devices, people, boots and collectors are named by a-z, 0-9, '-' and ':'.
 const MaxIdentifier = 63
 
 func checkIdentifier(what, s string, least int) error {
 	if len(s) < least || len(s) > MaxIdentifier {
 		return fmt.Errorf("%s %.70q is not %d to %d bytes long", what, s, least, MaxIdentifier)
 	}
-	return checkAlphabet(what, s)
-}
-
-func checkRefs(refs []SectionRef) error {
-	if len(refs) > MaxSections {
-		return fmt.Errorf("%d sections, more than the %d allowed", len(refs), MaxSections)
-	}
-	seen := make(map[string]bool, len(refs))
-	for _, r := range refs {
-		if err := checkName(r.Name); err != nil {
-			return err
+	for _, c := range []byte(s) {
+		if !plain(c) && c != ':' {
+			return fmt.Errorf("%s %q holds a character other than a-z, 0-9, '-' and ':'", what, s)
 		}
-		if seen[r.Name] {
-			return fmt.Errorf("section %s is named twice", r.Name)
-		}
-		seen[r.Name] = true
 	}
 	return nil
 }
