@@ -1,0 +1,102 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
+)
+
+// The files in the state folder beside those of agent/enroll and the spool.
+const (
+	lockFile     = "lock"
+	chainFile    = "chain.json"    // position
+	sectionsFile = "sections.json" // the sections as last read
+	knownFile    = "known.bin"     // executables seen before, by identity
+	statusFile   = "status.json"   // what the service says of itself
+	witnessFile  = "witness.json"  // the last checkpoint given
+)
+
+// position is what the agent must never lose between two reports: where its
+// chain stands, and the log of media with what of it was reported. Pending is
+// written before a statement goes to the spool and cleared after, so that a
+// crash between the two is made good at the next start.
+type position struct {
+	Chain    assess.Chain    `json:"chain"`
+	MediaLog json.RawMessage `json:"mediaLog,omitempty"`
+	// Events says which report carried the events up to which number, for
+	// reports that are not acknowledged yet.
+	Events []carriedEvents `json:"events,omitempty"`
+	// EventsDone is the number of the last event that the collector has.
+	EventsDone uint64   `json:"eventsDone"`
+	Pending    *pending `json:"pending,omitempty"`
+}
+
+type carriedEvents struct {
+	Sequence uint64 `json:"sequence"`
+	Last     uint64 `json:"last"`
+}
+
+// pending is a signed statement on its way into the spool.
+type pending struct {
+	Sequence uint64 `json:"sequence"`
+	Contact  bool   `json:"contact"`
+	Message  []byte `json:"message"`
+}
+
+// state is the agent's folder.
+type state struct{ dir string }
+
+func (s state) path(name string) string { return filepath.Join(s.dir, name) }
+
+// load reads a JSON file of the state folder into v, and reports whether it
+// was there.
+func (s state) load(name string, v any) (bool, error) {
+	data, err := os.ReadFile(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the agent's state: %w", err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return false, fmt.Errorf("read the agent's state: %s: %w", s.path(name), err)
+	}
+	return true, nil
+}
+
+// save writes v as a JSON file of the state folder, durably.
+func (s state) save(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write the agent's state: %s: %w", name, err)
+	}
+	if err := durable.WriteFile(s.path(name), data, 0o600); err != nil {
+		return fmt.Errorf("write the agent's state: %w", err)
+	}
+	return nil
+}
+
+// sections returns the sections as last read; none if the file is missing or
+// cannot be read, since they can be read anew.
+func (s state) sections() []wire.Body {
+	var bodies []wire.Body
+	if ok, err := s.load(sectionsFile, &bodies); err != nil || !ok {
+		return nil
+	}
+	return bodies
+}
+
+// witness returns the last checkpoint given, if there was one.
+func (s state) witness() (proof.Witness, error) {
+	var w proof.Witness
+	_, err := s.load(witnessFile, &w)
+	return w, err
+}

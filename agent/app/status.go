@@ -1,0 +1,126 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/release"
+)
+
+// Status is what the agent says of itself to whoever sits at the laptop. Its
+// JSON form is described in shared/docs/json.md.
+type Status struct {
+	Version      string    `json:"version"`
+	Enrolled     bool      `json:"enrolled"`
+	School       string    `json:"school,omitempty"`
+	SchoolName   string    `json:"schoolName,omitempty"`
+	Device       string    `json:"device,omitempty"`
+	Collector    []string  `json:"collector,omitempty"` // addresses
+	Running      bool      `json:"running"`
+	Connected    bool      `json:"connected"`
+	AssessedAt   time.Time `json:"assessedAt"`   // zero if never
+	ReportedAt   time.Time `json:"reportedAt"`   // when the collector last acknowledged something; zero if never
+	Acknowledged uint64    `json:"acknowledged"` // sequence of the last report that it acknowledged
+	Waiting      int       `json:"waiting"`      // statements in the spool
+	Dropped      uint64    `json:"dropped"`      // statements that a full spool dropped, ever
+	Policy       uint64    `json:"policy"`       // number of the policy in force; 0 is the built-in baseline
+	Trouble      string    `json:"trouble,omitempty"`
+	Checks       []Checked `json:"checks"`
+}
+
+// Checked is one thing that is checked, in words for whoever uses the laptop.
+type Checked struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// checks lists what the agent looks at and why, in plain words. A test holds
+// it against the sections that are sent.
+func checks() map[string]Checked {
+	return map[string]Checked{
+		"system":      {"The laptop's name, model and operating system", "so that the technician knows which laptop it is and which rules apply to it"},
+		"encryption":  {"Whether its disks are encrypted", "so that nobody can read them if the laptop is lost"},
+		"antivirus":   {"Whether antivirus is on and up to date", "because the school's policy asks for it"},
+		"media":       {"Which USB sticks and other media are attached, and whether they are encrypted; their serial numbers only as a code", "because children's records must not leave on a stick that anyone can read"},
+		"programs":    {"Which programs are installed", "to find those that the school does not allow, and to count licences"},
+		"executables": {"Whether program files lie in people's folders, by kind of folder and fingerprint; never a file's name or place, and no documents", "because programs that were not installed are not kept up to date"},
+		"security":    {"Updates, firewall, screen lock, sign-in settings", "because they keep others out"},
+	}
+}
+
+// neverCollected says what is never looked at.
+const neverCollected = "Never collected: names or contents of your files, what you browse, type, print or write, where you are, when you work, passwords, recovery keys."
+
+// PrintStatus writes a status for people.
+func PrintStatus(w io.Writer, s Status) {
+	fmt.Fprintf(w, "Caretaker %s\n\n", s.Version)
+	if !s.Enrolled {
+		fmt.Fprintf(w, "This laptop is not enrolled: it reports to nobody.\n")
+	} else {
+		fmt.Fprintf(w, "Reports to:       %s, at %s\n", s.SchoolName, join(s.Collector))
+		fmt.Fprintf(w, "As device:        %s\n", s.Device)
+		fmt.Fprintf(w, "Service:          %s\n", choose(s.Running, choose(s.Connected, "running, connected", "running, not connected now"), "not running"))
+		fmt.Fprintf(w, "Last assessed:    %s\n", orNever(s.AssessedAt))
+		fmt.Fprintf(w, "Last reported:    %s\n", orNever(s.ReportedAt))
+		fmt.Fprintf(w, "Waiting to be sent: %d\n", s.Waiting)
+		if s.Dropped > 0 {
+			fmt.Fprintf(w, "Lost because too much waited: %d\n", s.Dropped)
+		}
+		fmt.Fprintf(w, "Policy:           %s\n", choose(s.Policy == 0, "the baseline that comes with the agent", fmt.Sprintf("number %d", s.Policy)))
+		if s.Trouble != "" {
+			fmt.Fprintf(w, "Trouble:          %s\n", s.Trouble)
+		}
+	}
+	fmt.Fprintf(w, "\nWhat is checked, and why\n")
+	for _, c := range s.Checks {
+		fmt.Fprintf(w, "  - %s:\n    %s.\n", c.What, c.Why)
+	}
+	fmt.Fprintf(w, "\n%s\n", neverCollected)
+}
+
+// running is what the service writes about itself for ReadStatus.
+type running struct {
+	AssessedAt   time.Time `json:"assessedAt"`
+	ReportedAt   time.Time `json:"reportedAt"`
+	Acknowledged uint64    `json:"acknowledged"`
+	Connected    bool      `json:"connected"`
+	Policy       uint64    `json:"policy"`
+	Waiting      int       `json:"waiting"`
+	Dropped      uint64    `json:"dropped"`
+	Trouble      string    `json:"trouble,omitempty"`
+}
+
+func newStatus() Status {
+	s := Status{Version: release.Version()}
+	all := checks()
+	for _, section := range []string{"system", "encryption", "antivirus", "media", "programs", "executables", "security"} {
+		s.Checks = append(s.Checks, all[section])
+	}
+	return s
+}
+
+func orNever(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(moment)
+}
+
+func choose(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+func join(addresses []string) string {
+	if len(addresses) == 0 {
+		return "no address"
+	}
+	s := addresses[0]
+	for _, a := range addresses[1:] {
+		s += " or " + a
+	}
+	return s
+}

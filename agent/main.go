@@ -1,0 +1,173 @@
+// Caretaker-agent runs on a school laptop: it reads encryption, antivirus,
+// removable media, programs and a few settings, judges them by the school's
+// policy and reports to the school's collector. It changes nothing on the
+// laptop and opens no port.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/agent/app"
+	"github.com/caretaker-school/caretaker/agent/daemon"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/release"
+)
+
+// The exit statuses of check.
+const (
+	exitNothingFails = 0
+	exitSomethingNot = 1 // something fails or is not proven
+	exitCouldNotRun  = 2
+)
+
+func main() {
+	if app.IsChild(os.Args) {
+		os.Exit(app.RunChild(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
+	status := exitNothingFails
+	if err := root(&status).ExecuteContext(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "caretaker-agent:", err)
+		os.Exit(exitCouldNotRun)
+	}
+	os.Exit(status)
+}
+
+func root(status *int) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "caretaker-agent",
+		Short: "Report how this school laptop is kept",
+		Long: "Caretaker-agent reads this laptop's disk encryption, antivirus, removable media, programs and\n" +
+			"a few settings, judges them by the school's policy and reports to the school. It changes nothing.\n" +
+			"`caretaker-agent check` shows exactly what would be sent.",
+		Version:       release.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.CompletionOptions.HiddenDefaultCmd = true
+	c.AddCommand(checkCommand(status), statusCommand(), enrollCommand(), runCommand(), recordCommand())
+	return c
+}
+
+func runCommand() *cobra.Command {
+	config := app.Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Assess this laptop and report, until stopped",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return daemon.Run(c.Context(), func(ctx context.Context) error { return app.Run(ctx, config, clock.System{}) })
+		},
+	}
+	stateFlag(c, &config.State)
+	return c
+}
+
+func enrollCommand() *cobra.Command {
+	var config app.EnrollConfig
+	c := &cobra.Command{
+		Use:   "enroll",
+		Short: "Become a device of a school, with a token that its technician made",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if config.Token == "" {
+				return errors.New("enrolling needs a token: ask the school's technician for one, and give it with --token")
+			}
+			done, err := app.Enroll(c.Context(), config, clock.System{})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "Enrolled with %s as %s.\n", done.SchoolName, done.Device)
+			return nil
+		},
+	}
+	stateFlag(c, &config.State)
+	c.Flags().StringVar(&config.Token, "token", "", "the enrolment token, beginning with ctk1-; - reads it from standard input")
+	return c
+}
+
+func statusCommand() *cobra.Command {
+	var state string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say who this laptop reports to, when it last did, and what is checked and why",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := app.ReadStatus(state, clock.System{}.Now())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(c, s)
+			}
+			app.PrintStatus(c.OutOrStdout(), s)
+			return nil
+		},
+	}
+	stateFlag(c, &state)
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return c
+}
+
+func checkCommand(status *int) *cobra.Command {
+	var config app.CheckConfig
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Assess this machine once and show what would be reported",
+		Long: "Check assesses this machine once and shows what would be reported. It needs no enrolment and no network.\n" +
+			"Exit status: 0 nothing fails, 1 something fails or is not proven, 2 it could not run.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			report, rules, err := app.Check(c.Context(), config, clock.System{})
+			if err != nil {
+				return err
+			}
+			if app.AnythingOpen(report) {
+				*status = exitSomethingNot
+			}
+			if asJSON {
+				return writeJSON(c, report)
+			}
+			app.PrintReport(c.OutOrStdout(), report, rules)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print the exact report as one JSON document")
+	c.Flags().StringVar(&config.Policy, "policy", "", "judge by this compiled policy instead of the built-in baseline")
+	c.Flags().StringVar(&config.Replay, "replay", "", "assess the machine recorded in this folder instead of this one")
+	c.Flags().StringVar(&config.State, "state", "", "use the assignment, policy and media key of the agent enrolled in this folder")
+	return c
+}
+
+func recordCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "record DIR",
+		Short: "Record this machine, without names, serials and addresses, for check --replay",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := app.Record(c.Context(), args[0], clock.System{}); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "Recorded in %s. Read it before you give it away: caretaker-agent check --replay %s\n", args[0], args[0])
+			return nil
+		},
+	}
+}
+
+func stateFlag(c *cobra.Command, state *string) {
+	c.Flags().StringVar(state, "state", app.DefaultState(), "folder of the agent's state")
+}
+
+func writeJSON(c *cobra.Command, v any) error {
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
