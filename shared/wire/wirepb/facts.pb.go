@@ -2045,11 +2045,9 @@ type Finding struct {
 	// Reason for machines. Purpose: groups what was not proven by cause.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Reason for people. Purpose: shown on pages.
-	Message string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
-	// When the deciding fact was read, nanoseconds since 1970. Purpose: how fresh the judgement is.
-	FactAtUnixNano int64 `protobuf:"varint,10,opt,name=fact_at_unix_nano,json=factAtUnixNano,proto3" json:"fact_at_unix_nano,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Message       string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Finding) Reset() {
@@ -2143,13 +2141,6 @@ func (x *Finding) GetMessage() string {
 		return x.Message
 	}
 	return ""
-}
-
-func (x *Finding) GetFactAtUnixNano() int64 {
-	if x != nil {
-		return x.FactAtUnixNano
-	}
-	return 0
 }
 
 var File_caretaker_v1_facts_proto protoreflect.FileDescriptor
@@ -2327,7 +2318,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"secureBoot\x12%\n" +
 	"\x03tpm\x18\x13 \x01(\v2\x13.caretaker.v1.TruthR\x03tpm\">\n" +
 	"\x0fFindingsSection\x12+\n" +
-	"\x05items\x18\x01 \x03(\v2\x15.caretaker.v1.FindingR\x05items\"\xbc\x02\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.caretaker.v1.FindingR\x05items\"\x91\x02\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12!\n" +
 	"\fsubject_kind\x18\x02 \x01(\tR\vsubjectKind\x12\x1f\n" +
@@ -2338,9 +2329,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\bseverity\x18\x06 \x01(\tR\bseverity\x12#\n" +
 	"\rgrace_seconds\x18\a \x01(\x03R\fgraceSeconds\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\t \x01(\tR\amessage\x12)\n" +
-	"\x11fact_at_unix_nano\x18\n" +
-	" \x01(\x03R\x0efactAtUnixNanoB:Z8github.com/caretaker-school/caretaker/shared/wire/wirepbb\x06proto3"
+	"\amessage\x18\t \x01(\tR\amessageB:Z8github.com/caretaker-school/caretaker/shared/wire/wirepbb\x06proto3"
 
 var (
 	file_caretaker_v1_facts_proto_rawDescOnce sync.Once

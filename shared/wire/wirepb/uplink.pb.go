@@ -303,11 +303,11 @@ func (x *RenewResponse) GetCertificate() []byte {
 	return nil
 }
 
-// A document signed by the school's key: see proof.Document.
+// A document signed by the school's key, its kind included: see
+// proof.SignDocument.
 type SignedDocument struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Body          []byte                 `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	Document      []byte                 `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,16 +342,9 @@ func (*SignedDocument) Descriptor() ([]byte, []int) {
 	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *SignedDocument) GetBody() []byte {
+func (x *SignedDocument) GetDocument() []byte {
 	if x != nil {
-		return x.Body
-	}
-	return nil
-}
-
-func (x *SignedDocument) GetSignature() []byte {
-	if x != nil {
-		return x.Signature
+		return x.Document
 	}
 	return nil
 }
@@ -1053,11 +1046,12 @@ func (x *Welcome) GetSendFull() bool {
 	return false
 }
 
-// Acknowledge says that all reports up to a sequence, and all contacts sent
-// before it, are synced to disk.
+// Acknowledge says what is synced to disk: all reports up to a sequence, and
+// all contacts that follow the report of that sequence up to a count.
 type Acknowledge struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Contact       uint64                 `protobuf:"varint,2,opt,name=contact,proto3" json:"contact,omitempty"` // the contact's count; 0 for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1099,10 +1093,17 @@ func (x *Acknowledge) GetSequence() uint64 {
 	return 0
 }
 
+func (x *Acknowledge) GetContact() uint64 {
+	if x != nil {
+		return x.Contact
+	}
+	return 0
+}
+
 // SendFull asks for a report that carries every section.
 type SendFull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "restored" or "unknown-section"
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "restored", "unknown-section" or "asked"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1237,7 +1238,7 @@ func (x *AssessNow) GetRequest() string {
 // Refusal ends a stream with a reason.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "revoked", "quota", "clock"
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "revoked", "quota", "replaced", "busy"
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1316,10 +1317,9 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\fRenewRequest\x12/\n" +
 	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\"1\n" +
 	"\rRenewResponse\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"B\n" +
-	"\x0eSignedDocument\x12\x12\n" +
-	"\x04body\x18\x01 \x01(\fR\x04body\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xdf\x01\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\",\n" +
+	"\x0eSignedDocument\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\fR\bdocument\"\xdf\x01\n" +
 	"\fAgentMessage\x12+\n" +
 	"\x05hello\x18\x01 \x01(\v2\x13.caretaker.v1.HelloH\x00R\x05hello\x12.\n" +
 	"\x06report\x18\x02 \x01(\v2\x14.caretaker.v1.ReportH\x00R\x06report\x121\n" +
@@ -1371,9 +1371,10 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\fwire_version\x18\x01 \x01(\rR\vwireVersion\x12\"\n" +
 	"\rclock_unix_ms\x18\x02 \x01(\x03R\vclockUnixMs\x12\x1a\n" +
 	"\brecorded\x18\x03 \x01(\x04R\brecorded\x12\x1b\n" +
-	"\tsend_full\x18\x04 \x01(\bR\bsendFull\")\n" +
+	"\tsend_full\x18\x04 \x01(\bR\bsendFull\"C\n" +
 	"\vAcknowledge\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\"\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
+	"\acontact\x18\x02 \x01(\x04R\acontact\"\"\n" +
 	"\bSendFull\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\" \n" +
 	"\n" +
