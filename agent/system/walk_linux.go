@@ -1,0 +1,286 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// inside is how every name on a walk is resolved: one element at a time, in
+// the folder that is already open, never through a link of any kind and never
+// onto another file system.
+const inside = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+
+// Walk implements Reader. It goes by handle: a folder is opened inside the
+// folder above it and nothing is ever found by its path, so that nobody can
+// lead it elsewhere while it walks. It stays on the local file system on which
+// a walk starts, looks only at regular files that have one name, never waits
+// for a FIFO or a device, and never reads a file that visit does not read.
+//
+// A kernel that cannot do this (before Linux 5.6) is unsupported: there is no
+// weaker walk.
+func (l *linux) Walk(ctx context.Context, limits WalkLimits, visit func(WalkedFile) error) (WalkSummary, error) {
+	ctx, cancel := context.WithTimeout(ctx, limits.Time)
+	defer cancel()
+	starts, err := l.walkStarts(ctx)
+	if err != nil {
+		return WalkSummary{}, fmt.Errorf("find people's folders: %w", err)
+	}
+	w := walker{limits: limits, visit: visit, summary: WalkSummary{Stopped: posture.None}}
+	for _, g := range starts.gaps {
+		w.gap(g.Source, g.Absent)
+	}
+	for _, s := range starts.list {
+		if err := w.start(ctx, l, s); err != nil {
+			if errors.Is(err, errStopped) {
+				break
+			}
+			return w.summary, fmt.Errorf("walk people's folders: %w", err)
+		}
+	}
+	return w.summary, nil
+}
+
+// errStopped ends a walk at one of its limits.
+var errStopped = errors.New("a limit stopped the walk")
+
+// walker is the state of one walk.
+type walker struct {
+	limits  WalkLimits
+	visit   func(WalkedFile) error
+	folders int
+	summary WalkSummary
+}
+
+func (w *walker) stop() error {
+	w.summary.Stopped = posture.TimedOut
+	return errStopped
+}
+
+// gap records that something in a class of place could not be read.
+func (w *walker) gap(source string, why posture.Absence) {
+	g := posture.Gap{Source: source, Absent: why}
+	if !slices.Contains(w.summary.Gaps, g) {
+		w.summary.Gaps = append(w.summary.Gaps, g)
+	}
+}
+
+// failed records an error of the file system. What went away while it was
+// looked at is no gap, and neither is a mount: those that matter are starts of
+// their own.
+func (w *walker) failed(class posture.Location, err error) error {
+	switch {
+	case err == nil, errors.Is(err, errStopped):
+		return err
+	case errors.Is(err, unix.ENOSYS):
+		return fmt.Errorf("this kernel cannot walk by handle: %w", errors.ErrUnsupported)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.EXDEV), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+		return nil
+	}
+	w.gap(string(class), Absence(err))
+	return nil
+}
+
+// start walks one start.
+func (w *walker) start(ctx context.Context, l *linux, s walkStart) error {
+	top, err := l.openStart(s.path)
+	if err != nil {
+		return w.failed(s.class, err)
+	}
+	defer top.Close()
+	if err := isLocal(top); err != nil {
+		return w.failed(s.class, err)
+	}
+	if s.below != "" {
+		dir, err := openInside(top, s.below, unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			return w.failed(s.class, err)
+		}
+		defer dir.Close()
+		top = dir
+	}
+	return w.folder(ctx, top, "", s, w.limits.Depth)
+}
+
+// folder walks an open folder. Name is its path from the start.
+func (w *walker) folder(ctx context.Context, dir *os.File, name string, s walkStart, depth int) error {
+	w.folders++
+	if w.folders > w.limits.Files {
+		return w.stop()
+	}
+	for {
+		names, err := dir.Readdirnames(1024)
+		for _, n := range names {
+			if ctx.Err() != nil {
+				return w.stop()
+			}
+			if err := w.entry(ctx, dir, n, path.Join(name, n), s, depth); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), err == nil && len(names) == 0:
+			return nil
+		case err != nil:
+			return w.failed(s.class, bare(err))
+		}
+	}
+}
+
+// entry looks at one name in a folder.
+func (w *walker) entry(ctx context.Context, dir *os.File, name, full string, s walkStart, depth int) error {
+	if s.except[full] {
+		return nil
+	}
+	// A handle that cannot read: it opens nothing and wakes nobody, whatever
+	// the name turns out to be.
+	handle, err := openInside(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return w.failed(s.class, err)
+	}
+	defer handle.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(handle.Fd()), &st); err != nil {
+		return w.failed(s.class, err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		if depth == 0 {
+			w.summary.Stopped = posture.TimedOut
+			return nil
+		}
+		return w.descend(ctx, handle, full, s, depth-1)
+	case unix.S_IFREG:
+		return w.file(handle, &st, s.class)
+	}
+	return nil
+}
+
+func (w *walker) descend(ctx context.Context, handle *os.File, full string, s walkStart, depth int) error {
+	next, err := openInside(handle, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return w.failed(s.class, err)
+	}
+	defer next.Close()
+	return w.folder(ctx, next, full, s, depth)
+}
+
+// file hands one regular file to the visitor.
+func (w *walker) file(handle *os.File, st *unix.Stat_t, class posture.Location) error {
+	if w.summary.Files >= w.limits.Files {
+		return w.stop()
+	}
+	w.summary.Files++
+	if st.Nlink != 1 {
+		// It may be another user's file, linked here so that it is read with
+		// the agent's rights. It is not looked at, and that is said.
+		w.gap(string(class)+" hard links", posture.NotVisible)
+		return nil
+	}
+	content := &walkedContent{handle: handle}
+	defer content.close()
+	return w.visit(WalkedFile{Location: class, Identity: identityOf(st), ReaderAt: content})
+}
+
+func identityOf(st *unix.Stat_t) FileIdentity {
+	return FileIdentity{
+		Device: uint64(st.Dev), Inode: st.Ino, Size: st.Size,
+		Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano(),
+	}
+}
+
+// walkedContent opens a file when it is first read: most files are recognised
+// and never are.
+type walkedContent struct {
+	handle *os.File
+	file   *os.File
+	err    error
+}
+
+// ReadAt implements io.ReaderAt while the file is visited.
+func (c *walkedContent) ReadAt(p []byte, off int64) (int, error) {
+	if c.file == nil && c.err == nil {
+		c.file, c.err = reopen(c.handle)
+	}
+	if c.err != nil {
+		return 0, fmt.Errorf("open a file on the walk: %w", c.err)
+	}
+	n, err := c.file.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("read a file on the walk: %w", bare(err))
+	}
+	return n, err
+}
+
+func (c *walkedContent) close() {
+	if c.file != nil {
+		c.file.Close()
+	}
+	c.file, c.err = nil, fs.ErrClosed
+}
+
+// reopen opens for reading exactly the file that a handle stands for, without
+// noting the time of access where that is allowed.
+func reopen(handle *os.File) (*os.File, error) {
+	name := fmt.Sprintf("/proc/self/fd/%d", handle.Fd())
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := retry(func() (int, error) { return unix.Open(name, flags|unix.O_NOATIME, 0) })
+	if errors.Is(err, unix.EPERM) {
+		fd, err = retry(func() (int, error) { return unix.Open(name, flags, 0) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), ""), nil
+}
+
+// openInside opens a name inside an open folder.
+func openInside(dir *os.File, name string, flags int) (*os.File, error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: inside}
+	if flags&unix.O_PATH == 0 {
+		how.Flags |= unix.O_NONBLOCK | unix.O_NOCTTY
+	}
+	fd, err := retry(func() (int, error) { return unix.Openat2(int(dir.Fd()), name, &how) })
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), ""), nil
+}
+
+// localMagic lists the file systems that are walked, as statfs names them.
+// Anything else is refused, and with it every network and every FUSE.
+var localMagic = []uint32{
+	unix.EXT4_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC,
+	0xca451a4e, // bcachefs
+	0x2fc12fc1, // zfs
+	0x3153464a, // jfs
+	unix.REISERFS_SUPER_MAGIC, unix.NILFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC,
+	unix.OVERLAYFS_SUPER_MAGIC, unix.ECRYPTFS_SUPER_MAGIC, unix.MSDOS_SUPER_MAGIC,
+	unix.EXFAT_SUPER_MAGIC,
+	0x5346544e, // ntfs
+	0x7366746e, // ntfs3
+	0x4244,     // hfs
+	0x482b,     // hfs+
+	unix.ISOFS_SUPER_MAGIC, unix.UDF_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1,
+}
+
+// isLocal refuses a folder that does not lie on a local file system.
+func isLocal(dir *os.File) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return err
+	}
+	if !slices.Contains(localMagic, uint32(st.Type)) {
+		return fmt.Errorf("a file system of type %#x is not walked: %w", uint32(st.Type), errors.ErrUnsupported)
+	}
+	return nil
+}
