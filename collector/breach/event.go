@@ -122,3 +122,10 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// After returns the breach after an event, for callers to whom the breach
+// before it does not matter.
+func (b Breach) After(e Event) Breach {
+	next, _ := b.Next(e)
+	return next
+}

@@ -119,6 +119,13 @@ type Breach struct {
 	GraceEnds   time.Time        `json:"graceEnds"`
 	ResolvedAt  time.Time        `json:"resolvedAt"` // zero while it stands
 	Message     string           `json:"message"`
+	ReceivedAt  time.Time        `json:"receivedAt"` // when the collector first heard of it; long after FirstFailed, it was reported late
+	Reopened    int              `json:"reopened"`   // times it failed again within a day of being resolved
+
+	Resolution     breach.Resolution `json:"resolution,omitempty"` // what resolved it
+	AcknowledgedAt time.Time         `json:"acknowledgedAt"`       // zero if nobody has
+	AcknowledgedBy string            `json:"acknowledgedBy,omitempty"`
+	ExemptUntil    time.Time         `json:"exemptUntil"` // zero unless the status is exempt
 }
 
 // MediumEvent is a medium that came or went, with its place in the ledger.

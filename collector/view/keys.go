@@ -1,0 +1,171 @@
+package view
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Keys in the view. Everything here can be made again from the ledger. A key
+// begins with its school, so that no question can read another school's rows;
+// its parts are separated by a zero byte, written here as a slash. Times are
+// milliseconds since 1970 in 8 bytes, "^time" their complement, so that the
+// newest comes first.
+//
+//	(zero byte)version                      → layout, and what it was made from
+//	<school>/next                           → first ledger index not folded in, and the time to which turns are counted
+//	<school>/school                         → School
+//	<school>/counts                         → Counts: devices, devices by rule and standing, breaches by status and severity
+//	<school>/slots                          → rules that were ever judged; a rule's place in this list is its slot
+//	<school>/policy/<number>                → Policy
+//	<school>/assignment/<device>/<number>   → policy.Assignment
+//	<school>/device/<device>                → DeviceRow
+//	<school>/name/<hostname>/<device>       → asset tag; both in lower case
+//	<school>/judged/<oldest>/<device>       → Vector; oldest is when the oldest of the device's facts was read
+//	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption
+//	<school>/state/<device>/<rule>          → results of the rule's subjects, and since when
+//	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
+//	<school>/past/<device>/<rule>/<kind>/<subject>/<number>  → breach.Breach: an earlier one of that key
+//	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; 1 if resolved
+//	<school>/turn/<time>/<device>/<rule>/<kind>/<subject>  → status and severity before and after
+//	<school>/event/<device>/<number>        → MediumEvent
+//	<school>/gap/<device>/<from>            → Gap
+
+const separator = 0
+
+// The names of the families of keys.
+const (
+	famNext       = "next"
+	famSchool     = "school"
+	famCounts     = "counts"
+	famSlots      = "slots"
+	famPolicy     = "policy"
+	famAssignment = "assignment"
+	famDevice     = "device"
+	famName       = "name"
+	famJudged     = "judged"
+	famUntil      = "until"
+	famState      = "state"
+	famCase       = "case"
+	famPast       = "past"
+	famList       = "list"
+	famTurn       = "turn"
+	famEvent      = "event"
+	famGap        = "gap"
+)
+
+func versionKey() []byte { return []byte{separator, 'v', 'e', 'r', 's', 'i', 'o', 'n'} }
+
+func schoolPrefix(school posture.SchoolID) []byte { return text(nil, string(school)) }
+
+// key makes a key of a school's family; parts are added with text and number.
+func key(school posture.SchoolID, family string) []byte {
+	return text(text(make([]byte, 0, 96), string(school)), family)
+}
+
+// text appends a part and its end. Zero and one bytes inside it are written in
+// two, so that parts cannot run into each other and keep their order.
+func text(k []byte, part string) []byte {
+	for i := range len(part) {
+		if c := part[i]; c <= 1 {
+			k = append(k, 1, c+1)
+		} else {
+			k = append(k, c)
+		}
+	}
+	return append(k, separator)
+}
+
+// part takes the first text off a key; ok is false if there is none.
+func part(k []byte) (first string, rest []byte, ok bool) {
+	var b []byte
+	for i := 0; i < len(k); i++ {
+		switch c := k[i]; {
+		case c == separator:
+			return string(b), k[i+1:], true
+		case c == 1 && i+1 < len(k):
+			i++
+			b = append(b, k[i]-1)
+		default:
+			b = append(b, c)
+		}
+	}
+	return "", nil, false
+}
+
+// number appends a number of fixed length.
+func number(k []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(k, n) }
+
+// ms returns a time in milliseconds since 1970; the zero time, and all before
+// 1970, as 0.
+func ms(t time.Time) uint64 {
+	if t.IsZero() || t.Before(time.UnixMilli(0)) {
+		return 0
+	}
+	return uint64(t.UnixMilli())
+}
+
+// at returns the time of milliseconds since 1970; 0 is the zero time.
+func at(ms uint64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+func breachParts(k []byte, b breach.Key) []byte {
+	return text(text(text(text(k, string(b.Device)), b.Rule), b.Kind), b.ID)
+}
+
+func caseKey(school posture.SchoolID, b breach.Key) []byte {
+	return breachParts(key(school, famCase), b)
+}
+
+func pastKey(school posture.SchoolID, b breach.Breach) []byte {
+	return number(breachParts(key(school, famPast), b.Key), uint64(b.Number))
+}
+
+func listKey(school posture.SchoolID, b breach.Breach) []byte {
+	resolved := byte('0')
+	if !b.ResolvedAt.IsZero() {
+		resolved = '1'
+	}
+	k := append(key(school, famList), resolved)
+	k = breachParts(number(k, ^ms(b.FirstFailed)), b.Key)
+	return number(k, uint64(b.Number))
+}
+
+// listed is what the key of a list row says.
+type listed struct {
+	first  uint64 // milliseconds
+	key    breach.Key
+	number uint64
+}
+
+// parseList reads what follows the family and the digit in the key of a list.
+func parseList(k []byte) (listed, bool) {
+	var l listed
+	if len(k) < 8 {
+		return l, false
+	}
+	l.first = ^binary.BigEndian.Uint64(k)
+	rest, ok := parseBreach(k[8:], &l.key)
+	if !ok || len(rest) != 8 {
+		return l, false
+	}
+	l.number = binary.BigEndian.Uint64(rest)
+	return l, true
+}
+
+func parseBreach(k []byte, into *breach.Key) (rest []byte, ok bool) {
+	var parts [4]string
+	for i := range parts {
+		if parts[i], k, ok = part(k); !ok {
+			return nil, false
+		}
+	}
+	*into = breach.Key{Device: posture.DeviceID(parts[0]), Rule: parts[1], Kind: parts[2], ID: parts[3]}
+	return k, true
+}

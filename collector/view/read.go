@@ -1,0 +1,205 @@
+package view
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// reader is one question's sight of one school: a snapshot of its rows, and
+// the moment for which it is asked.
+type reader struct {
+	ctx    context.Context // of the question; a reader does not outlive it
+	txn    *badger.Txn
+	school School
+	now    time.Time
+	nowMs  uint64
+	counts counts
+	policy Policy
+	slots  []string
+	rules  []*Rule // by slot; nil if the policy has no such rule
+}
+
+// read runs f with a reader of a school. It fails with ErrNotFound if the view
+// does not know the school.
+func (q *Queries) read(ctx context.Context, school posture.SchoolID, now time.Time, f func(*reader) error) error {
+	return q.view.db.View(func(txn *badger.Txn) error {
+		r := &reader{ctx: ctx, txn: txn, school: School{ID: school}, now: now, nowMs: ms(now)}
+		if err := r.load(); err != nil {
+			return fmt.Errorf("read the view of school %s: %w", school, err)
+		}
+		return f(r)
+	})
+}
+
+func (r *reader) load() error {
+	ok, err := r.getJSON(key(r.school.ID, famSchool), &r.school)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrNotFound
+	}
+	if _, err := r.getJSON(key(r.school.ID, famCounts), &r.counts); err != nil {
+		return err
+	}
+	if _, err := r.getJSON(key(r.school.ID, famSlots), &r.slots); err != nil {
+		return err
+	}
+	if err := r.loadPolicy(); err != nil {
+		return err
+	}
+	r.rules = make([]*Rule, len(r.slots))
+	for i, id := range r.slots {
+		for j := range r.policy.Rules {
+			if r.policy.Rules[j].ID == id {
+				r.rules[i] = &r.policy.Rules[j]
+			}
+		}
+	}
+	return nil
+}
+
+// loadPolicy finds the school's policy: the one with the highest number.
+func (r *reader) loadPolicy() error {
+	var last []byte
+	err := r.each(key(r.school.ID, famPolicy), nil, false, func(k []byte, _ *badger.Item) (bool, error) {
+		last = bytes.Clone(k)
+		return true, nil
+	})
+	if err != nil || last == nil {
+		return err
+	}
+	_, err = r.getJSON(append(key(r.school.ID, famPolicy), last...), &r.policy)
+	return err
+}
+
+func (r *reader) getJSON(k []byte, into any) (bool, error) {
+	item, err := r.txn.Get(k)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		err = item.Value(func(data []byte) error { return json.Unmarshal(data, into) })
+	}
+	if err != nil {
+		return false, fmt.Errorf("read row %q: %w", k, err)
+	}
+	return true, nil
+}
+
+// each calls f with what follows the prefix in each key, from after on, until f
+// returns false. The key is valid only during the call.
+func (r *reader) each(prefix, after []byte, values bool, f func(k []byte, item *badger.Item) (bool, error)) error {
+	it := r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: values, PrefetchSize: 256})
+	defer it.Close()
+	from := prefix
+	if after != nil {
+		from = append(append(bytes.Clone(prefix), after...), 0)
+	}
+	n := 0
+	for it.Seek(from); it.Valid(); it.Next() {
+		if n++; n%1024 == 0 && r.ctx.Err() != nil {
+			return r.ctx.Err()
+		}
+		more, err := f(it.Item().Key()[len(prefix):], it.Item())
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule returns the rule of a slot, or nil if the policy does not have it.
+func (r *reader) rule(slot uint16) *Rule {
+	if int(slot) < len(r.rules) {
+		return r.rules[slot]
+	}
+	return nil
+}
+
+// eachOld calls f with every device whose standing may differ from what the
+// totals say: those not heard from lately, and those with an exemption that has
+// ended. It reads no other device.
+func (r *reader) eachOld(f func(posture.DeviceID, *Vector) error) error {
+	var v Vector
+	seen := map[string]bool{}
+	visit := func(limit uint64, remember bool) func(k []byte, item *badger.Item) (bool, error) {
+		return func(k []byte, item *badger.Item) (bool, error) {
+			if len(k) < 8 || binary.BigEndian.Uint64(k) > limit {
+				return false, nil
+			}
+			id, _, ok := part(k[8:])
+			if !ok || seen[id] {
+				return true, nil
+			}
+			if remember {
+				seen[id] = true
+			}
+			if err := item.Value(v.decode); err != nil {
+				return false, fmt.Errorf("read the standing of device %s: %w", id, err)
+			}
+			return true, f(posture.DeviceID(id), &v)
+		}
+	}
+	if err := r.each(key(r.school.ID, famUntil), nil, true, visit(r.nowMs, true)); err != nil {
+		return err
+	}
+	least := millis(r.policy.leastAge())
+	if r.nowMs < least {
+		return nil
+	}
+	return r.each(key(r.school.ID, famJudged), nil, true, visit(r.nowMs-least, false))
+}
+
+// lapses returns the breaches of a device that exist only because nothing was
+// heard from it. The ledger has no entry about them, so no row does either.
+func (r *reader) lapses(id posture.DeviceID, v *Vector) ([]lapse, error) {
+	var list []lapse
+	for _, s := range v.Rules {
+		rule := r.rule(s.Slot)
+		if rule == nil || !v.lapsed(s, *rule, r.nowMs) {
+			continue
+		}
+		was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
+		if s.Bits&cased != 0 {
+			if _, err := r.getJSON(caseKey(r.school.ID, was.Key), &was); err != nil {
+				return nil, err
+			}
+		}
+		if was.Number > 0 && was.ResolvedAt.IsZero() {
+			continue // it has a row, which says more
+		}
+		list = append(list, lapse{was: was, breach: was.After(Lapsed(*rule, at(v.lapsesAt(*rule))))})
+	}
+	return list, nil
+}
+
+// lapse is a breach by silence and what was known under its key before.
+type lapse struct{ was, breach breach.Breach }
+
+// reopens reports whether the row of the resolved breach speaks of the same
+// breach, so that it must not be shown beside it.
+func (l lapse) reopens() bool { return l.was.Number > 0 && l.was.Number == l.breach.Number }
+
+// Lapsed is the event of a rule that failed because nothing was heard.
+func Lapsed(r Rule, when time.Time) breach.Event {
+	return breach.Event{What: breach.Failed, At: when, Received: when, Order: ^uint64(0), Terms: TermsOf(r)}
+}
+
+// TermsOf returns what a rule says about a failure of the whole device.
+func TermsOf(r Rule) breach.Terms {
+	return breach.Terms{
+		Severity: r.Severity, Grace: r.Grace, Escalate: r.Escalate,
+		Label: "this device", Message: r.NotMet,
+	}
+}

@@ -1,0 +1,466 @@
+package view
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// txBytes is how much one transaction may write before it is committed: rows,
+// running totals and cursor together. A fold that writes more is committed in
+// parts; because the cursor still names its entry, and folding an entry again
+// changes nothing that is there, a crash between the parts does no harm.
+const txBytes = memTable / 16
+
+// Tx changes the rows of one school. It is not safe for concurrent use.
+type Tx struct {
+	view   *View
+	school posture.SchoolID
+	txn    *badger.Txn
+	bytes  int
+
+	next   uint64 // first index that is not folded in
+	asOf   uint64 // time to which turns are counted
+	counts counts
+	slots  []string
+}
+
+// Update runs f on the rows of a school and commits what it did, cursor and
+// all, or nothing.
+func (v *View) Update(school posture.SchoolID, f func(*Tx) error) error {
+	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true)}
+	defer func() { tx.txn.Discard() }()
+	if err := tx.load(); err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.commit()
+}
+
+func (tx *Tx) load() error {
+	data, err := tx.get(key(tx.school, famNext))
+	if err != nil {
+		return err
+	}
+	if len(data) == 16 {
+		tx.next, tx.asOf = binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
+	}
+	if data, err = tx.get(key(tx.school, famCounts)); err != nil {
+		return err
+	}
+	if data != nil {
+		if tx.counts, err = decodeCounts(data); err != nil {
+			return fmt.Errorf("read the totals of school %s: %w", tx.school, err)
+		}
+	}
+	_, err = tx.getJSON(key(tx.school, famSlots), &tx.slots)
+	return err
+}
+
+func (tx *Tx) commit() error {
+	err := tx.putJSON(key(tx.school, famCounts), tx.counts)
+	if err == nil {
+		err = tx.putJSON(key(tx.school, famSlots), tx.slots)
+	}
+	if err == nil {
+		err = tx.txn.Set(key(tx.school, famNext), number(number(nil, tx.next), tx.asOf))
+	}
+	if err == nil {
+		err = tx.txn.Commit()
+	}
+	if err != nil {
+		return fmt.Errorf("commit to the view of school %s: %w", tx.school, err)
+	}
+	return nil
+}
+
+// get returns the value of a key, or nil if there is none.
+func (tx *Tx) get(k []byte) ([]byte, error) {
+	item, err := tx.txn.Get(k)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read row %q: %w", k, err)
+	}
+	return item.ValueCopy(nil)
+}
+
+func (tx *Tx) getJSON(k []byte, into any) (bool, error) {
+	data, err := tx.get(k)
+	if err != nil || data == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return false, fmt.Errorf("read row %q: %w", k, err)
+	}
+	return true, nil
+}
+
+func (tx *Tx) put(k, value []byte) error {
+	tx.bytes += len(k) + len(value) + rowOverhead
+	if err := tx.txn.Set(k, value); err != nil {
+		return fmt.Errorf("write row %q: %w", k, err)
+	}
+	return nil
+}
+
+func (tx *Tx) putJSON(k []byte, row any) error {
+	data, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("write row %q: %w", k, err)
+	}
+	return tx.put(k, data)
+}
+
+func (tx *Tx) remove(k []byte) error {
+	tx.bytes += len(k) + rowOverhead
+	if err := tx.txn.Delete(k); err != nil {
+		return fmt.Errorf("remove row %q: %w", k, err)
+	}
+	return nil
+}
+
+// roomy is more than the few rows of one change need.
+const roomy = 64 << 10
+
+// rowOverhead is what a transaction needs for a row beside key and value.
+const rowOverhead = 64
+
+// room commits a full transaction and begins another. It is called before a
+// change of several rows that belong together, never within one.
+func (tx *Tx) room(size int) error {
+	if tx.bytes+size <= txBytes {
+		return nil
+	}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	tx.bytes = 0
+	tx.txn = tx.view.db.NewTransaction(true)
+	return nil
+}
+
+// Full reports whether the transaction is due to be committed.
+func (tx *Tx) Full() bool { return tx.bytes > txBytes/2 }
+
+// Next returns the first index of the ledger that is not folded in.
+func (tx *Tx) Next() uint64 { return tx.next }
+
+// SetNext says that all entries before an index are folded in.
+func (tx *Tx) SetNext(index uint64) { tx.next = index }
+
+// Advance counts the turns up to a time. It must come before any row is
+// changed, and never goes back.
+func (tx *Tx) Advance(now time.Time) error {
+	to := ms(now)
+	if to <= tx.asOf {
+		return nil
+	}
+	var due [][]byte
+	prefix := key(tx.school, famTurn)
+	it := tx.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: true, PrefetchSize: 100})
+	for it.Rewind(); it.Valid(); it.Next() {
+		k := it.Item().KeyCopy(nil)
+		if binary.BigEndian.Uint64(k[len(prefix):]) > to {
+			break
+		}
+		var t turn
+		if err := it.Item().Value(func(b []byte) error { copy(t[:], b); return nil }); err != nil {
+			it.Close()
+			return fmt.Errorf("read a turn: %w", err)
+		}
+		tx.counts.turn(t)
+		due = append(due, k)
+	}
+	it.Close()
+	tx.asOf = to
+	for _, k := range due {
+		// Straight to the transaction: a commit in between would count the
+		// rest twice.
+		if err := tx.txn.Delete(k); err != nil {
+			return fmt.Errorf("remove a turn: %w", err)
+		}
+	}
+	return nil
+}
+
+// PutSchool records the school's name.
+func (tx *Tx) PutSchool(name string) error {
+	return tx.putJSON(key(tx.school, famSchool), School{ID: tx.school, Name: name})
+}
+
+// PutPolicy records a policy.
+func (tx *Tx) PutPolicy(p Policy) error {
+	for _, r := range p.Rules {
+		tx.slot(r.ID)
+	}
+	return tx.putJSON(number(key(tx.school, famPolicy), p.Number), p)
+}
+
+// PutAssignment records an assignment.
+func (tx *Tx) PutAssignment(device posture.DeviceID, a policy.Assignment) error {
+	return tx.putJSON(number(text(key(tx.school, famAssignment), string(device)), a.Number), a)
+}
+
+// Assignment returns a device's assignment of a number.
+func (tx *Tx) Assignment(device posture.DeviceID, n uint64) (a policy.Assignment, ok bool, err error) {
+	ok, err = tx.getJSON(number(text(key(tx.school, famAssignment), string(device)), n), &a)
+	return a, ok, err
+}
+
+// slot returns the place of a rule in vectors, and gives it one if it has none.
+func (tx *Tx) slot(rule string) uint16 {
+	i := slices.Index(tx.slots, rule)
+	if i < 0 {
+		i = len(tx.slots)
+		tx.slots = append(tx.slots, rule)
+	}
+	return uint16(i)
+}
+
+// Vector gathers the tallies of a device's rules into its vector.
+func (tx *Tx) Vector(v Vector, tallies map[string]*Tally) Vector {
+	v.Rules = make([]RuleState, 0, len(tallies))
+	rules := make([]string, 0, len(tallies))
+	for rule := range tallies {
+		rules = append(rules, rule)
+	}
+	slices.Sort(rules) // slots are given in an order that does not vary
+	for _, rule := range rules {
+		s := tallies[rule].state
+		s.Slot = tx.slot(rule)
+		v.Rules = append(v.Rules, s)
+	}
+	slices.SortFunc(v.Rules, func(a, b RuleState) int { return int(a.Slot) - int(b.Slot) })
+	return v
+}
+
+// Device returns a device's row.
+func (tx *Tx) Device(id posture.DeviceID) (d DeviceRow, ok bool, err error) {
+	ok, err = tx.getJSON(text(key(tx.school, famDevice), string(id)), &d)
+	return d, ok, err
+}
+
+// PutDevice replaces a device's row and everything that is found by it. old is
+// the row as it was; one without an ID was not there.
+func (tx *Tx) PutDevice(old, row DeviceRow) error {
+	if err := tx.room(roomy); err != nil {
+		return err
+	}
+	if old.ID != "" {
+		if err := tx.dropDevice(old, row); err != nil {
+			return err
+		}
+		tx.counts.Devices--
+		tx.counts.vector(old.Vector, -1)
+	}
+	tx.counts.Devices++
+	tx.counts.vector(row.Vector, 1)
+	if err := tx.putJSON(text(key(tx.school, famDevice), string(row.ID)), row); err != nil {
+		return err
+	}
+	if old.ID == "" || !slices.Equal(tx.nameKey(old), tx.nameKey(row)) || old.AssetTag != row.AssetTag {
+		if err := tx.put(tx.nameKey(row), []byte(strings.ToLower(row.AssetTag))); err != nil {
+			return err
+		}
+	}
+	vector := row.Vector.append(nil)
+	if err := tx.put(tx.judgedKey(row), vector); err != nil {
+		return err
+	}
+	for _, end := range row.Vector.untils() {
+		if err := tx.put(tx.untilKey(end, row), vector); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropDevice removes the keys by which the old row was found and the new one
+// is not.
+func (tx *Tx) dropDevice(old, row DeviceRow) error {
+	kept := [][]byte{tx.nameKey(row), tx.judgedKey(row)}
+	for _, end := range row.Vector.untils() {
+		kept = append(kept, tx.untilKey(end, row))
+	}
+	had := [][]byte{tx.nameKey(old), tx.judgedKey(old)}
+	for _, end := range old.Vector.untils() {
+		had = append(had, tx.untilKey(end, old))
+	}
+	for _, k := range had {
+		if slices.ContainsFunc(kept, func(other []byte) bool { return slices.Equal(k, other) }) {
+			continue
+		}
+		if err := tx.remove(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) nameKey(d DeviceRow) []byte {
+	return text(text(key(tx.school, famName), strings.ToLower(d.Hostname)), string(d.ID))
+}
+
+func (tx *Tx) judgedKey(d DeviceRow) []byte {
+	return text(number(key(tx.school, famJudged), d.Vector.oldest()), string(d.ID))
+}
+
+func (tx *Tx) untilKey(end uint64, d DeviceRow) []byte {
+	return text(number(key(tx.school, famUntil), end), string(d.ID))
+}
+
+// PutEvent records the nth medium event of a device and drops the one that is
+// older than what is kept.
+func (tx *Tx) PutEvent(device posture.DeviceID, n uint64, e MediumEvent) error {
+	const kept = 1000
+	if err := tx.room(roomy); err != nil {
+		return err
+	}
+	prefix := text(key(tx.school, famEvent), string(device))
+	if n > kept {
+		if err := tx.remove(number(slices.Clone(prefix), n-kept)); err != nil {
+			return err
+		}
+	}
+	return tx.putJSON(number(prefix, n), e)
+}
+
+// PutGap records a stretch of missing reports.
+func (tx *Tx) PutGap(device posture.DeviceID, g Gap) error {
+	return tx.putJSON(number(text(key(tx.school, famGap), string(device)), g.From), g)
+}
+
+// Case returns the breach that is followed under a key, and whether there is
+// one.
+func (tx *Tx) Case(k breach.Key) (b breach.Breach, ok bool, err error) {
+	ok, err = tx.getJSON(caseKey(tx.school, k), &b)
+	if !ok {
+		b = breach.Breach{Key: k}
+	}
+	return b, ok, err
+}
+
+// PutCase replaces the breach that is followed under a key. old is the one
+// before it; one without a number was never counted. closed is the breach of
+// that key that it follows, if there was one: it is kept apart.
+func (tx *Tx) PutCase(old, b breach.Breach, closed *breach.Breach) error {
+	if err := tx.room(roomy); err != nil {
+		return err
+	}
+	if err := tx.uncount(old); err != nil {
+		return err
+	}
+	if err := tx.putJSON(caseKey(tx.school, b.Key), b); err != nil {
+		return err
+	}
+	if closed != nil {
+		if err := tx.putJSON(pastKey(tx.school, *closed), *closed); err != nil {
+			return err
+		}
+		if err := tx.count(*closed); err != nil {
+			return err
+		}
+	}
+	return tx.count(b)
+}
+
+func (tx *Tx) turnKey(t time.Time, k breach.Key) []byte {
+	return breachParts(number(key(tx.school, famTurn), ms(t)), k)
+}
+
+// count adds a breach to the totals, the list and the turns.
+func (tx *Tx) count(b breach.Breach) error {
+	if b.Number == 0 {
+		return nil
+	}
+	now := at(tx.asOf)
+	tx.counts.breach(b.Status(now), b.Severity(now), 1)
+	if err := tx.put(listKey(tx.school, b), nil); err != nil {
+		return err
+	}
+	for _, t := range turns(b, now) {
+		if err := tx.put(tx.turnKey(t.at, b.Key), t.turn[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) uncount(b breach.Breach) error {
+	if b.Number == 0 {
+		return nil
+	}
+	now := at(tx.asOf)
+	tx.counts.breach(b.Status(now), b.Severity(now), -1)
+	if err := tx.remove(listKey(tx.school, b)); err != nil {
+		return err
+	}
+	for _, t := range turns(b, now) {
+		if err := tx.remove(tx.turnKey(t.at, b.Key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type timedTurn struct {
+	at   time.Time
+	turn turn
+}
+
+// turns returns the changes of a breach by the passing of time after a moment,
+// in whole milliseconds: turns within one are one.
+func turns(b breach.Breach, after time.Time) []timedTurn {
+	var list []timedTurn
+	last := after
+	for _, t := range b.Turns(after) {
+		up := t.Truncate(time.Millisecond)
+		if up.Before(t) {
+			up = up.Add(time.Millisecond)
+		}
+		if !up.After(last) {
+			continue
+		}
+		list = append(list, timedTurn{at: up, turn: turn{
+			byte(b.Status(last)), byte(b.Severity(last)), byte(b.Status(up)), byte(b.Severity(up)),
+		}})
+		last = up
+	}
+	return list
+}
+
+// States returns the results of a rule on a device's subjects.
+func (tx *Tx) States(device posture.DeviceID, rule string) ([]State, error) {
+	data, err := tx.get(text(text(key(tx.school, famState), string(device)), rule))
+	if err != nil || data == nil {
+		return nil, err
+	}
+	return decodeStates(data)
+}
+
+// PutStates replaces them; none removes the row.
+func (tx *Tx) PutStates(device posture.DeviceID, rule string, states []State) error {
+	k := text(text(key(tx.school, famState), string(device)), rule)
+	if len(states) == 0 {
+		return tx.remove(k)
+	}
+	data := encodeStates(states)
+	if err := tx.room(len(data) + roomy); err != nil {
+		return err
+	}
+	return tx.put(k, data)
+}

@@ -1,0 +1,152 @@
+package view
+
+import (
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Place says where the ledger keeps a section of a device's state.
+type Place struct {
+	Name    string    `json:"name"`
+	Entry   uint64    `json:"entry"`
+	Section int       `json:"section"`         // its place among the entry's sections
+	ReadAt  time.Time `json:"readAt,omitzero"` // when its facts were last read, by the device's clock
+}
+
+// Policy is what the view knows of a policy: the words of its rules and the
+// ages that decide about silence.
+type Policy struct {
+	Number uint64 `json:"number"`
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	Rules  []Rule `json:"rules"`
+	// Silence is how long a device may not be heard from before what it once
+	// passed is not proven any more.
+	Silence time.Duration `json:"silence"`
+}
+
+// Rule is a rule as far as the view needs it.
+type Rule struct {
+	ID            string                      `json:"id"`
+	Title         string                      `json:"title"`
+	Side          policy.Side                 `json:"side"`
+	Facts         []string                    `json:"facts,omitempty"`
+	MaxAge        time.Duration               `json:"maxAge,omitempty"` // facts older than this prove nothing; 0: any age
+	Severity      posture.Severity            `json:"severity"`
+	Grace         time.Duration               `json:"grace,omitempty"`
+	Escalate      breach.Escalation           `json:"escalate,omitzero"`
+	Clauses       []string                    `json:"clauses,omitempty"`
+	Remediation   string                      `json:"remediation"`
+	RemediationOn map[posture.Platform]string `json:"remediationOn,omitempty"`
+	NotMet        string                      `json:"notMet,omitempty"` // what people read if it lapses
+	// Lapses is set for a rule that fails by the passing of time alone: After
+	// that long since From without news. FromNothing: it does not.
+	Lapses Lapse `json:"lapses,omitzero"`
+}
+
+// Lapse says when a rule fails if nothing more is heard.
+type Lapse struct {
+	From  From          `json:"from,omitempty"`
+	After time.Duration `json:"after,omitempty"`
+}
+
+// From is the moment from which the time to a lapse counts.
+type From string
+
+// The moments from which time to a lapse counts.
+const (
+	FromNothing    From = ""           // the rule does not lapse
+	FromContact    From = "contact"    // the last contact, by the collector's clock
+	FromEncryption From = "encryption" // when the encryption of the system disk was last proven
+)
+
+// Remedy returns the remediation for a platform.
+func (r Rule) Remedy(on posture.Platform) string {
+	if t, ok := r.RemediationOn[on]; ok {
+		return t
+	}
+	return r.Remediation
+}
+
+// Rule returns the rule with an identifier.
+func (p Policy) Rule(id string) (Rule, bool) {
+	for _, r := range p.Rules {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+// leastAge returns the shortest time after which anything that the policy says
+// can change because nothing was heard.
+func (p Policy) leastAge() time.Duration {
+	least := p.Silence
+	for _, r := range p.Rules {
+		if r.MaxAge > 0 && r.MaxAge < least {
+			least = r.MaxAge
+		}
+		if r.Lapses.From != FromNothing && r.Lapses.After < least {
+			least = r.Lapses.After
+		}
+	}
+	return least
+}
+
+// Clock is what is known of a device's clock.
+type Clock struct {
+	Boot string `json:"boot,omitempty"`
+	// Base is the time of the boot by the device's clock, milliseconds: it
+	// moves when the clock is set.
+	Base int64 `json:"base,omitempty"`
+	// Skew is the device's clock less the collector's, as far as is proven.
+	Skew time.Duration `json:"skew,omitempty"`
+	// Least is the greatest of made-at less received-at under this base: the
+	// skew is not below it.
+	Least time.Duration `json:"least,omitempty"`
+	// Uptime and ReceivedAt are of the last statement under this base.
+	Uptime     uint64    `json:"uptime,omitempty"`
+	ReceivedAt time.Time `json:"receivedAt,omitzero"`
+}
+
+// DeviceRow is everything that the view keeps about a device in one row.
+type DeviceRow struct {
+	ID             posture.DeviceID  `json:"id"`
+	Hostname       string            `json:"hostname"`
+	AssetTag       string            `json:"assetTag,omitempty"`
+	Platform       posture.Platform  `json:"platform"`
+	OSName         string            `json:"osName,omitempty"`
+	Chassis        string            `json:"chassis,omitempty"`
+	Ownership      posture.Ownership `json:"ownership,omitempty"`
+	AgentVersion   string            `json:"agentVersion,omitempty"`
+	KeyFingerprint string            `json:"keyFingerprint,omitempty"`
+	EnrolledAt     time.Time         `json:"enrolledAt,omitzero"`
+	LastContact    time.Time         `json:"lastContact,omitzero"`
+	LastReport     uint64            `json:"lastReport,omitempty"`
+	ReportedAt     time.Time         `json:"reportedAt,omitzero"` // by the device's clock
+	ObservedAt     time.Time         `json:"observedAt,omitzero"` // the same, corrected
+	HeldAt         time.Time         `json:"heldAt,omitzero"`     // until when the report was last said to hold, corrected
+	Policy         uint64            `json:"policy,omitempty"`
+	Assignment     uint64            `json:"assignment,omitempty"`
+	Entry          uint64            `json:"entry,omitempty"`
+	Clock          Clock             `json:"clock,omitzero"`
+	Places         []Place           `json:"places,omitempty"`
+	Own            []posture.Finding `json:"own,omitempty"` // judged at the school
+	Disagreements  []string          `json:"disagreements,omitempty"`
+	ProbeErrors    int               `json:"probeErrors,omitempty"`
+	Events         uint64            `json:"events,omitempty"`  // media events ever seen
+	Recheck        bool              `json:"recheck,omitempty"` // a decision settled something that the device still fails
+	Vector         Vector            `json:"vector,omitzero"`
+}
+
+// State is the result of a rule on one subject, and since when.
+type State struct {
+	Kind   string
+	Key    string
+	Result posture.Result
+	Since  time.Time
+	Cased  bool // a breach of this key was followed
+}
