@@ -160,6 +160,7 @@ func (v *vocabulary) schoolKinds() {
 	v.licences = newKind("Licences",
 		numberRead("over", func(x *Licences) p.Reading[int64] { return x.Over }))
 	v.allocation = newKind("Allocation",
+		flagRead("ends", func(x *Allocation) p.Reading[bool] { return x.Ends }),
 		timeRead("endsAt", readEndsAt),
 		flagRead("leaver", func(x *Allocation) p.Reading[bool] { return x.Leaver }))
 	v.acceptableUse = newKind("AcceptableUse",

@@ -25,7 +25,7 @@ const (
 	MostCondition   = 32 << 10
 	MostVariants    = 8
 	MostClauses     = 32
-	longestDuration = 10 * 366 * 24 * time.Hour
+	LongestDuration = 10 * 366 * 24 * time.Hour
 )
 
 // Encode writes a policy in its one encoding: the same policy always gives the
@@ -118,10 +118,10 @@ func validateParameters(parameters []Parameter) error {
 		default:
 			return fmt.Errorf("parameter %q is of no known kind", p.Name)
 		}
-		if len(p.Texts) > MostTexts || !plain(p.Text, MostText) {
+		if len(p.Choices) > 32 || len(p.Texts) > MostTexts || !plain(p.Text, MostText) {
 			return fmt.Errorf("parameter %q is too large", p.Name)
 		}
-		for _, t := range p.Texts {
+		for _, t := range append(p.Texts[:len(p.Texts):len(p.Texts)], p.Choices...) {
 			if !plain(t, MostText) {
 				return fmt.Errorf("parameter %q holds an improper text", p.Name)
 			}
@@ -166,7 +166,7 @@ func (r Rule) validateParts() error {
 		durations = append(durations, r.Escalate.After)
 	}
 	for _, d := range durations {
-		if d < 0 || d > longestDuration {
+		if d < 0 || d > LongestDuration {
 			return fmt.Errorf("the duration %s is out of bounds", d)
 		}
 	}

@@ -87,6 +87,13 @@ func durationRead[T any](name string, get func(*T) posture.Reading[time.Duration
 	return reading(name, types.DurationType, get, func(v time.Duration) ref.Val { return types.Duration{Duration: v} })
 }
 
+// seconds returns a number of seconds as a span of time. What no span can hold
+// is longer than any that a rule names.
+func seconds(n int64) ref.Val {
+	n = max(min(n, int64(LongestDuration/time.Second)), -int64(LongestDuration/time.Second))
+	return types.Duration{Duration: time.Duration(n) * time.Second}
+}
+
 func reading[T, V any](name string, typ *types.Type, get func(*T) posture.Reading[V], value func(V) ref.Val, vocabulary ...string) *field {
 	return &field{
 		name: name, typ: typ, words: vocabulary, most: mostText,

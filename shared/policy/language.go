@@ -131,12 +131,32 @@ func (l *Language) Words(typeName, fieldName string) []string {
 	return nil
 }
 
-// Most returns how many items or characters a field can hold.
-func (l *Language) Most(typeName, fieldName string) int {
-	if f, ok := l.field(typeName, fieldName); ok {
-		return f.most
+// Most returns how many items or characters there can be at a path of a
+// variable and fields, in which "@items" stands for the items of a list; 0 if
+// the path is not one of facts.
+func (l *Language) Most(path []string) int {
+	if len(path) < 2 {
+		return 0
 	}
-	return 0
+	k := l.subject(path[0])
+	for _, v := range append(l.roots(OnDevice), l.roots(AtSchool)...) {
+		if v.name == path[0] {
+			k = v.kind
+		}
+	}
+	most := 0
+	for _, step := range path[1:] {
+		switch {
+		case step == "@items":
+			most = mostText
+		case k == nil || k.fields[step] == nil:
+			return 0
+		default:
+			f := k.fields[step]
+			most, k = f.most, f.of
+		}
+	}
+	return most
 }
 
 // Section returns the section of a report, or the school's fact, that reading
@@ -232,7 +252,7 @@ func paramKind(parameters []Parameter) *kind {
 		f := &field{name: p.Name, most: mostText}
 		switch p.Kind {
 		case TextParameter:
-			f.typ, f.get = types.StringType, constant(types.String(p.Text))
+			f.typ, f.words, f.get = types.StringType, p.Choices, constant(types.String(p.Text))
 		case TextsParameter:
 			f.typ, f.most = types.NewListType(types.StringType), len(p.Texts)
 			f.get = constant(types.NewStringList(types.DefaultTypeAdapter, p.Texts))

@@ -53,12 +53,13 @@ type Policy struct {
 
 // Parameter is one value that conditions read as param.name.
 type Parameter struct {
-	Name   string        `json:"name"`
-	Kind   ParameterKind `json:"kind"`
-	Text   string        `json:"text,omitempty"`
-	Texts  []string      `json:"texts,omitempty"`
-	Number int64         `json:"number,omitempty"` // also a duration, in nanoseconds
-	Flag   bool          `json:"flag,omitempty"`
+	Name    string        `json:"name"`
+	Kind    ParameterKind `json:"kind"`
+	Text    string        `json:"text,omitempty"`
+	Texts   []string      `json:"texts,omitempty"`
+	Choices []string      `json:"choices,omitempty"` // if any, the only texts that it can have
+	Number  int64         `json:"number,omitempty"`  // also a duration, in nanoseconds
+	Flag    bool          `json:"flag,omitempty"`
 }
 
 // ParameterKind is the type of a parameter.

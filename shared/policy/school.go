@@ -62,7 +62,8 @@ type Licences struct {
 
 // Allocation says who has the device, without saying who.
 type Allocation struct {
-	EndsAt posture.Reading[time.Time] `json:"endsAt"` // when the loan ends; the zero time if it has no end
+	Ends   posture.Reading[bool]      `json:"ends"`   // it is a loan with an end
+	EndsAt posture.Reading[time.Time] `json:"endsAt"` // when the loan ends
 	Leaver posture.Reading[bool]      `json:"leaver"` // the person has left and not returned it
 }
 

@@ -159,7 +159,7 @@ func securityKind() *kind {
 		flagRead("rebootDue", func(x *p.Security) p.Reading[bool] { return x.RebootDue }),
 		flagRead("firewall", func(x *p.Security) p.Reading[bool] { return x.Firewall }),
 		flagRead("screenLock", func(x *p.Security) p.Reading[bool] { return x.ScreenLock }),
-		numberRead("screenLockAfter", func(x *p.Security) p.Reading[int64] { return x.ScreenLockAfter }),
+		reading("screenLockAfter", types.DurationType, func(x *p.Security) p.Reading[int64] { return x.ScreenLockAfter }, seconds),
 		flagRead("passwordSet", func(x *p.Security) p.Reading[bool] { return x.PasswordSet }),
 		flagRead("autoLogon", func(x *p.Security) p.Reading[bool] { return x.AutoLogon }),
 		flagRead("autoRun", func(x *p.Security) p.Reading[bool] { return x.AutoRun }),

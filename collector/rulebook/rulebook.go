@@ -1,0 +1,91 @@
+// Package rulebook turns rules written by people into a compiled policy: it
+// parses the YAML, type-checks each condition against the language of
+// shared/policy, bounds its cost, and compiles it. Every fault is reported
+// with file, line and column, several at once.
+//
+// It never evaluates a rule and never runs on a device: an agent is given what
+// this package compiles.
+package rulebook
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caretaker-school/caretaker/shared/policy"
+)
+
+// mostSource bounds a rulebook's text, in bytes.
+const mostSource = 256 << 10
+
+// mostProblems bounds how many faults are reported at once.
+const mostProblems = 50
+
+// Problem is one fault of a rulebook, where it is.
+type Problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // from 1, in characters
+	Message string `json:"message"`
+}
+
+// Error implements error.
+func (p Problem) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+}
+
+// Problems is every fault that was found, in the order of the file.
+type Problems []Problem
+
+// Error implements error, one fault a line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Compile compiles a rulebook. What is wrong with it is returned as Problems;
+// any other error says that a sound rulebook could not be compiled. The number
+// of the policy is 0 until a school publishes it.
+func Compile(file string, source []byte) (*policy.Policy, error) {
+	b := &book{file: file, source: source}
+	draft := b.read()
+	if draft != nil {
+		if err := b.compile(draft); err != nil {
+			return nil, err
+		}
+	}
+	if found := b.found(); len(found) > 0 {
+		return nil, found
+	}
+	if _, err := policy.Encode(&draft.policy); err != nil {
+		return nil, fmt.Errorf("compile %s: %w", file, err)
+	}
+	return &draft.policy, nil
+}
+
+// Check reports what is wrong with a rulebook; nothing if it compiles.
+func Check(file string, source []byte) (Problems, error) {
+	_, err := Compile(file, source)
+	var found Problems
+	if errors.As(err, &found) {
+		return found, nil
+	}
+	return nil, err
+}
+
+//go:embed baselines/school.yaml
+var schoolSource []byte
+
+// Baseline compiles the policy that we ship for schools, and returns it with
+// its source.
+func Baseline() (*policy.Policy, []byte, error) {
+	p, err := Compile("school.yaml", schoolSource)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compile the shipped baseline: %w", err)
+	}
+	return p, append([]byte(nil), schoolSource...), nil
+}
