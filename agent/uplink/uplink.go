@@ -1,0 +1,367 @@
+// Package uplink is the agent's end of the stream: it sends what the spool
+// holds, oldest first, and forgets a statement only when the collector has
+// acknowledged it.
+//
+// What the collector may say is a closed list: a policy and an assignment that
+// the school has signed, a signed checkpoint, "send everything", "assess now",
+// a refusal. The package judges nothing and executes nothing; whatever else
+// arrives is passed over.
+package uplink
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/caretaker-school/caretaker/agent/spool"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
+	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
+)
+
+const (
+	// window is how many statements may be on their way without an answer.
+	window = 32
+	// maxMessage bounds what is accepted from the collector, in bytes.
+	maxMessage = 4 << 20
+	// firstWait and longestWait bound the pause between two attempts.
+	firstWait   = time.Second
+	longestWait = 5 * time.Minute
+	// steady is how long a stream must have lasted to count as a success.
+	steady = time.Minute
+	// answerWithin is how long the collector may take to answer the hello.
+	answerWithin = 30 * time.Second
+)
+
+// Config is what an uplink needs. All fields are required.
+type Config struct {
+	Addresses []string    // of the collector, tried in turn
+	TLS       *tls.Config // the device's certificate, the school's authority
+	SchoolKey ed25519.PublicKey
+	Verifier  note.Verifier // of the school's checkpoints
+	Spool     *spool.Spool
+	Hello     func() Hello // what to say at the start of a stream
+	Handler   Handler
+	Clock     clock.Clock
+	Log       *slog.Logger
+}
+
+// Hello is what the agent says of itself at the start of a stream.
+type Hello struct {
+	Version      string // of the agent
+	Policy       uint64 // number of the policy in force
+	Assignment   uint64 // number of the assignment in force
+	Boot         string
+	Acknowledged uint64 // sequence of the last report acknowledged
+}
+
+// Handler is told what the collector says. Its methods are called one at a
+// time and must not block for long. What they return other than nil ends the
+// stream.
+type Handler interface {
+	// Welcomed is called when the collector has answered; skew is the
+	// device's clock less the collector's.
+	Welcomed(skew time.Duration) error
+	// Acknowledged is called after the spool has forgotten what was
+	// acknowledged.
+	Acknowledged(spool.Position) error
+	// Policy and Assignment receive what the school has signed.
+	Policy(body, document []byte) error
+	Assignment(body, document []byte) error
+	// Checkpoint receives a checkpoint that the school has signed.
+	Checkpoint(proof.Checkpoint) error
+	// SendFull asks that the next report carry every section.
+	SendFull(reason string) error
+	// AssessNow asks for an assessment at once.
+	AssessNow(request string) error
+}
+
+// Status says how the uplink stands.
+type Status struct {
+	Connected bool
+	Trouble   string        // why the last stream ended, in words; "" while connected
+	Skew      time.Duration // the device's clock less the collector's, at the last welcome
+	SkewKnown bool
+}
+
+// Uplink sends what a spool holds. Make it with New and run it once.
+type Uplink struct {
+	c Config
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// New returns an uplink that Run sets going.
+func New(c Config) *Uplink { return &Uplink{c: c} }
+
+// Status says how the uplink stands.
+func (u *Uplink) Status() Status {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status
+}
+
+// RefusedError means that the collector ended the stream with a reason.
+type RefusedError struct {
+	Code   string // such as "revoked"
+	Reason string // one sentence, for people
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the collector refused (%s): %s", wire.Visible(e.Code, 40), wire.Visible(e.Reason, 300))
+}
+
+// Run keeps a stream open until ctx ends, and waits longer after each failure.
+func (u *Uplink) Run(ctx context.Context) error {
+	wait := firstWait
+	for attempt := 0; ; attempt++ {
+		began := u.c.Clock.Now()
+		err := u.stream(ctx, u.c.Addresses[attempt%len(u.c.Addresses)])
+		if ctx.Err() != nil {
+			return nil
+		}
+		u.setStatus(func(s *Status) { s.Connected, s.Trouble = false, err.Error() })
+		u.c.Log.Info("stream ended", "reason", err)
+		if u.c.Clock.Now().Sub(began) >= steady {
+			wait = firstWait
+		}
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			wait = longestWait
+		}
+		// Anywhere from half to all of it, so that laptops that lost the
+		// collector together do not come back together.
+		pause, stop := u.c.Clock.After(wait/2 + rand.N(wait/2+1))
+		select {
+		case <-ctx.Done():
+			stop()
+			return nil
+		case <-pause:
+		}
+		wait = min(2*wait, longestWait)
+	}
+}
+
+func (u *Uplink) setStatus(change func(*Status)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	change(&u.status)
+}
+
+// stream opens one stream and works it until it ends, always with an error.
+func (u *Uplink) stream(ctx context.Context, address string) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(u.c.TLS)),
+		// A laptop has one stream with little in it; large buffers would be
+		// most of its memory.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
+		// Rarely enough to let the processor sleep, often enough to find out
+		// within the hour that a school's router has forgotten the stream.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Minute, Timeout: time.Minute}),
+		grpc.WithDisableServiceConfig())
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", address, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	s, err := pb.NewUplinkClient(conn).Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", address, err)
+	}
+	if err := u.greet(ctx, cancel, s); err != nil {
+		return fmt.Errorf("connect to %s: %w", address, err)
+	}
+	u.setStatus(func(st *Status) { st.Connected, st.Trouble = true, "" })
+	acknowledged := make(chan spool.Position, window)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return u.send(ctx, s, acknowledged) })
+	g.Go(func() error {
+		defer cancel() // the sender may be waiting for the network
+		return u.receive(ctx, s, acknowledged)
+	})
+	return g.Wait()
+}
+
+// greet says hello and waits for the welcome.
+func (u *Uplink) greet(ctx context.Context, cancel func(), s pb.Uplink_ConnectClient) error {
+	late, stop := u.c.Clock.After(answerWithin)
+	answered := make(chan struct{})
+	var watch errgroup.Group
+	watch.Go(func() error {
+		select {
+		case <-late:
+			cancel()
+		case <-answered:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	defer func() {
+		stop()
+		close(answered)
+		_ = watch.Wait() // it never fails
+	}()
+	h, stats, now := u.c.Hello(), u.c.Spool.Stats(), u.c.Clock.Now()
+	if err := s.Send(&pb.AgentMessage{Message: &pb.AgentMessage_Hello{Hello: &pb.Hello{
+		WireVersion: wire.Version, AgentVersion: h.Version, Policy: h.Policy, Assignment: h.Assignment,
+		ClockUnixMs: now.UnixMilli(), Boot: h.Boot, Acknowledged: h.Acknowledged,
+		Spooled: uint64(stats.Waiting), Dropped: stats.Dropped,
+	}}}); err != nil {
+		return errors.Join(err, ended(s))
+	}
+	m, err := s.Recv()
+	if err != nil {
+		return err
+	}
+	if r := m.GetRefusal(); r != nil {
+		return &RefusedError{Code: r.GetCode(), Reason: r.GetReason()}
+	}
+	w := m.GetWelcome()
+	if w == nil {
+		return errors.New("the collector did not begin with a welcome")
+	}
+	// Half of the time the answer took was the way here, as far as one can tell.
+	middle := now.Add(u.c.Clock.Now().Sub(now) / 2)
+	skew := middle.Sub(time.UnixMilli(w.GetClockUnixMs()))
+	u.setStatus(func(st *Status) { st.Skew, st.SkewKnown = skew, true })
+	if err := u.c.Handler.Welcomed(skew); err != nil {
+		return err
+	}
+	if w.GetSendFull() {
+		return u.c.Handler.SendFull("asked")
+	}
+	return nil
+}
+
+// send sends what the spool holds and what is put into it, in order, with at
+// most window statements unanswered.
+func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledged <-chan spool.Position) error {
+	var cursor spool.Position
+	var out []spool.Position // sent and not acknowledged
+	settle := func(p spool.Position) {
+		for len(out) > 0 && !p.Before(out[0]) {
+			out = out[1:]
+		}
+	}
+	for {
+		item, ok, err := u.c.Spool.After(cursor)
+		if err != nil {
+			return err
+		}
+		if !ok || len(out) == window {
+			wake := u.c.Spool.Wake()
+			if ok {
+				wake = nil // there is something, but no room
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case p := <-acknowledged:
+				settle(p)
+			case <-wake:
+			}
+			continue
+		}
+		m := new(pb.AgentMessage)
+		if err := proto.Unmarshal(item.Message, m); err != nil {
+			return fmt.Errorf("read report %d from the spool: %w", item.Sequence, err)
+		}
+		if err := s.Send(m); errors.Is(err, io.EOF) {
+			return nil // the stream has ended; receive learns why
+		} else if err != nil {
+			return fmt.Errorf("send report %d: %w", item.Sequence, err)
+		}
+		cursor = item.Position
+		out = append(out, item.Position)
+	}
+}
+
+// receive acts on what the collector says, until the stream ends.
+func (u *Uplink) receive(ctx context.Context, s pb.Uplink_ConnectClient, acknowledged chan<- spool.Position) error {
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		if a := m.GetAcknowledge(); a != nil {
+			p := spool.Position{Sequence: a.GetSequence(), Contact: a.GetContact()}
+			if err := u.c.Spool.Acknowledge(p); err != nil {
+				return err
+			}
+			select {
+			case acknowledged <- p:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if err := u.c.Handler.Acknowledged(p); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := u.handle(m); err != nil {
+			return err
+		}
+	}
+}
+
+// handle acts on everything that the collector may say but an acknowledgement.
+func (u *Uplink) handle(m *pb.CollectorMessage) error {
+	switch m := m.GetMessage().(type) {
+	case *pb.CollectorMessage_Policy:
+		body, err := proof.VerifyDocument("policy", m.Policy.GetDocument(), u.c.SchoolKey)
+		if err != nil {
+			return fmt.Errorf("take a policy from the collector: %w", err)
+		}
+		return u.c.Handler.Policy(body, m.Policy.GetDocument())
+	case *pb.CollectorMessage_Assignment:
+		body, err := proof.VerifyDocument("assignment", m.Assignment.GetDocument(), u.c.SchoolKey)
+		if err != nil {
+			return fmt.Errorf("take an assignment from the collector: %w", err)
+		}
+		return u.c.Handler.Assignment(body, m.Assignment.GetDocument())
+	case *pb.CollectorMessage_Checkpoint:
+		c, err := proof.OpenCheckpoint([]byte(m.Checkpoint.GetNote()), u.c.Verifier, u.c.Verifier.Name())
+		if err != nil {
+			return fmt.Errorf("take a checkpoint from the collector: %w", err)
+		}
+		return u.c.Handler.Checkpoint(c)
+	case *pb.CollectorMessage_SendFull:
+		return u.c.Handler.SendFull(wire.Visible(m.SendFull.GetReason(), 40))
+	case *pb.CollectorMessage_AssessNow:
+		return u.c.Handler.AssessNow(wire.Visible(m.AssessNow.GetRequest(), 64))
+	case *pb.CollectorMessage_Refusal:
+		return &RefusedError{Code: m.Refusal.GetCode(), Reason: m.Refusal.GetReason()}
+	}
+	return nil // a newer collector says something that this agent does not know
+}
+
+// ended returns why a stream on which a Send failed has ended: what the
+// collector said, if it said something.
+func ended(s pb.Uplink_ConnectClient) error {
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		if r := m.GetRefusal(); r != nil {
+			return &RefusedError{Code: r.GetCode(), Reason: r.GetReason()}
+		}
+	}
+}
