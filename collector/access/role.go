@@ -1,0 +1,78 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Role is what a person does at a school.
+type Role string
+
+// The roles.
+const (
+	Administrator Role = "administrator"
+	Technician    Role = "technician"
+	DPO           Role = "dpo" // data-protection officer
+	Head          Role = "head"
+	Governor      Role = "governor"
+	Staff         Role = "staff"
+)
+
+// Roles lists every role.
+func Roles() []Role { return []Role{Administrator, Technician, DPO, Head, Governor, Staff} }
+
+// ParseRole returns the role of that name.
+func ParseRole(name string) (Role, error) {
+	if slices.Contains(Roles(), Role(name)) {
+		return Role(name), nil
+	}
+	return "", fmt.Errorf("%q is not a role; the roles are %v", name, Roles())
+}
+
+// Right is one kind of thing that a page may show or let a person do.
+type Right string
+
+// The rights.
+const (
+	// ReadDevices is to read what is known about named devices.
+	ReadDevices Right = "read devices"
+)
+
+// rights is the table of which role may do what. What is not in it may not be
+// done.
+var rights = map[Right][]Role{
+	ReadDevices: {Administrator, Technician, DPO, Head},
+}
+
+// May reports whether the role has the right.
+func (r Role) May(right Right) bool { return slices.Contains(rights[right], r) }
+
+// EverySchool stands for all schools of this collector in a grant.
+const EverySchool posture.SchoolID = "*"
+
+// Grant is a role at a school.
+type Grant struct {
+	School posture.SchoolID `json:"school"` // or EverySchool
+	Role   Role             `json:"role"`
+}
+
+// Belongs reports whether the account has any role at the school.
+func (a Account) Belongs(school posture.SchoolID) bool {
+	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.covers(school) })
+}
+
+// Everywhere reports whether the account has a role at every school.
+func (a Account) Everywhere() bool {
+	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.School == EverySchool })
+}
+
+// May reports whether the account has the right at the school.
+func (a Account) May(school posture.SchoolID, right Right) bool {
+	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.covers(school) && g.Role.May(right) })
+}
+
+func (g Grant) covers(school posture.SchoolID) bool {
+	return school != "" && (g.School == school || g.School == EverySchool)
+}

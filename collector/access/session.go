@@ -1,0 +1,237 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/durable"
+)
+
+const (
+	sessionsFile = "sessions.json"
+	maxSessions  = 1024
+	// A session's last use is written this often at most, so that reading
+	// pages does not wear the disk. After a crash a session may seem idle for
+	// that much longer than it was.
+	touchEvery = 5 * time.Minute
+
+	accountKey = "account"
+	versionKey = "version"
+)
+
+type sessions struct {
+	manager *scs.SessionManager
+}
+
+func newSessions(store *sessionStore, o Options) *sessions {
+	m := scs.New()
+	m.Store = store
+	m.HashTokenInStore = true
+	// The store measures both limits by our own clock; scs, which asks the
+	// machine's, only bounds the cookie.
+	m.Lifetime = 2 * AbsoluteLimit
+	m.Cookie.Name = "caretaker"
+	m.Cookie.HttpOnly = true
+	m.Cookie.Path = "/"
+	m.Cookie.Persist = false // a shared computer forgets it with its window
+	m.Cookie.SameSite = http.SameSiteLaxMode
+	if o.Secure {
+		m.Cookie.Name = "__Host-caretaker"
+		m.Cookie.Secure = true
+	}
+	return &sessions{manager: m}
+}
+
+// Sessions wraps a handler so that Current, Begin and End work inside it.
+// failed answers when a session cannot be read or stored.
+func (a *Access) Sessions(next http.Handler, failed func(http.ResponseWriter, *http.Request, error)) http.Handler {
+	a.sessions.manager.ErrorFunc = failed
+	return a.sessions.manager.LoadAndSave(next)
+}
+
+// Begin signs the account in: the session gets a new token, so that one
+// planted before is worth nothing.
+func (a *Access) Begin(ctx context.Context, account Account) error {
+	m := a.sessions.manager
+	if err := m.RenewToken(ctx); err != nil {
+		return fmt.Errorf("begin a session: %w", err)
+	}
+	m.Put(ctx, accountKey, account.ID)
+	m.Put(ctx, versionKey, account.Version)
+	return nil
+}
+
+// End signs out.
+func (a *Access) End(ctx context.Context) error {
+	if err := a.sessions.manager.Destroy(ctx); err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return nil
+}
+
+// Current returns whose session a request belongs to. An account that was
+// removed, or whose password was changed since, has none.
+func (a *Access) Current(ctx context.Context) (Account, bool) {
+	id := a.sessions.manager.GetString(ctx, accountKey)
+	if id == "" {
+		return Account{}, false
+	}
+	account, ok := a.byID(id)
+	if !ok || account.Version != a.sessions.manager.GetInt(ctx, versionKey) {
+		return Account{}, false
+	}
+	account.Hash = ""
+	return account, true
+}
+
+// sessionRow is a session as it is stored, by the hash of its token.
+type sessionRow struct {
+	Data    []byte    `json:"data"`
+	BegunAt time.Time `json:"begunAt"`
+	SeenAt  time.Time `json:"seenAt"`
+}
+
+type sessionsJSON struct {
+	Sessions map[string]sessionRow `json:"sessions"`
+}
+
+// sessionStore keeps sessions in one file, whole: there are few and they are
+// small. It implements scs.Store.
+type sessionStore struct {
+	path  string
+	clock clock.Clock
+
+	mu   sync.Mutex // guards rows and the file
+	rows map[string]sessionRow
+	kept map[string]time.Time // SeenAt as the file has it
+}
+
+func openSessions(dir string, c clock.Clock) (*sessionStore, error) {
+	s := &sessionStore{path: filepath.Join(dir, sessionsFile), clock: c, rows: map[string]sessionRow{}, kept: map[string]time.Time{}}
+	data, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the sessions: %w", err)
+	}
+	rows, err := parseSessions(data)
+	if err != nil {
+		return nil, err
+	}
+	for token, row := range rows {
+		s.rows[token], s.kept[token] = row, row.SeenAt
+	}
+	s.prune()
+	return s, nil
+}
+
+func parseSessions(data []byte) (map[string]sessionRow, error) {
+	var j sessionsJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, fmt.Errorf("read the sessions: %w", err)
+	}
+	if len(j.Sessions) > maxSessions {
+		return nil, fmt.Errorf("read the sessions: %d of them, more than %d", len(j.Sessions), maxSessions)
+	}
+	return j.Sessions, nil
+}
+
+// Find implements scs.Store. Finding a session is using it.
+func (s *sessionStore) Find(token string) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.rows[token]
+	now := s.clock.Now()
+	if !ok || row.over(now) {
+		return nil, false, nil
+	}
+	row.SeenAt = now
+	s.rows[token] = row
+	if now.Sub(s.kept[token]) >= touchEvery {
+		if err := s.write(); err != nil {
+			return nil, false, err
+		}
+	}
+	return row.Data, true, nil
+}
+
+// Commit implements scs.Store.
+func (s *sessionStore) Commit(token string, data []byte, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prune()
+	now := s.clock.Now()
+	row, ok := s.rows[token]
+	if !ok {
+		row.BegunAt = now
+	}
+	row.Data, row.SeenAt = data, now
+	for !ok && len(s.rows) >= maxSessions {
+		s.dropOldest()
+	}
+	s.rows[token] = row
+	return s.write()
+}
+
+// Delete implements scs.Store.
+func (s *sessionStore) Delete(token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.rows[token]; !ok {
+		return nil
+	}
+	delete(s.rows, token)
+	return s.write()
+}
+
+func (r sessionRow) over(now time.Time) bool {
+	return now.Sub(r.SeenAt) >= IdleLimit || now.Sub(r.BegunAt) >= AbsoluteLimit
+}
+
+func (s *sessionStore) prune() {
+	now := s.clock.Now()
+	for token, row := range s.rows {
+		if row.over(now) {
+			delete(s.rows, token)
+		}
+	}
+}
+
+func (s *sessionStore) dropOldest() {
+	var oldest string
+	for token, row := range s.rows {
+		if oldest == "" || row.SeenAt.Before(s.rows[oldest].SeenAt) {
+			oldest = token
+		}
+	}
+	delete(s.rows, oldest)
+}
+
+func (s *sessionStore) write() error {
+	data, err := json.Marshal(sessionsJSON{Sessions: s.rows})
+	if err != nil {
+		return fmt.Errorf("encode the sessions: %w", err)
+	}
+	if err := durable.WriteFile(s.path, data, 0o600); err != nil {
+		return fmt.Errorf("store the sessions: %w", err)
+	}
+	clear(s.kept)
+	for token, row := range s.rows {
+		s.kept[token] = row.SeenAt
+	}
+	return nil
+}
+
+var _ scs.Store = (*sessionStore)(nil)
+
