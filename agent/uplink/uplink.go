@@ -10,7 +10,6 @@ package uplink
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -29,6 +27,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
 	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
@@ -50,10 +49,9 @@ const (
 
 // Config is what an uplink needs. All fields are required.
 type Config struct {
-	Addresses []string    // of the collector, tried in turn
-	TLS       *tls.Config // the device's certificate, the school's authority
-	SchoolKey ed25519.PublicKey
-	Verifier  note.Verifier // of the school's checkpoints
+	Addresses []string                // of the collector, tried in turn
+	TLS       *tls.Config             // the device's certificate, the school's authority
+	School    identity.SchoolVerifier // of what the school signs
 	Spool     *spool.Spool
 	Hello     func() Hello // what to say at the start of a stream
 	Handler   Handler
@@ -325,19 +323,19 @@ func (u *Uplink) receive(ctx context.Context, s pb.Uplink_ConnectClient, acknowl
 func (u *Uplink) handle(m *pb.CollectorMessage) error {
 	switch m := m.GetMessage().(type) {
 	case *pb.CollectorMessage_Policy:
-		body, err := proof.VerifyDocument("policy", m.Policy.GetDocument(), u.c.SchoolKey)
+		body, err := u.c.School.Document("policy", m.Policy.GetDocument())
 		if err != nil {
 			return fmt.Errorf("take a policy from the collector: %w", err)
 		}
 		return u.c.Handler.Policy(body, m.Policy.GetDocument())
 	case *pb.CollectorMessage_Assignment:
-		body, err := proof.VerifyDocument("assignment", m.Assignment.GetDocument(), u.c.SchoolKey)
+		body, err := u.c.School.Document("assignment", m.Assignment.GetDocument())
 		if err != nil {
 			return fmt.Errorf("take an assignment from the collector: %w", err)
 		}
 		return u.c.Handler.Assignment(body, m.Assignment.GetDocument())
 	case *pb.CollectorMessage_Checkpoint:
-		c, err := proof.OpenCheckpoint([]byte(m.Checkpoint.GetNote()), u.c.Verifier, u.c.Verifier.Name())
+		c, err := u.c.School.Checkpoint([]byte(m.Checkpoint.GetNote()))
 		if err != nil {
 			return fmt.Errorf("take a checkpoint from the collector: %w", err)
 		}
