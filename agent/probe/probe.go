@@ -26,6 +26,9 @@ type Question struct {
 	// PersonalUse says that the device is also its user's own, so that names
 	// embedded in people's files are withheld.
 	PersonalUse bool
+	// Known is what earlier walks of people's folders found, and is brought up
+	// to date by the next; nil if nothing is to be remembered.
+	Known *Known
 }
 
 // Probe fills one section of the facts.
@@ -47,6 +50,11 @@ type Probe struct {
 // All returns every probe, in the order in which they are asked.
 func All() []Probe {
 	return []Probe{
+		probe("system", 24*time.Hour, time.Minute,
+			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.System] {
+				return System(ctx, sys)
+			},
+			func(f *posture.Facts) *posture.Answer[posture.System] { return &f.System }),
 		probe("encryption", time.Hour, time.Minute,
 			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.Volume] {
 				return Volumes(ctx, sys)
@@ -54,6 +62,22 @@ func All() []Probe {
 			func(f *posture.Facts) *posture.Answer[posture.Volume] { return &f.Volumes }),
 		probe("media", time.Hour, time.Minute, Media,
 			func(f *posture.Facts) *posture.Answer[posture.Medium] { return &f.Media }),
+		probe("antivirus", time.Hour, 2*time.Minute,
+			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.Antivirus] {
+				return AntivirusProducts(ctx, sys)
+			},
+			func(f *posture.Facts) *posture.Answer[posture.Antivirus] { return &f.Antivirus }),
+		probe("programs", 6*time.Hour, 2*time.Minute,
+			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.Program] {
+				return Programs(ctx, sys)
+			},
+			func(f *posture.Facts) *posture.Answer[posture.Program] { return &f.Programs }),
+		probe("security", time.Hour, 3*time.Minute,
+			func(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
+				return SecurityFacts(ctx, sys, q.Now)
+			},
+			func(f *posture.Facts) *posture.Answer[posture.Security] { return &f.Security }),
+		{Section: "executables", Every: 6 * time.Hour, Within: walkLimits.Time + time.Minute, Folders: true, Ask: askExecutables},
 	}
 }
 

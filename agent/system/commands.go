@@ -87,6 +87,8 @@ var commands = []CommandSpec{
 			"--just-print", "-o", "Debug::NoLocking=true",
 			"-o", "APT::Get::Show-User-Simulation-Note=false",
 			"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
+			// What is held or not yet let out to everybody is pending too.
+			"-o", "APT::Get::Always-Include-Phased-Updates=true", "--ignore-hold",
 			"dist-upgrade",
 		},
 		Deadline: 90 * time.Second, Limit: large,
