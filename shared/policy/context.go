@@ -50,7 +50,7 @@ func answerList[T any](c *context, of *kind, a p.Answer[T]) *list {
 	if why := c.trust(a.Absent, a.ReadAt); why != nil {
 		return &list{items: []*object{{kind: of, why: why}}, gaps: true}
 	}
-	l := &list{items: wrap(of, a.Items)}
+	l := &list{items: wrap(of, a.Items, c.now)}
 	if len(a.Gaps) > 0 {
 		l.gaps = true
 		l.items = append(l.items, &object{kind: of, why: errIncomplete})
@@ -67,7 +67,7 @@ func answerOne[T any](c *context, of *kind, a p.Answer[T]) *object {
 	if len(a.Items) != 1 {
 		return &object{kind: of, why: absent(p.Unreadable)}
 	}
-	return &object{kind: of, item: &a.Items[0]}
+	return &object{kind: of, item: &a.Items[0], now: c.now}
 }
 
 // listField is a field of facts that holds the items of an answer.
@@ -144,10 +144,10 @@ func deviceKind(systems *kind) *kind {
 // schoolKinds adds the facts that only the collector has.
 func (v *vocabulary) schoolKinds() {
 	v.contact = newKind("Contact",
-		&field{name: "lastAt", typ: types.TimestampType, get: func(item any) ref.Val { return instant(item.(*Contact).LastAt) }})
+		&field{name: "lastAt", typ: types.TimestampType, past: true, get: func(item any) ref.Val { return instant(item.(*Contact).LastAt) }})
 	v.coverage = newKind("Coverage",
 		flagRead("encryptionProven", func(x *Coverage) p.Reading[bool] { return x.EncryptionProven }),
-		timeRead("encryptionAt", readEncryptionAt))
+		pastRead("encryptionAt", readEncryptionAt))
 	v.agent = newKind("Agent",
 		durationRead("skew", func(x *Agent) p.Reading[time.Duration] { return x.Skew }),
 		numberRead("probeErrors", func(x *Agent) p.Reading[int64] { return x.ProbeErrors }),

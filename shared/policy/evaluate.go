@@ -142,8 +142,9 @@ func (l *Loaded) judge(side Side, c context) []posture.Finding {
 }
 
 func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
+	notCovered := []posture.Finding{finding(&r.Rule, everything(r.For), verdict{reason: reasonNotCovered, result: posture.NotApplicable})}
 	if !r.Covers(c.assignment.Ownership) {
-		return []posture.Finding{finding(&r.Rule, everything(r.For), verdict{reason: reasonNotCovered, result: posture.NotApplicable})}
+		return notCovered
 	}
 	c.maxAge = r.MaxAge
 	vars := &scope{roots: make(map[string]ref.Val, len(r.roots))}
@@ -152,6 +153,9 @@ func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
 	}
 	if r.For != "device" {
 		vars.name = r.For
+		if r.coversNothing(vars, l.language.subject(r.For)) {
+			return notCovered
+		}
 	}
 	subjects := l.language.subjects(r.For, &c)
 	judged := make([]posture.Finding, len(subjects))
@@ -165,6 +169,17 @@ func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
 		out[i].FactAt = readAt
 	}
 	return out
+}
+
+// coversNothing reports whether the rule's condition for covering a subject is
+// false whatever the subject, as when a school has switched the rule off.
+func (r *loadedRule) coversNothing(vars *scope, k *kind) bool {
+	if r.when == nil {
+		return false
+	}
+	vars.subject = &object{kind: k, why: errIncomplete}
+	v := r.when.eval(vars)
+	return v.known && !v.value
 }
 
 // on judges one subject.

@@ -25,6 +25,7 @@ type field struct {
 	words []string // if any, the only values that the field can have
 	of    *kind    // the kind of the objects in it, if any
 	most  int      // how many items or characters it can hold
+	past  bool     // it is a moment that must have passed
 	get   func(item any) ref.Val
 }
 
@@ -83,6 +84,14 @@ func timeRead[T any](name string, get func(*T) posture.Reading[time.Time]) *fiel
 	return reading(name, types.TimestampType, get, instant)
 }
 
+// pastRead is a moment that must have passed: one in the future says that a
+// clock is wrong.
+func pastRead[T any](name string, get func(*T) posture.Reading[time.Time]) *field {
+	f := timeRead(name, get)
+	f.past = true
+	return f
+}
+
 func durationRead[T any](name string, get func(*T) posture.Reading[time.Duration]) *field {
 	return reading(name, types.DurationType, get, func(v time.Duration) ref.Val { return types.Duration{Duration: v} })
 }
@@ -111,15 +120,15 @@ func reading[T, V any](name string, typ *types.Type, get func(*T) posture.Readin
 func objects[T, V any](name string, of *kind, most int, get func(*T) []V) *field {
 	return &field{
 		name: name, typ: types.NewListType(of.typ), of: of, most: most,
-		get: func(item any) ref.Val { return &list{items: wrap(of, get(item.(*T)))} },
+		get: func(item any) ref.Val { return &list{items: wrap(of, get(item.(*T)), time.Time{})} },
 	}
 }
 
 // wrap makes objects of items without copying them.
-func wrap[V any](of *kind, items []V) []*object {
+func wrap[V any](of *kind, items []V, now time.Time) []*object {
 	out := make([]*object, len(items))
 	for i := range items {
-		out[i] = &object{kind: of, item: &items[i]}
+		out[i] = &object{kind: of, item: &items[i], now: now}
 	}
 	return out
 }

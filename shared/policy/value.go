@@ -84,7 +84,13 @@ type object struct {
 	kind *kind
 	item any
 	why  error
+	now  time.Time
 }
+
+// pastTolerance is how far in the future a moment may be that must have
+// passed, such as when definitions were made, before a clock is suspect. It
+// allows for times that were written without their zone.
+const pastTolerance = 24 * time.Hour
 
 func (o *object) get(name string) ref.Val {
 	f, ok := o.kind.fields[name]
@@ -94,7 +100,11 @@ func (o *object) get(name string) ref.Val {
 	if o.why != nil {
 		return fail(o.why)
 	}
-	return f.get(o.item)
+	v := f.get(o.item)
+	if at, ok := v.(types.Timestamp); ok && f.past && at.After(o.now.Add(pastTolerance)) {
+		return fail(errClock)
+	}
+	return v
 }
 
 // Get implements traits.Indexer.

@@ -63,7 +63,7 @@ func antivirusKind() *kind {
 		flagRead("expired", func(x *p.Antivirus) p.Reading[bool] { return x.Expired }),
 		flagRead("updating", func(x *p.Antivirus) p.Reading[bool] { return x.Updating }),
 		textRead("definitions", func(x *p.Antivirus) p.Reading[string] { return x.Definitions }),
-		timeRead("definitionsAt", readDefinitionsAt),
+		pastRead("definitionsAt", readDefinitionsAt),
 	)
 }
 
@@ -153,8 +153,8 @@ func securityKind() *kind {
 		timeRead("osSupportEnds", readOSSupportEnds),
 		numberRead("updatesPending", func(x *p.Security) p.Reading[int64] { return x.UpdatesPending }),
 		numberRead("updatesImportant", func(x *p.Security) p.Reading[int64] { return x.UpdatesImportant }),
-		timeRead("importantSince", readImportantSince),
-		timeRead("updatesCheckedAt", readUpdatesCheckedAt),
+		pastRead("importantSince", readImportantSince),
+		pastRead("updatesCheckedAt", readUpdatesCheckedAt),
 		flagRead("updatesAutomatic", func(x *p.Security) p.Reading[bool] { return x.UpdatesAutomatic }),
 		flagRead("rebootDue", func(x *p.Security) p.Reading[bool] { return x.RebootDue }),
 		flagRead("firewall", func(x *p.Security) p.Reading[bool] { return x.Firewall }),
