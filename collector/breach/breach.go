@@ -9,7 +9,8 @@
 //
 // Two rules keep a breach from being lost. Only three things resolve one: the
 // rule seen to be met, its subject seen to be gone where that can be seen, and
-// a person's decision; nothing that was not seen does. And an event that came
+// a person's decision (about it, or to publish a policy without the
+// rule); nothing that was not seen does. And an event that came
 // before in the ledger (sent again, or late) never undoes what came after it.
 // shared/docs/breach-states.md draws the states.
 package breach
@@ -62,6 +63,9 @@ const (
 	Passed  Resolution = "passed"  // the rule was seen to be met
 	Gone    Resolution = "gone"    // the subject was seen to be there no more
 	Decided Resolution = "decided" // a person decided so
+	// Withdrawn: the school's policy no longer has the rule, which people
+	// decided when they published it.
+	Withdrawn Resolution = "withdrawn"
 )
 
 // Breach is one rule failing on one subject over time. Its zero value has

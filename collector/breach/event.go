@@ -34,13 +34,14 @@ const (
 	Exempted                   // an approved exemption begins
 	ExemptionEnded             // an exemption was taken back
 	ResolvedByHand             // a person decided that it is settled
+	RuleWithdrawn              // the policy by which the device is judged no longer has the rule
 )
 
 // Next returns the breach after an event. If the event starts another breach
 // of the same key, the one before it is returned as closed.
 func (b Breach) Next(e Event) (next Breach, closed *Breach) {
 	switch {
-	case e.What == NotProven || e.What > ResolvedByHand:
+	case e.What == NotProven || e.What > RuleWithdrawn:
 		return b, nil
 	case e.Order <= b.Order:
 		return b.late(e), nil
@@ -54,6 +55,8 @@ func (b Breach) Next(e Event) (next Breach, closed *Breach) {
 		b = b.resolved(e, Gone)
 	case ResolvedByHand:
 		b = b.resolved(e, Decided)
+	case RuleWithdrawn:
+		b = b.resolved(e, Withdrawn)
 	case Acknowledge:
 		if b.stands() && b.AcknowledgedAt.IsZero() {
 			b.AcknowledgedAt, b.AcknowledgedBy = e.At, e.By

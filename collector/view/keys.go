@@ -15,7 +15,7 @@ import (
 // newest comes first.
 //
 //	(zero byte)version                      → layout, and what it was made from
-//	<school>/next                           → first ledger index not folded in, and the time to which turns are counted
+//	<school>/next                           → first ledger index not folded in, time to which turns are counted, current policy
 //	<school>/school                         → School
 //	<school>/counts                         → Counts: devices, devices by rule and standing, breaches by status and severity
 //	<school>/slots                          → rules that were ever judged; a rule's place in this list is its slot

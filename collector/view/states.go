@@ -9,7 +9,8 @@ import (
 
 // encodeStates writes the results of one rule on a device's subjects, of which
 // there may be thousands: each is kind and key with their lengths, the result,
-// whether a breach was followed, and since when in milliseconds.
+// whether a breach was followed and the subject is
+// gone, and since when in milliseconds.
 func encodeStates(states []State) []byte {
 	var b []byte
 	for _, s := range states {
@@ -17,7 +18,10 @@ func encodeStates(states []State) []byte {
 		b = append(binary.AppendUvarint(b, uint64(len(s.Key))), s.Key...)
 		b = append(b, byte(s.Result), 0)
 		if s.Cased {
-			b[len(b)-1] = 1
+			b[len(b)-1] |= 1
+		}
+		if s.Gone {
+			b[len(b)-1] |= 2
 		}
 		b = binary.AppendUvarint(b, ms(s.Since))
 	}
@@ -37,7 +41,7 @@ func decodeStates(b []byte) ([]State, error) {
 		if s.Key, b, ok = takeText(b); !ok || len(b) < 2 {
 			return nil, errStates
 		}
-		s.Result, s.Cased = posture.Result(b[0]), b[1] == 1
+		s.Result, s.Cased, s.Gone = posture.Result(b[0]), b[1]&1 != 0, b[1]&2 != 0
 		since, n := binary.Uvarint(b[2:])
 		if n <= 0 {
 			return nil, errStates

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type Tx struct {
 	asOf   uint64 // time to which turns are counted
 	counts counts
 	slots  []string
+	policy uint64 // the highest number published
 }
 
 // Update runs f on the rows of a school and commits what it did, cursor and
@@ -54,8 +56,9 @@ func (tx *Tx) load() error {
 	if err != nil {
 		return err
 	}
-	if len(data) == 16 {
+	if len(data) == 24 {
 		tx.next, tx.asOf = binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
+		tx.policy = binary.BigEndian.Uint64(data[16:])
 	}
 	if data, err = tx.get(key(tx.school, famCounts)); err != nil {
 		return err
@@ -75,7 +78,7 @@ func (tx *Tx) commit() error {
 		err = tx.putJSON(key(tx.school, famSlots), tx.slots)
 	}
 	if err == nil {
-		err = tx.txn.Set(key(tx.school, famNext), number(number(nil, tx.next), tx.asOf))
+		err = tx.txn.Set(key(tx.school, famNext), number(number(number(nil, tx.next), tx.asOf), tx.policy))
 	}
 	if err == nil {
 		err = tx.txn.Commit()
@@ -207,7 +210,18 @@ func (tx *Tx) PutPolicy(p Policy) error {
 	for _, r := range p.Rules {
 		tx.slot(r.ID)
 	}
+	tx.policy = max(tx.policy, p.Number)
 	return tx.putJSON(number(key(tx.school, famPolicy), p.Number), p)
+}
+
+// CurrentPolicy returns the highest number of a published policy; 0 is the
+// baseline.
+func (tx *Tx) CurrentPolicy() uint64 { return tx.policy }
+
+// Policy returns the policy of a number.
+func (tx *Tx) Policy(n uint64) (p Policy, ok bool, err error) {
+	ok, err = tx.getJSON(number(key(tx.school, famPolicy), n), &p)
+	return p, ok, err
 }
 
 // PutAssignment records an assignment.
@@ -231,20 +245,47 @@ func (tx *Tx) slot(rule string) uint16 {
 	return uint16(i)
 }
 
-// Vector gathers the tallies of a device's rules into its vector.
+// Vector puts the tallies of a device's rules into a vector that already has
+// its times. Rules of the vector that are not tallied stay as they are.
 func (tx *Tx) Vector(v Vector, tallies map[string]*Tally) Vector {
-	v.Rules = make([]RuleState, 0, len(tallies))
-	rules := make([]string, 0, len(tallies))
-	for rule := range tallies {
-		rules = append(rules, rule)
+	states := map[uint16]RuleState{}
+	for _, s := range v.Rules {
+		states[s.Slot] = s
 	}
-	slices.Sort(rules) // slots are given in an order that does not vary
-	for _, rule := range rules {
+	for _, rule := range slices.Sorted(maps.Keys(tallies)) { // slots are given in an order that does not vary
 		s := tallies[rule].state
 		s.Slot = tx.slot(rule)
-		v.Rules = append(v.Rules, s)
+		states[s.Slot] = s
 	}
-	slices.SortFunc(v.Rules, func(a, b RuleState) int { return int(a.Slot) - int(b.Slot) })
+	v.Rules = make([]RuleState, 0, len(states))
+	for _, slot := range slices.Sorted(maps.Keys(states)) {
+		v.Rules = append(v.Rules, states[slot])
+	}
+	return v
+}
+
+// Rules returns the rules by which a vector judges, by identifier.
+func (tx *Tx) Rules(v Vector) []string {
+	var list []string
+	for _, s := range v.Rules {
+		list = append(list, tx.slots[s.Slot])
+	}
+	return list
+}
+
+// State returns where a vector stands on a rule.
+func (tx *Tx) State(v Vector, rule string) (RuleState, bool) {
+	for _, s := range v.Rules {
+		if tx.slots[s.Slot] == rule {
+			return s, true
+		}
+	}
+	return RuleState{}, false
+}
+
+// Forget removes rules from a vector.
+func (tx *Tx) Forget(v Vector, rules []string) Vector {
+	v.Rules = slices.DeleteFunc(slices.Clone(v.Rules), func(s RuleState) bool { return slices.Contains(rules, tx.slots[s.Slot]) })
 	return v
 }
 
@@ -340,8 +381,13 @@ func (tx *Tx) PutEvent(device posture.DeviceID, n uint64, e MediumEvent) error {
 }
 
 // PutGap records a stretch of missing reports.
+// The first word about a stretch stays.
 func (tx *Tx) PutGap(device posture.DeviceID, g Gap) error {
-	return tx.putJSON(number(text(key(tx.school, famGap), string(device)), g.From), g)
+	k := number(text(key(tx.school, famGap), string(device)), g.From)
+	if data, err := tx.get(k); err != nil || data != nil {
+		return err
+	}
+	return tx.putJSON(k, g)
 }
 
 // Case returns the breach that is followed under a key, and whether there is

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
@@ -12,14 +14,16 @@ import (
 type Place struct {
 	Name    string    `json:"name"`
 	Entry   uint64    `json:"entry"`
-	Section int       `json:"section"`         // its place among the entry's sections
-	ReadAt  time.Time `json:"readAt,omitzero"` // when its facts were last read, by the device's clock
+	Digest  string    `json:"digest,omitempty"` // of the section
+	Section int       `json:"section"`          // its place among the entry's sections
+	ReadAt  time.Time `json:"readAt,omitzero"`  // when its facts were last read, by the device's clock
 }
 
 // Policy is what the view knows of a policy: the words of its rules and the
 // ages that decide about silence.
 type Policy struct {
 	Number uint64 `json:"number"`
+	Entry  uint64 `json:"entry"` // where the ledger has it; 0 for the baseline
 	Name   string `json:"name"`
 	Title  string `json:"title"`
 	Rules  []Rule `json:"rules"`
@@ -107,9 +111,12 @@ type Clock struct {
 	// Least is the greatest of made-at less received-at under this base: the
 	// skew is not below it.
 	Least time.Duration `json:"least,omitempty"`
-	// Uptime and ReceivedAt are of the last statement under this base.
-	Uptime     uint64    `json:"uptime,omitempty"`
-	ReceivedAt time.Time `json:"receivedAt,omitzero"`
+	// FirstUptime and FirstReceivedAt are of the statement from which the pace
+	// is measured, Uptime and ReceivedAt of the last one.
+	FirstUptime     uint64    `json:"firstUptime,omitempty"`
+	FirstReceivedAt time.Time `json:"firstReceivedAt,omitzero"`
+	Uptime          uint64    `json:"uptime,omitempty"`
+	ReceivedAt      time.Time `json:"receivedAt,omitzero"`
 }
 
 // DeviceRow is everything that the view keeps about a device in one row.
@@ -136,9 +143,12 @@ type DeviceRow struct {
 	Places         []Place           `json:"places,omitempty"`
 	Own            []posture.Finding `json:"own,omitempty"` // judged at the school
 	Disagreements  []string          `json:"disagreements,omitempty"`
+	Proven         bool              `json:"proven,omitempty"`  // the report says whether the system disk is encrypted
+	Dropped        int               `json:"dropped,omitempty"` // reports missing since the last full one
 	ProbeErrors    int               `json:"probeErrors,omitempty"`
-	Events         uint64            `json:"events,omitempty"`  // media events ever seen
-	Recheck        bool              `json:"recheck,omitempty"` // a decision settled something that the device still fails
+	Events         uint64            `json:"events,omitempty"`       // media events ever seen
+	SchoolPolicy   uint64            `json:"schoolPolicy,omitempty"` // by which the school judged Own
+	Recheck        bool              `json:"recheck,omitempty"`      // a decision settled something that the device still fails
 	Vector         Vector            `json:"vector,omitzero"`
 }
 
@@ -149,4 +159,21 @@ type State struct {
 	Result posture.Result
 	Since  time.Time
 	Cased  bool // a breach of this key was followed
+	Gone   bool // it is not among the findings any more, and its breach stands
+}
+
+// CompareStates orders states by subject.
+func CompareStates(a, b State) int {
+	return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key))
+}
+
+// EncryptionAt returns when the encryption of the system disk was last proven,
+// or the zero time.
+func (d DeviceRow) EncryptionAt() time.Time { return at(d.Vector.EncryptionAt) }
+
+// SetTimes notes in the vector when the device was last heard from, until when
+// its report was said to hold, and when its encryption was last proven.
+func (d *DeviceRow) SetTimes(encryptionAt time.Time) {
+	d.Vector.LastContact, d.Vector.HeldAt = ms(d.LastContact), ms(d.HeldAt)
+	d.Vector.EncryptionAt = ms(encryptionAt)
 }

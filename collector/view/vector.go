@@ -112,6 +112,39 @@ func (v Vector) lapsesAt(r Rule) uint64 {
 	return 0
 }
 
+// LapsesAt returns when a rule that the device passes fails if nothing more is
+// heard, or the zero time if it does not lapse.
+func (v Vector) LapsesAt(s RuleState, r Rule) time.Time {
+	if s.Bits&lapsing == 0 {
+		return time.Time{}
+	}
+	return at(v.lapsesAt(r))
+}
+
+// Ended returns the vector with failures whose exemption has ended counted as
+// failures.
+func (v Vector) Ended(now time.Time) Vector {
+	v.Rules = slices.Clone(v.Rules)
+	for i, s := range v.Rules {
+		if s.Bits&excused != 0 && s.Until <= ms(now) {
+			s.Bits &^= excused
+			if s.Bits&lapsing == 0 {
+				s.Bits |= failing
+			}
+			s.Until = 0
+		}
+		v.Rules[i] = s
+	}
+	return v
+}
+
+// SetRead notes when a section was last read.
+func (v *Vector) SetRead(section string, when time.Time) {
+	if i, ok := sectionNumber(section); ok {
+		v.ReadAt[i] = ms(when)
+	}
+}
+
 // lapsed reports whether a rule that lapses has done so.
 func (v Vector) lapsed(s RuleState, r Rule, now uint64) bool {
 	t := v.lapsesAt(r)

@@ -1,0 +1,129 @@
+// Package decision holds what people decide: who, when, why. A decision is an
+// entry of the ledger and is never edited.
+//
+// It never writes to the view, and never decides who may decide.
+package decision
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// Kind is the sort of a decision.
+type Kind string
+
+// The kinds of decision.
+const (
+	Acknowledge  Kind = "acknowledge"   // somebody is on a breach
+	Exempt       Kind = "exempt"        // an approved exemption from a rule
+	EndExemption Kind = "end-exemption" // an exemption is taken back
+	Resolve      Kind = "resolve"       // a breach is settled by what the reason says
+)
+
+// Section is the name of the section that carries a decision.
+const Section = "decision"
+
+// Decision is one decision about a breach.
+type Decision struct {
+	Kind      Kind              `json:"kind"`
+	By        string            `json:"by"` // the account that decided
+	At        time.Time         `json:"at"`
+	Reason    string            `json:"reason"`
+	Breach    breach.Key        `json:"breach"`
+	Exemption *breach.Exemption `json:"exemption,omitempty"` // for Exempt; for EndExemption its ID
+}
+
+// Bounds of what a person may write.
+const (
+	mostReason = 4000
+	mostBody   = 64 << 10
+)
+
+// Check reports what a decision lacks.
+func (d Decision) Check() error {
+	switch {
+	case d.By == "" || d.At.IsZero():
+		return errors.New("a decision needs someone who decides and a time")
+	case d.Reason == "" || len(d.Reason) > mostReason || !utf8.ValidString(d.Reason):
+		return fmt.Errorf("a decision needs a reason of at most %d bytes", mostReason)
+	case d.Breach.Device == "" || d.Breach.Rule == "" || d.Breach.Kind == "":
+		return errors.New("a decision about a breach names its device, rule and subject")
+	}
+	switch d.Kind {
+	case Acknowledge, Resolve:
+		if d.Exemption != nil {
+			return fmt.Errorf("a decision to %s carries no exemption", d.Kind)
+		}
+		return nil
+	case Exempt:
+		if d.Exemption == nil {
+			return errors.New("a decision to exempt carries an exemption")
+		}
+		return d.Exemption.Check()
+	case EndExemption:
+		if d.Exemption == nil || d.Exemption.ID == "" {
+			return errors.New("a decision to end an exemption names it")
+		}
+		return nil
+	}
+	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
+}
+
+// Encode returns the section that carries a decision. salt is random.
+func Encode(d Decision, salt [proof.SaltSize]byte) (proof.Section, error) {
+	if err := d.Check(); err != nil {
+		return proof.Section{}, fmt.Errorf("encode a decision: %w", err)
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return proof.Section{}, fmt.Errorf("encode a decision: %w", err)
+	}
+	return proof.Section{Name: Section, Class: proof.People, Salt: salt, Body: body}, nil
+}
+
+// Decode reads a decision about a breach. One of a kind that this version does
+// not know is an error that says so.
+func Decode(body []byte) (Decision, error) {
+	var d Decision
+	if len(body) > mostBody {
+		return d, fmt.Errorf("read a decision: %d bytes are more than the %d allowed", len(body), mostBody)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(&d); err != nil {
+		return Decision{}, fmt.Errorf("read a decision: %w", err)
+	}
+	if dec.More() {
+		return Decision{}, errors.New("read a decision: something follows its end")
+	}
+	if err := d.Check(); err != nil {
+		return Decision{}, fmt.Errorf("read a decision: %w", err)
+	}
+	return d, nil
+}
+
+// Event returns what the decision does to its breach, given its place in the
+// ledger.
+func (d Decision) Event(order uint64) breach.Event {
+	e := breach.Event{Order: order, At: d.At, Received: d.At, By: d.By}
+	if d.Exemption != nil {
+		e.Exemption = *d.Exemption
+	}
+	switch d.Kind {
+	case Acknowledge:
+		e.What = breach.Acknowledge
+	case Exempt:
+		e.What = breach.Exempted
+	case EndExemption:
+		e.What = breach.ExemptionEnded
+	case Resolve:
+		e.What = breach.ResolvedByHand
+	}
+	return e
+}

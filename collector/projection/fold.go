@@ -1,0 +1,163 @@
+package projection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// folder folds one school's ledger into the view. Its policies are a cache of
+// what the ledger holds.
+type folder struct {
+	school   School
+	view     *view.View
+	log      *slog.Logger
+	policies map[uint64]*prepared
+}
+
+// steps is how many events of one breach an entry may cause for each of its
+// sections; stepBits is room for all of an entry's.
+const (
+	steps    = 4
+	stepBits = 16
+)
+
+// order returns the place of the events that a section of an entry causes.
+func order(i ledger.Index, section int) uint64 {
+	return (uint64(i)+1)<<stepBits | uint64(section)*steps
+}
+
+// fold takes one entry into the view. Folding an entry again changes nothing,
+// which makes it safe to commit a very large one in parts. An entry whose words
+// this version does not understand is passed over with a word in the log: the
+// ledger keeps it, and a later version's view will show it.
+func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	err := func() error {
+		switch r.Envelope.Kind {
+		case proof.KindReport:
+			return f.report(ctx, tx, r)
+		case proof.KindContacts:
+			return f.contacts(ctx, tx, r)
+		case proof.KindEnrolment:
+			return f.enrolment(ctx, tx, r)
+		case proof.KindPolicy:
+			return f.publish(ctx, tx, r)
+		case proof.KindAssignment:
+			return f.assign(ctx, tx, r)
+		case proof.KindDecision:
+			return f.decide(ctx, tx, r)
+		case proof.KindGap:
+			return f.gap(ctx, tx, r)
+		}
+		return nil // tokens, purges and notices show nowhere yet
+	}()
+	if bad, ok := errors.AsType[*notUnderstood](err); ok {
+		f.log.Warn("an entry was not understood and is not shown",
+			"entry", uint64(r.Index), "kind", r.Envelope.Kind.String(), "error", bad.Error())
+		return nil
+	}
+	return err
+}
+
+// notUnderstood is an entry that is whole and says something that this version
+// cannot read.
+type notUnderstood struct{ err error }
+
+func (e *notUnderstood) Error() string { return e.err.Error() }
+func (e *notUnderstood) Unwrap() error { return e.err }
+
+// body reads the section of a name from an entry; ok is false if the entry has
+// none or it was forgotten.
+func (f *folder) body(ctx context.Context, r ledger.Record, name string) (data []byte, ok bool, err error) {
+	for i, s := range r.Envelope.Sections {
+		if s.Name != name {
+			continue
+		}
+		data, err := f.school.Ledger.Body(ctx, r.Index, i)
+		if errors.Is(err, ledger.ErrForgotten) {
+			return nil, false, nil
+		}
+		return data, err == nil, err
+	}
+	return nil, false, nil
+}
+
+func (f *folder) decodeBody(ctx context.Context, r ledger.Record, name string, into any) (ok bool, err error) {
+	data, ok, err := f.body(ctx, r, name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return false, &notUnderstood{fmt.Errorf("read section %s: %w", name, err)}
+	}
+	return true, nil
+}
+
+// publish takes in a policy.
+func (f *folder) publish(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	p, err := f.readPolicy(ctx, r.Index)
+	if err != nil {
+		return err
+	}
+	p.words.Entry = uint64(r.Index)
+	f.policies[p.words.Number] = p
+	return tx.PutPolicy(p.words)
+}
+
+// decide takes in what a person decided about a breach.
+func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	data, ok, err := f.body(ctx, r, decision.Section)
+	if err != nil || !ok {
+		return err
+	}
+	d, err := decision.Decode(data)
+	if err != nil {
+		return &notUnderstood{err}
+	}
+	was, ok, err := tx.Device(d.Breach.Device)
+	if err != nil || !ok {
+		return err
+	}
+	j, err := f.judge(ctx, tx, was, moment(r.Envelope.ReceivedAt), order(r.Index, 0))
+	if err != nil {
+		return err
+	}
+	if err := j.lapse(d.Breach.Rule); err != nil {
+		return err
+	}
+	if err := j.event(d.Breach, d.Event(j.order+1)); err != nil {
+		return err
+	}
+	if d.Kind == decision.Resolve {
+		j.row.Recheck = true
+	}
+	if err := j.tally(d.Breach.Rule); err != nil {
+		return err
+	}
+	return j.save(was)
+}
+
+// gapBody is the body of a section "gap".
+type gapBody struct {
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to"`
+	Reason string `json:"reason"`
+}
+
+func (f *folder) gap(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	var g gapBody
+	if ok, err := f.decodeBody(ctx, r, "gap", &g); err != nil || !ok {
+		return err
+	}
+	return tx.PutGap(posture.DeviceID(r.Envelope.Subject), view.Gap{
+		From: g.From, To: g.To, Reason: g.Reason, At: moment(r.Envelope.ReceivedAt),
+	})
+}

@@ -1,0 +1,182 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// prepared is a policy that is ready to judge, with its words for the view.
+type prepared struct {
+	loaded *policy.Loaded
+	words  view.Policy
+}
+
+func prepare(p *policy.Policy) (*prepared, error) {
+	loaded, err := policy.Plan(p)
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{loaded: loaded, words: words(loaded)}, nil
+}
+
+// usualSilence is how long a device may be silent where the policy has no rule
+// about it.
+const usualSilence = 14 * 24 * time.Hour
+
+// words returns what the view keeps of a policy.
+func words(l *policy.Loaded) view.Policy {
+	p := l.Policy()
+	out := view.Policy{Number: p.Number, Name: p.Name, Title: p.Title, Silence: usualSilence}
+	lapses := findLapses(l)
+	for _, r := range p.Rules {
+		w := view.Rule{
+			ID: r.ID, Title: r.Title, Side: r.Side, Facts: r.Facts, MaxAge: r.MaxAge, Severity: r.Severity,
+			Grace: r.Grace, Clauses: r.Clauses, Remediation: r.Remediation, RemediationOn: r.RemediationOn, NotMet: r.NotMet,
+			Escalate: escalation(r),
+		}
+		if found, ok := lapses[r.ID]; ok {
+			w.Lapses = found.Lapse
+			if found.escalate.After > 0 {
+				w.Escalate = found.escalate
+			}
+			if w.Lapses.From == view.FromContact {
+				out.Silence = min(out.Silence, w.Lapses.After)
+			}
+		}
+		out.Rules = append(out.Rules, w)
+	}
+	return out
+}
+
+func escalation(r policy.Rule) breach.Escalation {
+	if r.Escalate == nil {
+		return breach.Escalation{}
+	}
+	return breach.Escalation{After: r.Escalate.After, Severity: r.Escalate.Severity}
+}
+
+// found is how a rule lapses, and when its severity then rises.
+type found struct {
+	view.Lapse
+	escalate breach.Escalation
+}
+
+// longest is how far ahead the search for lapses looks.
+const longest = 400 * 24 * time.Hour
+
+// findLapses finds the school's rules that fail by the passing of time alone.
+// Conditions are expressions, so it asks them: a device that was last heard
+// from, or last proved its encryption, at a fixed moment is judged again at
+// later ones, and the moment at which the result turns is found by halving.
+func findLapses(l *policy.Loaded) map[string]found {
+	lapses := map[string]found{}
+	for _, r := range l.Policy().Rules {
+		if r.Side != policy.AtSchool {
+			continue
+		}
+		for _, from := range []view.From{view.FromContact, view.FromEncryption} {
+			if !slices.Contains(r.Facts, map[view.From]string{view.FromContact: "contact", view.FromEncryption: "coverage"}[from]) {
+				continue
+			}
+			judge := func(d time.Duration) posture.Finding { return judgeAged(l, r, from, d) }
+			if judge(0).Result != posture.Pass || judge(longest).Result != posture.Fail {
+				continue
+			}
+			f := found{Lapse: view.Lapse{From: from}}
+			f.After = turn(0, func(d time.Duration) bool { return judge(d).Result == posture.Fail })
+			at, last := judge(f.After), judge(longest)
+			if at.Severity != last.Severity {
+				f.escalate.Severity = last.Severity
+				f.escalate.After = turn(f.After, func(d time.Duration) bool { return judge(d).Severity == last.Severity }) - f.After
+			}
+			lapses[r.ID] = f
+			break
+		}
+	}
+	return lapses
+}
+
+// turn returns the least number of milliseconds after from at which something
+// that is so at longest has become so.
+func turn(from time.Duration, is func(time.Duration) bool) time.Duration {
+	low, high := from.Milliseconds(), longest.Milliseconds()
+	for high-low > 1 {
+		middle := low + (high-low)/2
+		if is(time.Duration(middle) * time.Millisecond) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return time.Duration(high) * time.Millisecond
+}
+
+// judgeAged judges a laptop about which everything is in order but that one
+// fact is as old as age.
+func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duration) posture.Finding {
+	now := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+	contact, encryption := now, now
+	if from == view.FromContact {
+		contact = now.Add(-age)
+	} else {
+		encryption = now.Add(-age)
+	}
+	var a policy.Assignment
+	if len(r.Classes) > 0 {
+		a.Ownership = r.Classes[0]
+	}
+	facts := policy.SchoolFacts{
+		System:  answer(now, posture.System{Platform: posture.Linux, Chassis: posture.Read(posture.Laptop)}),
+		Contact: answer(now, policy.Contact{LastAt: contact}),
+		Coverage: answer(now, policy.Coverage{
+			EncryptionProven: posture.Read(true), EncryptionAt: posture.Read(encryption),
+		}),
+	}
+	for _, f := range l.EvaluateSchool(a, facts, now) {
+		if f.Rule == r.ID {
+			return f
+		}
+	}
+	return posture.Finding{}
+}
+
+func answer[T any](now time.Time, item T) posture.Answer[T] {
+	a := posture.Found("collector", item)
+	a.ReadAt = now
+	return a
+}
+
+// policy returns the policy of a number; ok is false if the school never
+// published it.
+func (f *folder) policy(ctx context.Context, tx *view.Tx, n uint64) (p *prepared, ok bool, err error) {
+	if p, ok := f.policies[n]; ok {
+		return p, true, nil
+	}
+	row, ok, err := tx.Policy(n)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	if p, err = f.readPolicy(ctx, ledger.Index(row.Entry)); err != nil {
+		return nil, false, err
+	}
+	f.policies[n] = p
+	return p, true, nil
+}
+
+// current returns the school's policy: the one with the highest number.
+func (f *folder) current(ctx context.Context, tx *view.Tx) (*prepared, error) {
+	n := tx.CurrentPolicy()
+	p, ok, err := f.policy(ctx, tx, n)
+	if err == nil && !ok {
+		err = fmt.Errorf("policy %d is current and not recorded", n)
+	}
+	return p, err
+}
