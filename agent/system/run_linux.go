@@ -87,12 +87,13 @@ func runCommand(ctx context.Context, program string, spec CommandSpec) (Output, 
 	if err != nil {
 		return Output{}, err
 	}
-	return Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
+	return Output{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
 }
 
 // limited keeps the first bytes written to it and tells when there are more.
+// It hides its buffer, whose ReadFrom would take everything.
 type limited struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 	full  func()
 }
@@ -100,11 +101,11 @@ type limited struct {
 // Write implements io.Writer. It always takes everything, so that a command
 // that says too much is stopped and not left waiting.
 func (w *limited) Write(p []byte) (int, error) {
-	room := w.limit - w.Len()
+	room := w.limit - w.kept.Len()
 	if len(p) > room {
-		w.Buffer.Write(p[:room])
+		w.kept.Write(p[:room])
 		w.full()
 		return len(p), nil
 	}
-	return w.Buffer.Write(p)
+	return w.kept.Write(p)
 }

@@ -1,0 +1,308 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// childMode is set in the environment of this test's own children only.
+const childMode = "SYSTEM_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(childMode); mode != "" {
+		os.Exit(childMain(mode))
+	}
+	os.Exit(m.Run())
+}
+
+// childMain is the program of the children.
+func childMain(mode string) int {
+	request, err := ChildRequest(os.Stdin, 1<<20)
+	if err != nil {
+		return 3
+	}
+	switch mode {
+	case "echo":
+		os.Stdout.Write(request)
+	case "hang":
+		hang(os.NewFile(3, "told"))
+	case "eat":
+		var eaten [][]byte
+		for {
+			block := make([]byte, 1<<20)
+			for i := range block {
+				block[i] = 1
+			}
+			eaten = append(eaten, block)
+		}
+	case "babble":
+		for {
+			if _, err := os.Stdout.Write(make([]byte, 1<<16)); err != nil {
+				return 4
+			}
+		}
+	case "panic":
+		panic("no more")
+	case "files":
+		io.Copy(os.NewFile(4, "out"), os.NewFile(3, "in"))
+	case "state":
+		if err := json.NewEncoder(os.Stdout).Encode(ownState(request)); err != nil {
+			return 5
+		}
+	}
+	return 0
+}
+
+// hang starts a process of its own, says which, and waits for ever.
+func hang(told *os.File) {
+	c := exec.Command("/bin/sleep", "1000000")
+	if err := c.Start(); err != nil {
+		os.Exit(6)
+	}
+	fmt.Fprintln(told, c.Process.Pid)
+	told.Close()
+	select {}
+}
+
+// state is what a child says about itself.
+type state struct {
+	UID, GID, Nice, IOPriority int
+	Groups                     []int
+	Caps, Bounding, NoNew      string
+	Core, Data                 uint64
+	Env                        []string
+	Dir                        string
+	Networks                   []string
+	Read, Write, Disk          string // errors of trying
+	Null                       string
+	Firewall                   string
+	Threads                    string
+}
+
+func ownState(file []byte) state {
+	s := state{UID: os.Getuid(), GID: os.Getgid(), Env: os.Environ()}
+	s.Groups, _ = os.Getgroups()
+	nice, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	s.Nice = 20 - nice // as the system call counts
+	priority, _, _ := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioWhoProcess, 0, 0)
+	s.IOPriority = int(priority)
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		switch key {
+		case "CapEff":
+			s.Caps = value
+		case "CapBnd":
+			s.Bounding = value
+		case "NoNewPrivs":
+			s.NoNew = value
+		}
+	}
+	var limit unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_CORE, &limit)
+	s.Core = limit.Max
+	_ = unix.Getrlimit(unix.RLIMIT_DATA, &limit)
+	s.Data = limit.Max
+	s.Dir, _ = os.Getwd()
+	list, _ := net.Interfaces()
+	for _, i := range list {
+		s.Networks = append(s.Networks, i.Name)
+	}
+	_, err := os.ReadFile("/etc/shadow")
+	s.Read = fmt.Sprint(err)
+	s.Write = fmt.Sprint(os.WriteFile(string(file), nil, 0o600))
+	s.Null = fmt.Sprint(os.WriteFile(os.DevNull, []byte("x"), 0))
+	if disk, err := os.Open("/dev/loop0"); err == nil {
+		disk.Close()
+		s.Disk = "read"
+	}
+	if out, err := New("/").Run(context.Background(), NFTRuleset); err == nil && out.Exit == 0 && strings.Contains(string(out.Stdout), "nftables") {
+		s.Firewall = "read"
+	}
+	return s
+}
+
+var roomy = Limits{Deadline: time.Minute, Memory: 128 << 20, MaxAnswer: 1 << 20}
+
+func child(mode string, limits Limits) Child {
+	return Child{Role: FolderChild, Args: []string{mode}, Env: []string{childMode + "=" + mode}, Limits: limits}
+}
+
+func TestChildAnswers(t *testing.T) {
+	request := []byte(strings.Repeat("request ", 50_000))
+	ended, err := child("echo", roomy).Run(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(ended.Answer) != string(request) {
+		t.Errorf("answer: got %d bytes, want the %d of the request", len(ended.Answer), len(request))
+	}
+	if ended.PeakMemory < 1<<20 || ended.CPU <= 0 {
+		t.Errorf("what it took: got %d bytes, %v", ended.PeakMemory, ended.CPU)
+	}
+}
+
+func TestChildFailuresAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		mode   string
+		limits Limits
+		want   error
+	}{
+		{"eat", roomy, ErrMemory},
+		{"babble", roomy, ErrTooLarge},
+		{"panic", roomy, ErrCrashed},
+	} {
+		if c.mode == "eat" && raceDetector {
+			continue
+		}
+		ended, err := child(c.mode, c.limits).Run(t.Context(), nil)
+		if !errors.Is(err, c.want) || ended.Answer != nil {
+			t.Errorf("%s: got %.60q, %v; want %v", c.mode, ended.Answer, err, c.want)
+		}
+	}
+	if _, err := child("echo", roomy).Run(t.Context(), make([]byte, 2<<20)); !errors.Is(err, ErrCrashed) {
+		t.Errorf("a request larger than allowed: got %v, want %v", err, ErrCrashed)
+	}
+	if _, err := ChildRequest(strings.NewReader(""), 1); err == nil {
+		t.Error("a process that is no child took its limits")
+	}
+	if _, err := (Child{Args: []string{"x"}, Limits: roomy}).Run(t.Context(), nil); err == nil {
+		t.Error("a child without a role was started")
+	}
+}
+
+// TestChildIsKilledWithAllItStarted ends a child at a deadline; the process
+// that it started must be gone as well.
+func TestChildIsKilledWithAllItStarted(t *testing.T) {
+	read, write, err := os.Pipe()
+	must(t, err)
+	defer read.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := child("hang", roomy)
+	c.Files = []*os.File{write}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Run(ctx, nil)
+		write.Close() // so that nobody waits for a child that did not start
+		ended <- err
+	}()
+	var pid int
+	if _, err := fmt.Fscan(read, &pid); err != nil {
+		t.Fatal(err)
+	}
+	grandchild, err := unix.PidfdOpen(pid, 0)
+	must(t, err)
+	defer unix.Close(grandchild)
+	cancel(context.DeadlineExceeded)
+	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+	}
+	// A pidfd is readable once its process has ended.
+	if _, err := retry(func() (int, error) {
+		return unix.Poll([]unix.PollFd{{Fd: int32(grandchild), Events: unix.POLLIN}}, -1)
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChildDeadline(t *testing.T) {
+	c := child("hang", Limits{Deadline: 100 * time.Millisecond, Memory: 128 << 20, MaxAnswer: 1})
+	if _, err := c.Run(t.Context(), nil); !errors.Is(err, context.DeadlineExceeded) || Absence(err).String() != "timed out" {
+		t.Errorf("got %v, want a deadline", err)
+	}
+}
+
+func TestChildGetsFiles(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "in"), []byte("known"), 0o600))
+	in, err := os.Open(filepath.Join(dir, "in"))
+	must(t, err)
+	defer in.Close()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	must(t, err)
+	defer out.Close()
+	c := child("files", roomy)
+	c.Files = []*os.File{in, out}
+	if _, err := c.Run(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil || string(got) != "known" {
+		t.Errorf("what the child wrote to a file it was given: got %q, %v", got, err)
+	}
+}
+
+// TestChildRights asks children of both roles what they can do. As root it is
+// the real thing.
+func TestChildRights(t *testing.T) {
+	t.Setenv("SECRET", "of the parent")
+	open := t.TempDir()
+	must(t, os.Chmod(open, 0o777))
+	for dir := open; dir != "/" && os.Getuid() == 0; dir = filepath.Dir(dir) {
+		if dir != open && dir != "/tmp" {
+			must(t, os.Chmod(dir, 0o755))
+		}
+	}
+	_, nft := os.Stat("/usr/sbin/nft")
+	_, loop := os.Stat("/dev/loop0")
+	for _, role := range []Role{FolderChild, SystemChild} {
+		c := child("state", roomy)
+		c.Role = role
+		ended, err := c.Run(t.Context(), []byte(filepath.Join(open, "written")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got state
+		must(t, json.Unmarshal(ended.Answer, &got))
+		want := state{
+			UID: os.Getuid(), GID: os.Getgid(), Nice: 19, IOPriority: ioprioIdle, Groups: got.Groups,
+			Caps: got.Caps, Bounding: got.Bounding, NoNew: "1", Data: uint64(roomy.Memory) + arena,
+			Env: []string{"LC_ALL=C", "GOMAXPROCS=1", fmt.Sprintf("GOMEMLIMIT=%d", roomy.Memory), childMode + "=state"},
+			Dir: "/", Networks: got.Networks, Read: got.Read, Write: got.Write, Disk: got.Disk, Null: "<nil>", Firewall: got.Firewall,
+		}
+		if raceDetector {
+			want.Data = got.Data
+		}
+		if os.Getuid() == 0 {
+			want.UID, want.GID, want.Groups = nobody, nobody, nil
+			want.Read = "<nil>"
+			if loop == nil {
+				want.Disk = "read"
+			}
+			if role == FolderChild {
+				want.Caps, want.Networks, want.Firewall = "0000000000000004", []string{"lo"}, ""
+			} else {
+				want.Caps = "0000000000001004"
+				if nft == nil {
+					want.Firewall = "read"
+				}
+			}
+			want.Bounding = want.Caps
+		}
+		if landlocked() {
+			want.Write = fmt.Sprintf("open %s: %v", filepath.Join(open, "written"), syscall.EACCES)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("role %d (-want +got):\n%s", role, diff)
+		}
+	}
+}
+
+func landlocked() bool {
+	_, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	return errno == 0
+}
