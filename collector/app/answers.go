@@ -1,0 +1,138 @@
+package app
+
+import (
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// What the operations of the command line take and answer. The answers are
+// the JSON documents of the commands: fields are added, never changed.
+
+// InitArguments makes a school.
+type InitArguments struct {
+	School string `json:"school"` // its name
+}
+
+// InitAnswer is a school that was made.
+type InitAnswer struct {
+	School posture.SchoolID `json:"school"`
+	Name   string           `json:"name"`
+	Key    string           `json:"key"` // with which a stranger checks what the school signs
+}
+
+// TokenArguments makes an enrolment token.
+type TokenArguments struct {
+	School    string            `json:"school"` // its name or identifier; may be empty if there is one only
+	Uses      int               `json:"uses"`
+	Lifetime  time.Duration     `json:"lifetime"`
+	Ownership posture.Ownership `json:"ownership"`
+	Addresses []string          `json:"addresses"` // where laptops reach the collector; none: where it last served
+}
+
+// TokenAnswer is a token. Its text is shown once and not kept.
+type TokenAnswer struct {
+	Token     string            `json:"token"`
+	ID        string            `json:"id"`
+	Uses      int               `json:"uses"`
+	Ends      time.Time         `json:"ends"`
+	Ownership posture.Ownership `json:"ownership"`
+}
+
+// AccountArguments makes an account, or gives one a new password.
+type AccountArguments struct {
+	Name    string   `json:"name"`
+	Role    string   `json:"role"`
+	Schools []string `json:"schools"` // names or identifiers; none: all
+}
+
+// AccountAnswer is an account. Its password is shown once and not kept.
+type AccountAnswer struct {
+	Name     string             `json:"name"`
+	Role     string             `json:"role"`
+	Schools  []posture.SchoolID `json:"schools,omitempty"`
+	Password string             `json:"password,omitempty"`
+}
+
+// PolicyArguments names a policy.
+type PolicyArguments struct {
+	School string `json:"school"`
+	Number uint64 `json:"number"` // 0: the one in force
+}
+
+// PublishArguments publishes a policy.
+type PublishArguments struct {
+	School string `json:"school"`
+	File   string `json:"file"` // its name, for errors
+	Source []byte `json:"source"`
+}
+
+// PublishAnswer is a policy that was published.
+type PublishAnswer struct {
+	School posture.SchoolID `json:"school"`
+	Number uint64           `json:"number"`
+	Name   string           `json:"name"`
+	Rules  int              `json:"rules"`
+	Entry  ledger.Index     `json:"entry"`
+}
+
+// ListArguments asks for devices or breaches.
+type ListArguments struct {
+	School string `json:"school"`
+	Search string `json:"search,omitempty"`
+	Device string `json:"device,omitempty"` // identifier or host name
+	After  string `json:"after,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+}
+
+// LedgerArguments asks about a ledger.
+type LedgerArguments struct {
+	School string       `json:"school"`
+	From   ledger.Index `json:"from"`
+	Count  int          `json:"count"`
+}
+
+// LedgerReport is the outcome of verifying a ledger.
+type LedgerReport struct {
+	School     posture.SchoolID `json:"school"`
+	Good       bool             `json:"good"`
+	Entries    uint64           `json:"entries"`
+	Statements uint64           `json:"statements"` // whose signatures were checked against the enrolled keys
+	Bodies     uint64           `json:"bodies"`     // whose hashes were checked
+	Forgotten  uint64           `json:"forgotten"`  // bodies that were purged; their hashes stay
+	Root       proof.Digest     `json:"root"`
+	Checkpoint string           `json:"checkpoint,omitempty"` // signed by the school's key
+	Trouble    string           `json:"trouble,omitempty"`    // the first thing that is wrong, with its place
+}
+
+// EntryView is one entry of a ledger.
+type EntryView struct {
+	Index      ledger.Index     `json:"index"`
+	Kind       string           `json:"kind"`
+	School     posture.SchoolID `json:"school"`
+	Subject    string           `json:"subject,omitempty"`
+	Sequence   uint64           `json:"sequence"`
+	ReceivedAt time.Time        `json:"receivedAt"`
+	Intake     string           `json:"intake,omitempty"`
+	Leaf       proof.Digest     `json:"leaf"`
+	Signed     bool             `json:"signed"`
+	Sections   []SectionView    `json:"sections"`
+}
+
+// SectionView is one section of an entry.
+type SectionView struct {
+	Name   string       `json:"name"`
+	Class  string       `json:"class"`
+	Digest proof.Digest `json:"digest"`
+	ReadAt time.Time    `json:"readAt,omitzero"`
+	Bytes  int          `json:"bytes"`
+	Gone   bool         `json:"forgotten,omitempty"`
+}
+
+// RebuildAnswer is the outcome of rebuilding the view.
+type RebuildAnswer struct {
+	Schools int    `json:"schools"`
+	Entries uint64 `json:"entries"`
+}

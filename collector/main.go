@@ -1,0 +1,72 @@
+// Caretaker-collector takes in what the laptops of a school report, records it
+// in a ledger that can be verified, and shows it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	_ "time/tzdata" // pages show a school's own time wherever the collector runs
+
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/shared/release"
+)
+
+// The exit statuses.
+const (
+	exitDone    = 0
+	exitBad     = 1 // what was checked or verified is not good
+	exitNotDone = 2 // the command could not do its work
+)
+
+// errBad means that what was checked or verified is not good; the reasons are
+// printed already.
+var errBad = errors.New("not good")
+
+func main() {
+	err := root().ExecuteContext(context.Background())
+	switch {
+	case errors.Is(err, errBad):
+		os.Exit(exitBad)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "caretaker-collector:", err)
+		os.Exit(exitNotDone)
+	}
+	os.Exit(exitDone)
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "caretaker-collector",
+		Short: "Record and show how a school's laptops are kept",
+		Long: "Caretaker-collector takes in what the laptops of a school report, records it in a ledger that can be\n" +
+			"verified, and shows devices, findings and policy breaches. Begin with init, then serve.\n" +
+			"All commands work while the collector runs and when it does not.",
+		Version:       release.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.CompletionOptions.HiddenDefaultCmd = true
+	o := &options{}
+	c.PersistentFlags().StringVar(&o.data, "data", app.DefaultData(), "folder of the collector's state")
+	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
+	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), policyCommand(o),
+		deviceCommand(o), breachCommand(o), ledgerCommand(o), viewCommand(o))
+	return c
+}
+
+// options are the flags that every command has.
+type options struct {
+	data string
+	json bool
+}
+
+// group makes a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short}
+	c.AddCommand(commands...)
+	return c
+}

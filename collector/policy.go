@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/policy"
+)
+
+func policyCommand(o *options) *cobra.Command {
+	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyPublish(o))
+}
+
+func policyCheck(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say everything that is wrong with a policy",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			source, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("read the policy: %w", err)
+			}
+			problems, err := rulebook.Check(args[0], source)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				if problems == nil {
+					problems = rulebook.Problems{}
+				}
+				if err := printJSON(c, problems); err != nil {
+					return err
+				}
+			} else if len(problems) == 0 {
+				fmt.Fprintf(c.OutOrStdout(), "%s is good.\n", args[0])
+			} else {
+				for _, p := range problems {
+					fmt.Fprintln(c.OutOrStdout(), p)
+				}
+			}
+			if len(problems) > 0 {
+				return errBad
+			}
+			return nil
+		},
+	}
+}
+
+func policyCompile() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "compile FILE",
+		Short: "Compile a policy for caretaker-agent check --policy",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			source, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("read the policy: %w", err)
+			}
+			compiled, err := rulebook.Compile(args[0], source)
+			if err != nil {
+				return err
+			}
+			body, err := policy.Encode(compiled)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = strings.TrimSuffix(args[0], filepath.Ext(args[0])) + ".policy"
+			}
+			if out == "-" {
+				_, err := c.OutOrStdout().Write(body)
+				return err
+			}
+			if err := durable.WriteFile(out, body, fs.FileMode(0o644)); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "Compiled %s into %s.\n", count(len(compiled.Rules), "rule", "rules"), out)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default: FILE with the ending .policy); - for standard output")
+	return c
+}
+
+func policyShow(o *options) *cobra.Command {
+	var args app.PolicyArguments
+	c := &cobra.Command{
+		Use:   "show [NUMBER]",
+		Short: "Show the policy in force, or an earlier one",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			if len(rest) == 1 {
+				n, err := strconv.ParseUint(rest[0], 10, 64)
+				if err != nil {
+					return fmt.Errorf("a policy has a whole number, not %q", rest[0])
+				}
+				args.Number = n
+			}
+			return operate(c, o, "policy.show", args, func(raw json.RawMessage) { showPolicy(c, raw) })
+		},
+	}
+	schoolFlag(c, &args.School)
+	return c
+}
+
+func showPolicy(c *cobra.Command, raw json.RawMessage) {
+	p, err := policy.Decode(raw)
+	if err != nil {
+		fmt.Fprintln(c.ErrOrStderr(), err)
+		return
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s, number %d: %s\n\n", p.Name, p.Number, p.Title)
+	for _, r := range p.Rules {
+		fmt.Fprintf(c.OutOrStdout(), "%-7s %-9s %-8s %s\n", r.ID, r.Severity, r.Side, r.Title)
+	}
+}
+
+func policyPublish(o *options) *cobra.Command {
+	var args app.PublishArguments
+	c := &cobra.Command{
+		Use:   "publish FILE",
+		Short: "Put a policy in force: it is numbered, signed and sent to the laptops",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			source, err := os.ReadFile(rest[0])
+			if err != nil {
+				return fmt.Errorf("read the policy: %w", err)
+			}
+			args.File, args.Source = filepath.Base(rest[0]), source
+			return operate(c, o, "policy.publish", args, func(a app.PublishAnswer) {
+				fmt.Fprintf(c.OutOrStdout(), "Published %s as number %d, with %s.\n", a.Name, a.Number, count(a.Rules, "rule", "rules"))
+			})
+		},
+	}
+	schoolFlag(c, &args.School)
+	return c
+}

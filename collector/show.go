@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/view"
+)
+
+const moment = "Mon 2 Jan 2006 15:04 MST"
+
+func deviceCommand(o *options) *cobra.Command {
+	var args app.ListArguments
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List the laptops",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return operate(c, o, "device.list", args, func(p view.DevicePage) {
+				for _, d := range p.Devices {
+					fmt.Fprintf(c.OutOrStdout(), "%-38s %-20s met %-3d not met %-3d not proven %-3d last heard %s\n",
+						d.ID, d.Hostname, d.Met, d.NotMet, d.NotProven, when(d.LastContact))
+				}
+				if p.Next != "" {
+					fmt.Fprintf(c.OutOrStdout(), "There are more: --after %q\n", p.Next)
+				}
+			})
+		},
+	}
+	listFlags(list, &args)
+	list.Flags().StringVar(&args.Search, "search", "", "part of a host name or asset tag")
+	var one app.ListArguments
+	show := &cobra.Command{
+		Use:   "show DEVICE",
+		Short: "Show one laptop, by identifier or host name",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			one.Device = rest[0]
+			return operate(c, o, "device.show", one, func(d view.DeviceDetail) { showDevice(c, d) })
+		},
+	}
+	schoolFlag(show, &one.School)
+	return group("device", "Laptops and what is known of them", list, show)
+}
+
+func showDevice(c *cobra.Command, d view.DeviceDetail) {
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "%s, %s, %s\n", d.Hostname, d.OSName, d.Ownership)
+	fmt.Fprintf(w, "Last heard of %s. Report %d, made %s, entry %d of the ledger.\n\n", when(d.LastContact), d.LastReport, when(d.ReportedAt), d.Entry)
+	for _, f := range d.Findings {
+		subject := ""
+		if f.Subject.Label != "" {
+			subject = ": " + f.Subject.Label
+		}
+		fmt.Fprintf(w, "%-14s %-7s %s%s\n", f.Standing, f.Rule, f.Title, subject)
+		if f.Standing == view.NotMet || f.Standing == view.NotProven {
+			fmt.Fprintf(w, "               %s\n", f.Message)
+		}
+	}
+}
+
+func breachCommand(o *options) *cobra.Command {
+	var args app.ListArguments
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List the policy breaches, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return operate(c, o, "breach.list", args, func(p view.BreachPage) {
+				for _, b := range p.Breaches {
+					fmt.Fprintf(c.OutOrStdout(), "%-12s %-8s %-7s %-20s %s, since %s\n",
+						b.Status, b.Severity, b.Rule, b.Hostname, b.Title, when(b.FirstFailed))
+				}
+				if p.Next != "" {
+					fmt.Fprintf(c.OutOrStdout(), "There are more: --after %q\n", p.Next)
+				}
+			})
+		},
+	}
+	listFlags(list, &args)
+	return group("breach", "Policy breaches", list)
+}
+
+func ledgerCommand(o *options) *cobra.Command {
+	var args app.LedgerArguments
+	verify := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove that nothing in the ledger was changed, or name the first entry that was",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			report, err := answered(c, o, "ledger.verify", args, func(r app.LedgerReport) { showVerified(c, r) })
+			if err != nil {
+				return err
+			}
+			if !report.Good {
+				return errBad
+			}
+			return nil
+		},
+	}
+	schoolFlag(verify, &args.School)
+	var some app.LedgerArguments
+	show := &cobra.Command{
+		Use:   "show",
+		Short: "List entries of the ledger",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return operate(c, o, "ledger.show", some, func(entries []app.EntryView) {
+				for _, e := range entries {
+					fmt.Fprintf(c.OutOrStdout(), "%8d  %s  %-10s %s %d\n", e.Index, when(e.ReceivedAt), e.Kind, e.Subject, e.Sequence)
+					for _, s := range e.Sections {
+						fmt.Fprintf(c.OutOrStdout(), "            %-14s %-10s %6d bytes  %.16s\n", s.Name, s.Class, s.Bytes, s.Digest)
+					}
+				}
+			})
+		},
+	}
+	schoolFlag(show, &some.School)
+	show.Flags().Uint64Var((*uint64)(&some.From), "from", 0, "first entry")
+	show.Flags().IntVar(&some.Count, "count", 100, "how many")
+	return group("ledger", "The record, and its proof", verify, show)
+}
+
+func showVerified(c *cobra.Command, r app.LedgerReport) {
+	w := c.OutOrStdout()
+	if !r.Good {
+		fmt.Fprintf(w, "NOT GOOD: %s\n", r.Trouble)
+		return
+	}
+	fmt.Fprintf(w, "Good: %s, %s checked against the keys of the laptops, %s checked, %d forgotten on purpose.\n",
+		count(int(r.Entries), "entry", "entries"), count(int(r.Statements), "signature", "signatures"), count(int(r.Bodies), "body", "bodies"), r.Forgotten)
+	fmt.Fprintf(w, "Signed by the school at this size:\n%s", r.Checkpoint)
+}
+
+func viewCommand(o *options) *cobra.Command {
+	rebuild := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Throw away what the pages show and make it again from the ledger",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return operate(c, o, "view.rebuild", struct{}{}, func(a app.RebuildAnswer) {
+				fmt.Fprintf(c.OutOrStdout(), "Rebuilt from %d entries.\n", a.Entries)
+			})
+		},
+	}
+	return group("view", "What the pages show", rebuild)
+}
+
+func listFlags(c *cobra.Command, args *app.ListArguments) {
+	schoolFlag(c, &args.School)
+	c.Flags().StringVar(&args.After, "after", "", "go on after this place, as an earlier answer named it")
+	c.Flags().IntVar(&args.Limit, "limit", 100, "how many at most")
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(moment)
+}
