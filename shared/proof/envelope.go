@@ -101,7 +101,13 @@ func DecodeEnvelope(data []byte) (Envelope, error) {
 			!s.ReadUint16LengthPrefixed(&statement) || !s.ReadUint8LengthPrefixed(&signature) {
 			return errTruncated
 		}
-		e.Kind, e.Statement, e.Signature = Kind(kind), statement, signature
+		e.Kind = Kind(kind)
+		if len(statement) > 0 {
+			e.Statement = statement
+		}
+		if len(signature) > 0 {
+			e.Signature = signature
+		}
 		var err error
 		if e.Sections, err = readRefs(&s); err != nil {
 			return err

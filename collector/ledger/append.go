@@ -1,0 +1,492 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Ledger is one school's ledger, open for appending. It is safe for
+// concurrent use.
+type Ledger struct {
+	disk    disk
+	o       Options
+	log     *slog.Logger
+	release func() error
+	report  OpenReport
+
+	hashes, entries, mark file // open until Close
+
+	requests chan *request
+	room     *semaphore.Weighted // bytes of appends that may wait
+	stop     chan struct{}       // closed by Close
+	stopOnce sync.Once
+	done     chan struct{} // closed when run has ended
+	closeErr error         // of run, once done is closed
+
+	// These belong to run; Open fills them before it starts.
+	fold       *fold
+	starts     []Index // first entry of each segment
+	marked     mark
+	snapshotAt uint64
+	bodyFiles  map[drawer]file
+	segment    openSegment
+	unsettled  map[drawer]bool // while opening: a purge was interrupted there
+
+	mu        sync.Mutex // guards published
+	published published
+
+	bodies sync.RWMutex // held for reading while a body is read; guards kept
+	kept   map[drawer]kept
+
+	forgetting sync.Mutex // one purge at a time
+
+	checkpoints sync.Mutex // guards what follows
+	latest      latest
+}
+
+// published is what readers may see: all of it is synced.
+type published struct {
+	size    uint64
+	end     spot
+	tree    tree
+	starts  []Index
+	changed chan struct{} // closed when there is more
+	err     error         // why nothing can be appended any more
+}
+
+type openSegment struct {
+	number uint32
+	file   file
+}
+
+// request is one Append on its way to run, or work that run shall do between
+// two batches.
+type request struct {
+	ctx     context.Context
+	entries []prepared
+	bytes   int64
+	work    func() error
+	indexes []Index
+	err     error
+	done    chan struct{}
+}
+
+// Report says what Open found and repaired.
+func (l *Ledger) Report() OpenReport { return l.report }
+
+// Append records entries in order and returns their indexes once they are
+// synced to disk. Many concurrent calls share one sync. A statement that the
+// subject has already under the same sequence is not recorded again: its index
+// is returned. Either all entries are recorded or none.
+//
+// If ctx ends while the entries wait, they may be recorded or not: append them
+// again, which is harmless. The caller must not change the entries' bytes
+// afterwards.
+func (l *Ledger) Append(ctx context.Context, entries ...Entry) ([]Index, error) {
+	r := &request{ctx: ctx, entries: make([]prepared, len(entries)), done: make(chan struct{})}
+	for n, e := range entries {
+		p, err := prepare(l.o.School, e)
+		if err != nil {
+			return nil, fmt.Errorf("append entry of %q: %w", e.Envelope.Subject, err)
+		}
+		r.entries[n] = p
+		r.bytes += p.size()
+	}
+	held := min(r.bytes, l.o.PendingBytes)
+	if err := l.room.Acquire(ctx, held); err != nil {
+		return nil, fmt.Errorf("wait to append: %w", err)
+	}
+	defer l.room.Release(held)
+	if err := l.submit(ctx, r); err != nil {
+		return nil, err
+	}
+	return r.indexes, r.err
+}
+
+// submit hands a request to run and waits until it is done.
+func (l *Ledger) submit(ctx context.Context, r *request) error {
+	select {
+	case l.requests <- r:
+	case <-l.stop:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("wait to append: %w", ctx.Err())
+	}
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the sync of an append: %w", ctx.Err())
+	case <-l.done:
+	}
+	select {
+	case <-r.done:
+		return nil
+	default:
+		return ErrClosed
+	}
+}
+
+// between runs work on the ledger while nothing is being appended.
+func (l *Ledger) between(ctx context.Context, work func() error) error {
+	r := &request{ctx: ctx, work: work, done: make(chan struct{})}
+	if err := l.submit(ctx, r); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// Close ends the ledger. Appends that wait fail with ErrClosed.
+func (l *Ledger) Close() error {
+	l.stopOnce.Do(func() { close(l.stop) })
+	<-l.done
+	return l.closeErr
+}
+
+// run is the one writer. While it syncs a batch the next one gathers.
+func (l *Ledger) run() {
+	defer close(l.done)
+	for {
+		select {
+		case <-l.stop:
+			l.closeErr = l.end()
+			return
+		case r := <-l.requests:
+			batch, work := l.gather(r)
+			if len(batch) > 0 {
+				l.commit(batch)
+			}
+			if work != nil {
+				work.err = l.failed()
+				if work.err == nil {
+					work.err = work.work()
+				}
+				close(work.done)
+			}
+		}
+	}
+}
+
+// gather takes what waits, up to a batch's bytes or the next piece of work.
+func (l *Ledger) gather(r *request) (batch []*request, work *request) {
+	var bytes int64
+	// Those who were acknowledged last get the chance to append again, so
+	// that they share this sync rather than wait for the next.
+	runtime.Gosched()
+	for {
+		if r.work != nil {
+			return batch, r
+		}
+		batch = append(batch, r)
+		if bytes += r.bytes; bytes >= l.o.BatchBytes {
+			return batch, nil
+		}
+		select {
+		case r = <-l.requests:
+		default:
+			return batch, nil
+		}
+	}
+}
+
+// end leaves everything so that the next Open has nothing to repair.
+func (l *Ledger) end() error {
+	for {
+		select {
+		case r := <-l.requests:
+			r.err = ErrClosed
+			close(r.done)
+			continue
+		default:
+		}
+		break
+	}
+	var err error
+	if l.failed() == nil {
+		err = errors.Join(l.saveSnapshot(), l.storeMark(), l.storeMark())
+	}
+	l.fail(ErrClosed)
+	return errors.Join(err, l.closeFiles(), l.release())
+}
+
+func (l *Ledger) closeFiles() error {
+	var errs []error
+	for _, f := range []file{l.hashes, l.entries, l.mark, l.segment.file} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(append(errs, l.closeBodies())...)
+}
+
+func (l *Ledger) closeBodies() error {
+	var errs []error
+	for w, f := range l.bodyFiles {
+		errs = append(errs, f.Close())
+		delete(l.bodyFiles, w)
+	}
+	return errors.Join(errs...)
+}
+
+// failed returns why nothing can be appended any more, or nil.
+func (l *Ledger) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.published.err
+}
+
+func (l *Ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.published.err == nil {
+		l.published.err = err
+	}
+}
+
+// commit writes a batch and answers those who wait for it.
+func (l *Ledger) commit(batch []*request) {
+	err := l.failed()
+	s := newStage(l)
+	accepted := make([]*request, 0, len(batch))
+	for _, r := range batch {
+		switch {
+		case err != nil:
+			r.err = err
+		case r.ctx.Err() != nil:
+			r.err = r.ctx.Err()
+		default:
+			if r.indexes, r.err = s.admit(r.entries); r.err == nil {
+				accepted = append(accepted, r)
+			}
+		}
+	}
+	if len(s.fresh) > 0 {
+		if err := l.store(s); err != nil {
+			for _, r := range accepted {
+				r.indexes, r.err = nil, fmt.Errorf("append: %w", err)
+			}
+		}
+	}
+	for _, r := range batch {
+		close(r.done)
+	}
+	if l.failed() == nil && l.fold.tree.size-l.snapshotAt >= l.o.SnapshotEvery {
+		if err := l.saveSnapshot(); err != nil {
+			l.log.Warn("ledger: the index of subjects was not saved; the next start takes longer", "err", err)
+		}
+	}
+}
+
+// store makes a batch durable and then lets readers see it.
+//
+// The order is what a crash at any moment survives: bodies and the mark are
+// synced before the first byte of an envelope is written, so that an envelope
+// on disk always has its bodies, and what may be torn lies beyond the mark.
+func (l *Ledger) store(s *stage) error {
+	if err := l.storeBodies(s); err != nil {
+		return l.giveUp(s, err)
+	}
+	if err := l.storeEnvelopes(s); err != nil {
+		return l.giveUp(s, err)
+	}
+	s.commit()
+	l.publish()
+	return nil
+}
+
+// syncError marks a failed sync, after which nobody knows what is on disk.
+type syncError struct{ err error }
+
+func (e syncError) Error() string { return e.err.Error() }
+func (e syncError) Unwrap() error { return e.err }
+
+// storeBodies writes and syncs the bodies and the mark, all at once, and
+// writes what Open could make again.
+func (l *Ledger) storeBodies(s *stage) error {
+	if err := s.writeDerived(); err != nil {
+		return err
+	}
+	l.marked = l.nextMark()
+	if err := l.marked.store(l.mark); err != nil {
+		return fmt.Errorf("write %s: %w", markFile, err)
+	}
+	dirty := []file{l.mark}
+	if len(l.bodyFiles) > 64 { // months and classes that are not written any more
+		if err := l.closeBodies(); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.drawers() {
+		f, err := l.bodyFile(w)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", w.bodies(), err)
+		}
+		if _, err := f.WriteAt(s.bodies[w].data, s.bodies[w].offset); err != nil {
+			return fmt.Errorf("write %s: %w", w.bodies(), err)
+		}
+		dirty = append(dirty, f)
+	}
+	return syncAll(dirty)
+}
+
+func syncAll(dirty []file) error {
+	errs := make([]error, len(dirty))
+	var wg sync.WaitGroup
+	for n, f := range dirty {
+		wg.Go(func() { errs[n] = f.Sync() })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return syncError{err}
+	}
+	return nil
+}
+
+func (l *Ledger) bodyFile(w drawer) (file, error) {
+	if f, ok := l.bodyFiles[w]; ok {
+		return f, nil
+	}
+	f, err := l.disk.open(w.bodies(), false)
+	if missing(err) {
+		if err := l.disk.files.MakeDir(l.disk.path(w.dir())); err != nil {
+			return nil, err
+		}
+		if f, err = l.disk.open(w.bodies(), true); err != nil {
+			return nil, err
+		}
+		if err := l.disk.files.SyncDir(l.disk.path(w.dir())); err != nil {
+			return nil, errors.Join(syncError{err}, f.Close())
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	l.bodyFiles[w] = f
+	return f, nil
+}
+
+// storeEnvelopes writes and syncs the envelopes, segment by segment.
+func (l *Ledger) storeEnvelopes(s *stage) error {
+	starts := slices.Concat(l.starts, s.starts)
+	number := l.fold.end.segment
+	for _, c := range s.segments {
+		if len(c.data) > 0 {
+			f, err := l.segmentFile(number, starts[number])
+			if err != nil {
+				return fmt.Errorf("open segment: %w", err)
+			}
+			if _, err := f.WriteAt(c.data, c.offset); err != nil {
+				return fmt.Errorf("write segment: %w", err)
+			}
+			if err := f.Sync(); err != nil {
+				return syncError{fmt.Errorf("sync segment: %w", err)}
+			}
+		}
+		number++
+	}
+	return nil
+}
+
+func (l *Ledger) segmentFile(number uint32, first Index) (file, error) {
+	if l.segment.file != nil {
+		if l.segment.number == number {
+			return l.segment.file, nil
+		}
+		if err := l.segment.file.Close(); err != nil {
+			return nil, err
+		}
+		l.segment.file = nil
+	}
+	f, err := l.disk.open(segmentName(first), false)
+	if missing(err) {
+		if f, err = l.disk.open(segmentName(first), true); err != nil {
+			return nil, err
+		}
+		if err := l.disk.files.SyncDir(l.disk.path(segmentsDir)); err != nil {
+			return nil, errors.Join(syncError{err}, f.Close())
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	l.segment = openSegment{number, f}
+	return f, nil
+}
+
+// giveUp takes a batch back that could not be written, such as on a full disk,
+// so that later ones can be. If that fails too, or a sync failed, nothing is
+// appended until the ledger is opened again.
+func (l *Ledger) giveUp(s *stage, why error) error {
+	var lost syncError
+	if !errors.As(why, &lost) {
+		undo := l.takeBack(s)
+		if undo == nil {
+			return why
+		}
+		why = errors.Join(why, undo)
+	}
+	why = fmt.Errorf("%w: %w", ErrClosed, why)
+	l.fail(why)
+	return why
+}
+
+// takeBack removes what a batch wrote. Envelopes go first, and durably: one
+// must never be found without its bodies.
+func (l *Ledger) takeBack(s *stage) error {
+	if l.segment.file != nil {
+		if err := l.segment.file.Close(); err != nil {
+			return err
+		}
+		l.segment.file = nil
+	}
+	for _, first := range s.starts {
+		if err := l.disk.files.Remove(l.disk.path(segmentName(first))); err != nil && !missing(err) {
+			return err
+		}
+	}
+	if len(s.starts) > 0 {
+		if err := l.disk.files.SyncDir(l.disk.path(segmentsDir)); err != nil {
+			return err
+		}
+	}
+	if len(l.starts) > 0 {
+		if _, err := l.disk.cut(segmentName(l.starts[l.fold.end.segment]), l.fold.end.offset); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.drawers() {
+		if f, ok := l.bodyFiles[w]; ok {
+			if err := f.Truncate(l.fold.ends[w].offset); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// publish lets readers see what is synced.
+func (l *Ledger) publish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.published.changed
+	l.published = published{size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
+		starts: slices.Clip(l.starts), changed: make(chan struct{}), err: l.published.err}
+	close(old)
+}
+
+// saveSnapshot saves the fold, and first makes durable what it vouches for.
+func (l *Ledger) saveSnapshot() error {
+	if err := syncAll([]file{l.hashes, l.entries}); err != nil {
+		return fmt.Errorf("sync the tree: %w", err)
+	}
+	if err := l.disk.files.Replace(l.disk.path(subjectsFile), l.fold.snapshot()); err != nil {
+		return err
+	}
+	l.snapshotAt = l.fold.tree.size
+	return nil
+}

@@ -1,0 +1,382 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// maxSnapshot bounds the snapshot that is read: about eight million subjects.
+const maxSnapshot = 256 << 20
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	o.SegmentBytes = min(o.SegmentBytes, 1<<31) // offsets have 32 bits
+	if o.BatchBytes <= 0 {
+		o.BatchBytes = 8 << 20
+	}
+	if o.PendingBytes <= 0 {
+		o.PendingBytes = 64 << 20
+	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = 1 << 16
+	}
+	if o.files == nil {
+		o.files = osFiles{}
+	}
+	return o
+}
+
+// Open opens the ledger in dir, making it if there is none. No other process
+// can open it until Close.
+//
+// A tail that a crash left half-written, and that was never acknowledged, is
+// cut: Report says so. Everything else that is not as it was written is
+// refused with a *CorruptError, so that nothing is ever appended to a damaged
+// ledger: restore the named file from a backup. Open reads what the last
+// snapshot does not cover; Verify reads everything.
+func Open(dir string, o Options) (_ *Ledger, err error) {
+	o = o.withDefaults()
+	d := disk{files: o.files, dir: dir}
+	for _, name := range []string{"", segmentsDir, bodiesDir} {
+		if err := d.files.MakeDir(d.path(name)); err != nil {
+			return nil, fmt.Errorf("make ledger: %w", err)
+		}
+	}
+	release, err := d.files.Lock(d.path(lockFile))
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l := &Ledger{disk: d, o: o, log: o.Log, release: release,
+		requests: make(chan *request, 1024), room: semaphore.NewWeighted(o.PendingBytes),
+		stop: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.closeFiles(), release())
+		}
+	}()
+	if err := l.recover(); err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", dir, err)
+	}
+	for _, word := range l.report.Torn {
+		l.log.Warn("ledger: a torn tail was cut", "what", word)
+	}
+	for _, word := range l.report.Rebuilt {
+		l.log.Info("ledger: a disposable file was made again", "file", word)
+	}
+	for _, word := range l.report.Purges {
+		l.log.Warn("ledger: an interrupted purge was ended", "what", word)
+	}
+	go l.run()
+	return l, nil
+}
+
+// recover brings memory and disk to the same state.
+func (l *Ledger) recover() error {
+	starts, err := l.disk.segments()
+	if err != nil {
+		return err
+	}
+	if l.kept, l.report.Rebuilt, err = l.disk.loadKept(); err != nil {
+		return err
+	}
+	interrupted, err := l.disk.drawers("ready")
+	if err != nil {
+		return err
+	}
+	l.unsettled = map[drawer]bool{}
+	for _, w := range interrupted {
+		l.unsettled[w] = true
+	}
+	for name, f := range map[string]*file{hashesFile: &l.hashes, entriesFile: &l.entries, markFile: &l.mark} {
+		if *f, err = l.disk.open(name, true); err != nil {
+			return fmt.Errorf("open %s: %w", name, err)
+		}
+	}
+	synced, known := loadMark(l.mark)
+	l.marked = synced
+	if !known && len(starts) > 0 {
+		l.report.Rebuilt = append(l.report.Rebuilt, markFile)
+	}
+	l.fold, err = l.loadFold(starts)
+	if err != nil {
+		return err
+	}
+	if err := l.catchUp(starts, synced, known); err != nil {
+		return err
+	}
+	l.published = published{size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
+		starts: l.starts, changed: make(chan struct{})}
+	if err := l.checkCheckpoint(); err != nil {
+		return err
+	}
+	if err := l.endPurges(); err != nil {
+		return err
+	}
+	if err := l.checkBodies(); err != nil {
+		return err
+	}
+	if err := l.settle(synced, known); err != nil {
+		return err
+	}
+	l.report.Entries = l.fold.tree.size
+	return nil
+}
+
+// loadFold returns the fold of the last snapshot, if it and the files that it
+// vouches for agree, else an empty one: everything is then read again.
+func (l *Ledger) loadFold(starts []Index) (*fold, error) {
+	data, err := l.disk.readAll(subjectsFile, maxSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", subjectsFile, err)
+	}
+	f, root, err := readSnapshot(data)
+	if err == nil {
+		err = l.agrees(f, root, starts)
+	}
+	if err != nil {
+		if len(starts) > 0 {
+			l.report.Rebuilt = append(l.report.Rebuilt, subjectsFile, hashesFile, entriesFile)
+		}
+		f = newFold()
+	}
+	for w, end := range f.ends { // forgotten since
+		if k, ok := l.kept[w]; ok && end.last < k.before {
+			delete(f.ends, w)
+		}
+	}
+	l.snapshotAt = f.tree.size
+	return f, nil
+}
+
+// agrees compares a snapshot with the files that it vouches for.
+func (l *Ledger) agrees(f *fold, root proof.Digest, starts []Index) error {
+	if n := int(f.end.segment); n < len(starts) && uint64(starts[n]) > f.tree.size {
+		return errors.New("a segment is missing")
+	}
+	entries, err := l.entries.Size()
+	if err != nil {
+		return err
+	}
+	if uint64(entries) < f.tree.size*entryInfoSize {
+		return errors.New("the file of entries is shorter")
+	}
+	if f.tree, err = loadTree(f.tree.size, hashReader{l.hashes}); err != nil {
+		return err
+	}
+	if f.tree.root() != root {
+		return errors.New("the stored hashes have another root")
+	}
+	return nil
+}
+
+// catchUp reads the envelopes that the fold does not cover, and cuts a tail
+// that was never acknowledged.
+func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
+	f := l.fold
+	if int(f.end.segment) >= len(starts) && f.end != (spot{}) {
+		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
+			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries: restore it from a backup", len(starts), f.tree.size)}
+	}
+	s := newStage(l)
+	err := l.disk.walk(starts, Index(f.tree.size), f.end, spot{uint32(max(len(starts)-1, 0)), -1}, s.replay)
+	l.starts = starts
+	if err != nil {
+		if err = l.cutTail(err, f, synced, known); err != nil {
+			return err
+		}
+	}
+	if len(l.starts) > 0 && int(f.end.segment) < len(l.starts)-1 {
+		// the last segments hold no entry yet
+		f.end = spot{uint32(len(l.starts) - 1), 0}
+	}
+	if known && f.tree.size < synced.entries {
+		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
+			Err: fmt.Errorf("the ledger has %d entries, but %d were synced: restore it from a backup", f.tree.size, synced.entries)}
+	}
+	if err := s.flushReplay(); err != nil {
+		return err
+	}
+	return l.checkSchool()
+}
+
+// checkSchool refuses to open one school's ledger as another's.
+func (l *Ledger) checkSchool() error {
+	if l.fold.tree.size == 0 {
+		return nil
+	}
+	l.published = published{size: l.fold.tree.size, end: l.fold.end, starts: l.starts}
+	r, err := l.read(0)
+	if err == nil && r.Envelope.School != l.o.School {
+		err = fmt.Errorf("it is the ledger of school %q, not of %q", r.Envelope.School, l.o.School)
+	}
+	return err
+}
+
+// cutTail decides whether what stopped the walk is a torn tail, and cuts it if
+// so; otherwise it returns what was wrong.
+func (l *Ledger) cutTail(why error, f *fold, synced mark, known bool) error {
+	var c *CorruptError
+	var torn *durable.TornError
+	var damaged *durable.CorruptError
+	if !errors.As(why, &c) || !errors.As(why, &torn) && !errors.As(why, &damaged) {
+		return why
+	}
+	segment := -1
+	for i, first := range l.starts {
+		if segmentName(first) == c.File {
+			segment = i
+		}
+	}
+	at := spot{uint32(max(segment, 0)), c.Offset}
+	switch {
+	case segment < 0:
+		return why
+	case known && at.before(synced.end):
+		return why
+	case !known && (torn == nil || segment < len(l.starts)-1):
+		return why
+	}
+	for i := len(l.starts) - 1; i > segment; i-- {
+		if err := l.disk.files.Remove(l.disk.path(segmentName(l.starts[i]))); err != nil {
+			return fmt.Errorf("remove a segment that was never acknowledged: %w", err)
+		}
+	}
+	l.starts = l.starts[:segment+1]
+	lost, err := l.disk.cut(c.File, c.Offset)
+	if err != nil {
+		return err
+	}
+	f.end = at
+	l.report.Torn = append(l.report.Torn, fmt.Sprintf("%s: %d bytes from byte %d on, never acknowledged", c.File, lost, c.Offset))
+	return l.disk.files.SyncDir(l.disk.path(segmentsDir))
+}
+
+// cut shortens a file, durably, and returns how many bytes went.
+func (d disk) cut(name string, size int64) (lost int64, err error) {
+	f, err := d.open(name, false)
+	if err != nil {
+		return 0, fmt.Errorf("cut %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	now, err := f.Size()
+	if err != nil {
+		return 0, fmt.Errorf("cut %s: %w", name, err)
+	}
+	if err := errors.Join(f.Truncate(size), f.Sync()); err != nil {
+		return 0, fmt.Errorf("cut %s: %w", name, err)
+	}
+	return now - size, nil
+}
+
+func (s spot) before(t spot) bool {
+	return s.segment < t.segment || s.segment == t.segment && s.offset < t.offset
+}
+
+// checkBodies compares the length of every file of bodies with what the
+// envelopes say: longer is the rest of an append that was never acknowledged,
+// shorter is a loss.
+func (l *Ledger) checkBodies() error {
+	there, err := l.disk.drawers("seg")
+	if err != nil {
+		return err
+	}
+	sizes := make(map[drawer]int64, len(there))
+	for _, w := range there {
+		if sizes[w], err = l.disk.size(w.bodies()); err != nil {
+			return err
+		}
+		if end := l.fold.ends[w].offset; sizes[w] > end {
+			lost, err := l.disk.cut(w.bodies(), end)
+			if err != nil {
+				return err
+			}
+			l.report.Torn = append(l.report.Torn, fmt.Sprintf("%s: %d bytes from byte %d on, of no entry", w.bodies(), lost, end))
+		}
+	}
+	for w, end := range l.fold.ends {
+		if sizes[w] < end.offset {
+			return &CorruptError{File: w.bodies(), Offset: sizes[w],
+				Err: fmt.Errorf("it has %d bytes, but had %d, and nothing says that it was forgotten", sizes[w], end.offset)}
+		}
+	}
+	return nil
+}
+
+func (d disk) size(name string) (int64, error) {
+	f, err := d.open(name, false)
+	if err != nil {
+		return 0, fmt.Errorf("measure %s: %w", name, err)
+	}
+	size, err := f.Size()
+	return size, errors.Join(err, f.Close())
+}
+
+// settle makes what was read durable before anything is built on it, and marks
+// it so. The batch that may have been under way is written again: a sync that
+// failed can leave pages that look written and are not.
+func (l *Ledger) settle(synced mark, known bool) error {
+	from := spot{}
+	if known {
+		from = synced.end
+	} else if n := len(l.starts); n > 0 {
+		from.segment = uint32(n - 1)
+	}
+	for segment := from.segment; int(segment) < len(l.starts); segment++ {
+		if err := l.rewrite(segmentName(l.starts[segment]), from.offset); err != nil {
+			return fmt.Errorf("settle the last segment: %w", err)
+		}
+		from.offset = 0
+	}
+	return l.storeMark()
+}
+
+func (l *Ledger) rewrite(name string, from int64) (err error) {
+	f, err := l.disk.open(name, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	end, err := f.Size()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 1<<20)
+	for ; from < end; from += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), end-from)]
+		if n, err := f.ReadAt(buf, from); n < len(buf) {
+			return err
+		}
+		if _, err := f.WriteAt(buf, from); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// storeMark says durably that everything written so far is synced.
+func (l *Ledger) storeMark() error {
+	l.marked = l.nextMark()
+	if err := errors.Join(l.marked.store(l.mark), l.mark.Sync()); err != nil {
+		return fmt.Errorf("write %s: %w", markFile, err)
+	}
+	return nil
+}
+
+func (l *Ledger) nextMark() mark {
+	return mark{number: l.marked.number + 1, entries: l.fold.tree.size, end: l.fold.end}
+}
+
+// tlogHashes adapts the stored hashes for proofs.
+func (l *Ledger) tlogHashes() tlog.HashReader { return hashReader{l.hashes} }
