@@ -1,0 +1,292 @@
+// Package roster knows a school's devices as intake needs them: who is
+// enrolled with which key, who was revoked, where each device's chain of
+// reports stands, which tokens may still be used, and which policy and
+// assignments are in force. All of it is folded from the school's ledger.
+//
+// It never knows a finding, and is never the only home of a fact: its snapshot
+// can be thrown away.
+package roster
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// Source is the part of a ledger that the roster reads.
+type Source interface {
+	Size() uint64
+	Read(ctx context.Context, i ledger.Index) (ledger.Record, error)
+	Entries(ctx context.Context, first, end ledger.Index) iter.Seq2[ledger.Record, error]
+	Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger.Record, error]
+	Body(ctx context.Context, i ledger.Index, n int) ([]byte, error)
+}
+
+// Options configures a roster.
+type Options struct {
+	School   posture.SchoolID
+	Ledger   Source
+	Verifier identity.SchoolVerifier // of the school's policies and assignments
+	Snapshot string                  // file that saves reading the whole ledger; "" for none
+	Log      *slog.Logger            // nil discards
+}
+
+// Device is one enrolled device.
+type Device struct {
+	ID         posture.DeviceID
+	Key        *ecdsa.PublicKey
+	Ownership  posture.Ownership
+	EnrolledAt time.Time
+	Enrolment  ledger.Index // its enrolment's entry
+	Revoked    bool
+	Last       uint64       // sequence of its last report in the ledger; 0 for none
+	Hash       proof.Digest // of that report's statement
+	Entry      ledger.Index // that report's entry
+	Assignment uint64       // number of the assignment in force; 0 for none
+}
+
+// record is a Device as it is kept: a school of 100,000 has 100,000 of them.
+type record struct {
+	Key        [65]byte // uncompressed point
+	Hash       proof.Digest
+	Last       uint64
+	Entry      uint64
+	Enrolment  uint64
+	EnrolledAt int64 // milliseconds since 1970
+	Assignment uint64
+	AssignedIn uint64 // the assignment's entry
+	Ownership  uint8
+	Revoked    bool
+}
+
+type tokenUse struct {
+	Token Token
+	Used  int
+}
+
+// Roster is safe for concurrent use.
+type Roster struct {
+	o Options
+
+	folding sync.Mutex // held while entries are folded in
+
+	mu       sync.RWMutex // guards all below
+	devices  map[posture.DeviceID]*record
+	tokens   map[string]*tokenUse
+	policy   uint64 // number in force
+	policyIn uint64 // its entry
+	next     uint64 // first entry not folded in
+	saved    uint64 // next at the last snapshot
+}
+
+// Open folds the ledger as it is now.
+func Open(ctx context.Context, o Options) (*Roster, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}}
+	if err := r.load(ctx); err != nil {
+		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
+		r.devices, r.tokens, r.policy, r.policyIn, r.next = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0
+	}
+	r.saved = r.next
+	if err := r.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// CatchUp folds in everything that the ledger holds now.
+func (r *Roster) CatchUp(ctx context.Context) error {
+	r.folding.Lock()
+	defer r.folding.Unlock()
+	r.mu.RLock()
+	next := r.next
+	r.mu.RUnlock()
+	end := r.o.Ledger.Size()
+	if next >= end {
+		return nil
+	}
+	for rec, err := range r.o.Ledger.Entries(ctx, ledger.Index(next), ledger.Index(end)) {
+		if err != nil {
+			return fmt.Errorf("bring the roster of school %s up to date: %w", r.o.School, err)
+		}
+		if err := r.fold(ctx, rec); err != nil {
+			return fmt.Errorf("bring the roster of school %s up to date with entry %d: %w", r.o.School, rec.Index, err)
+		}
+	}
+	return nil
+}
+
+// snapshotEvery is how many entries are folded in between two snapshots.
+const snapshotEvery = 65_536
+
+// Run follows the ledger until ctx ends, then saves a snapshot.
+func (r *Roster) Run(ctx context.Context) error {
+	for {
+		r.mu.RLock()
+		next, saved := r.next, r.saved
+		r.mu.RUnlock()
+		if next-saved >= snapshotEvery {
+			r.save()
+		}
+		for _, err := range r.o.Ledger.Follow(ctx, ledger.Index(next)) {
+			if ctx.Err() != nil {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("follow the ledger of school %s: %w", r.o.School, err)
+			}
+			break // there is something to fold in
+		}
+		if ctx.Err() != nil {
+			r.save()
+			return nil
+		}
+		if err := r.CatchUp(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// fold takes in one entry. What it cannot understand it passes over with a
+// word: an enrolment that cannot be read admits nobody.
+func (r *Roster) fold(ctx context.Context, rec ledger.Record) error {
+	e := rec.Envelope
+	switch e.Kind {
+	case proof.KindReport:
+		r.change(e.Subject, func(d *record) {
+			d.Last, d.Hash, d.Entry = e.Sequence, proof.HashReport(e.Statement), uint64(rec.Index)
+		})
+	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision:
+		if err := r.foldBodies(ctx, rec); err != nil {
+			return err
+		}
+	default:
+	}
+	r.mu.Lock()
+	r.next = uint64(rec.Index) + 1
+	r.mu.Unlock()
+	return nil
+}
+
+func (r *Roster) foldBodies(ctx context.Context, rec ledger.Record) error {
+	for n, ref := range rec.Envelope.Sections {
+		take := map[string]func(ledger.Record, []byte) error{
+			SectionToken: r.foldToken, SectionEnrolment: r.foldEnrolment, SectionAssignment: r.foldAssignment,
+			SectionPolicy: r.foldPolicy, SectionRevocation: r.foldRevocation,
+		}[ref.Name]
+		if take == nil || ref.Class != proof.Kept {
+			continue
+		}
+		body, err := r.o.Ledger.Body(ctx, rec.Index, n)
+		if err != nil {
+			return err
+		}
+		if err := take(rec, body); err != nil {
+			r.o.Log.Error("entry not understood", "school", r.o.School, "entry", rec.Index, "section", ref.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+func (r *Roster) foldToken(_ ledger.Record, body []byte) error {
+	t, err := decode[Token](body)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.tokens[t.ID]; ok {
+		return fmt.Errorf("there is a token %s already", t.ID)
+	}
+	r.tokens[t.ID] = &tokenUse{Token: t}
+	return nil
+}
+
+func (r *Roster) foldEnrolment(rec ledger.Record, body []byte) error {
+	e, err := decode[Enrolment](body)
+	if err != nil {
+		return err
+	}
+	certificate, err := x509.ParseCertificate(e.Certificate)
+	if err != nil {
+		return err
+	}
+	key, ok := certificate.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return errors.New("its certificate is not for a key on P-256")
+	}
+	point, err := key.Bytes()
+	if err != nil {
+		return err
+	}
+	d := &record{EnrolledAt: int64(rec.Envelope.ReceivedAt), Enrolment: uint64(rec.Index), Ownership: ownershipNumber(e.Ownership)}
+	copy(d.Key[:], point)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := posture.DeviceID(rec.Envelope.Subject)
+	if _, ok := r.devices[id]; ok {
+		return fmt.Errorf("device %s is enrolled already", id)
+	}
+	r.devices[id] = d
+	if t, ok := r.tokens[e.Token]; ok {
+		t.Used++
+	}
+	return nil
+}
+
+func (r *Roster) foldAssignment(rec ledger.Record, document []byte) error {
+	a, err := OpenAssignment(r.o.Verifier, document)
+	if err != nil {
+		return err
+	}
+	if string(a.Device) != rec.Envelope.Subject {
+		return fmt.Errorf("it is for device %s, not %s", a.Device, rec.Envelope.Subject)
+	}
+	r.change(rec.Envelope.Subject, func(d *record) {
+		if a.Number > d.Assignment {
+			d.Assignment, d.AssignedIn, d.Ownership = a.Number, uint64(rec.Index), ownershipNumber(a.Ownership)
+		}
+	})
+	return nil
+}
+
+func (r *Roster) foldPolicy(rec ledger.Record, document []byte) error {
+	number, err := policyNumber(r.o.Verifier, document)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if number <= r.policy {
+		return fmt.Errorf("policy %d follows policy %d: numbers only rise", number, r.policy)
+	}
+	r.policy, r.policyIn = number, uint64(rec.Index)
+	return nil
+}
+
+func (r *Roster) foldRevocation(rec ledger.Record, _ []byte) error {
+	r.change(rec.Envelope.Subject, func(d *record) { d.Revoked = true })
+	return nil
+}
+
+func (r *Roster) change(id string, by func(*record)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d, ok := r.devices[posture.DeviceID(id)]; ok {
+		by(d)
+	}
+}
