@@ -55,7 +55,10 @@ func (b *book) found() Problems {
 	return out[:min(len(out), mostProblems)]
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+):`)
+var (
+	yamlLine  = regexp.MustCompile(`line (\d+):`)
+	yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
+)
 
 // read parses the YAML and everything in it but the conditions. It returns nil
 // if there is nothing that could be gone on with.
@@ -74,7 +77,7 @@ func (b *book) read() *draft {
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			line, _ = strconv.Atoi(m[1]) // digits: the pattern says so
 		}
-		b.place(line, 1, err.Error())
+		b.place(line, 1, "this is not YAML: "+yamlPlace.ReplaceAllString(err.Error(), ""))
 		return nil
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {

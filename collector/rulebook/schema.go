@@ -1,6 +1,7 @@
 package rulebook
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -33,7 +34,7 @@ func (b *book) readPolicy(n *yaml.Node) *draft {
 	d := &draft{policy: policy.Policy{Format: policy.Format}, parameters: make(map[string]*yaml.Node)}
 	var maxAge time.Duration
 	b.mapping(n, "the policy", []entry{
-		{"name", true, func(n *yaml.Node) { d.policy.Name = b.matching(n, "the policy's name", plainName) }},
+		{"name", true, func(n *yaml.Node) { d.policy.Name = b.matching(n, "the policy's name", plainName, "school") }},
 		{"title", true, func(n *yaml.Node) { d.policy.Title, _ = b.text(n, "the policy's title", policy.MostText) }},
 		{"maxAge", false, func(n *yaml.Node) { maxAge = b.duration(n, "maxAge") }},
 		{"parameters", false, func(n *yaml.Node) { b.readParameters(n, d) }},
@@ -47,10 +48,10 @@ func (b *book) readPolicy(n *yaml.Node) *draft {
 	return d
 }
 
-func (b *book) matching(n *yaml.Node, what string, pattern *regexp.Regexp) string {
-	text, ok := b.text(n, what, 64)
+func (b *book) matching(n *yaml.Node, what string, pattern *regexp.Regexp, like string) string {
+	text, ok := b.text(n, what, 32)
 	if ok && !pattern.MatchString(text) {
-		b.at(n, "%s %q is not spelt as %s", what, text, pattern)
+		b.at(n, "%s %q is not spelt like %q", what, text, like)
 		return ""
 	}
 	return text
@@ -240,12 +241,12 @@ func (b *book) readRule(n *yaml.Node) (policy.Rule, ruleDraft) {
 	r := policy.Rule{Side: policy.OnDevice, For: "device", None: posture.NotApplicable}
 	parts := ruleDraft{node: n}
 	b.mapping(n, "the rule", []entry{
-		{"id", true, func(n *yaml.Node) { r.ID = b.matching(n, "the rule's id", identifier) }},
+		{"id", true, func(n *yaml.Node) { r.ID = b.matching(n, "the rule's id", identifier, "ENC-01") }},
 		{"title", true, func(n *yaml.Node) { r.Title, _ = b.text(n, "title", policy.MostText) }},
 		{"side", false, func(n *yaml.Node) {
-			r.Side = policy.Side(b.word(n, "side", string(policy.OnDevice), string(policy.AtSchool)))
+			r.Side = policy.Side(cmp.Or(b.word(n, "side", string(policy.OnDevice), string(policy.AtSchool)), string(policy.OnDevice)))
 		}},
-		{"for", false, func(n *yaml.Node) { r.For = b.word(n, "for", policy.Subjects()...) }},
+		{"for", false, func(n *yaml.Node) { r.For = cmp.Or(b.word(n, "for", policy.Subjects()...), "device") }},
 		{"when", false, func(n *yaml.Node) { parts.when = n }},
 		{"require", true, func(n *yaml.Node) { parts.require = n }},
 		{"none", false, func(n *yaml.Node) { r.None = b.none(n) }},
@@ -260,7 +261,7 @@ func (b *book) readRule(n *yaml.Node) (policy.Rule, ruleDraft) {
 		{"notMet", true, func(n *yaml.Node) { r.NotMet = b.prose(n, "notMet") }},
 		{"remediation", true, func(n *yaml.Node) { r.Remediation, r.RemediationOn = b.remediation(n) }},
 	})
-	if r.Side == policy.AtSchool && r.For != "device" && r.For != "" {
+	if r.Side == policy.AtSchool && r.For != "device" {
 		b.at(n, "a rule at the school's side is for the device, not for each %s", r.For)
 		r.For = "device"
 	}
