@@ -36,7 +36,7 @@ type Limits struct {
 //
 // It runs with the lowest priority for processor and disk, in '/', with an
 // empty environment, without core dumps, and may gain no rights and write no
-// file. If this process is root, the child is the user "nobody" with the few
+// file; only the commands of a SystemChild may make files in /dev/shm. If this process is root, the child is the user "nobody" with the few
 // capabilities of its role. Otherwise it has this process's own rights.
 //
 // In the child, ChildRequest returns the request and is the first thing called:

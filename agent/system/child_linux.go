@@ -54,7 +54,11 @@ func (c Child) run(ctx context.Context, request []byte) (Ended, error) {
 	if err != nil {
 		return Ended{}, err
 	}
-	if err := confineThread(keep); err != nil {
+	scratch := ""
+	if c.Role == SystemChild {
+		scratch = scratchDir
+	}
+	if err := confineThread(keep, scratch); err != nil {
 		return Ended{}, err
 	}
 	answer := &limited{limit: int(c.Limits.MaxAnswer), full: func() { stop(ErrTooLarge) }}

@@ -59,6 +59,8 @@ func childMain(mode string) int {
 		panic("no more")
 	case "files":
 		io.Copy(os.NewFile(4, "out"), os.NewFile(3, "in"))
+	case "apt":
+		childApt()
 	case "state":
 		if err := json.NewEncoder(os.Stdout).Encode(ownState(request)); err != nil {
 			return 5

@@ -1,10 +1,10 @@
 package system
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"unsafe"
 
@@ -19,8 +19,8 @@ const (
 
 // confineThread takes from the calling thread, and so from what it starts,
 // all that a child shall not have. The thread must not be used for anything
-// else afterwards.
-func confineThread(keep []uintptr) error {
+// else afterwards. Scratch is the one folder where it may write, or "".
+func confineThread(keep []uintptr, scratch string) error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 19); err != nil {
 		return fmt.Errorf("lower its priority: %w", err)
 	}
@@ -35,7 +35,7 @@ func confineThread(keep []uintptr) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbid it new rights: %w", err)
 	}
-	if err := forbidWriting(); err != nil {
+	if err := forbidWriting(scratch); err != nil {
 		return fmt.Errorf("forbid it to write: %w", err)
 	}
 	return nil
@@ -65,10 +65,14 @@ const writes = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMO
 	unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO |
 	unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK | unix.LANDLOCK_ACCESS_FS_MAKE_SYM
 
-// forbidWriting lets the thread write no file but /dev/null. A kernel without
-// Landlock (before 5.13, or with it turned off) leaves that to the rights of
-// the user "nobody".
-func forbidWriting() error {
+// scratchWrites are those that make, fill and remove a file.
+const scratchWrites = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+	unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR
+
+// forbidWriting lets the thread write no file but /dev/null and those in
+// scratch. A kernel without Landlock (before 5.13, or with it turned off)
+// leaves that to the rights of the user "nobody".
+func forbidWriting(scratch string) error {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno == unix.ENOSYS || errno == unix.EOPNOTSUPP || errno == unix.EPERM {
 		return nil
@@ -76,22 +80,27 @@ func forbidWriting() error {
 	if errno != 0 {
 		return errno
 	}
-	handled := uint64(writes)
+	handled, truncate := uint64(writes), uint64(0)
 	if version >= 2 {
 		handled |= unix.LANDLOCK_ACCESS_FS_REFER
 	}
 	if version >= 3 {
-		handled |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
+		truncate = unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	}
 	// The first version knows only the first field.
-	rules := unix.LandlockRulesetAttr{Handled_access_fs: handled}
+	rules := unix.LandlockRulesetAttr{Handled_access_fs: handled | truncate}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&rules)), unsafe.Sizeof(rules.Handled_access_fs), 0)
 	if errno != 0 {
 		return errno
 	}
 	defer unix.Close(int(fd))
-	if err := allowNull(fd, version); err != nil {
+	if err := allow(fd, os.DevNull, unix.LANDLOCK_ACCESS_FS_WRITE_FILE|truncate); err != nil {
 		return err
+	}
+	if scratch != "" {
+		if err := allow(fd, scratch, scratchWrites|truncate); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
 	}
 	if _, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
 		return errno
@@ -99,22 +108,18 @@ func forbidWriting() error {
 	return nil
 }
 
-func allowNull(rules, version uintptr) error {
-	null, err := unix.Open(os.DevNull, unix.O_PATH|unix.O_CLOEXEC, 0)
+// allow adds an exception to a set of rules.
+func allow(rules uintptr, name string, access uint64) error {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(null)
-	allowed := uint64(unix.LANDLOCK_ACCESS_FS_WRITE_FILE)
-	if version >= 3 {
-		allowed |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
-	}
+	defer unix.Close(fd)
 	// The kernel's struct is packed: eight bytes and four.
 	var rule [12]byte
-	*(*uint64)(unsafe.Pointer(&rule[0])) = allowed
-	*(*int32)(unsafe.Pointer(&rule[8])) = int32(null)
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, rules, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule[0])), 0, 0, 0)
-	runtime.KeepAlive(&rule)
+	binary.NativeEndian.PutUint64(rule[:], access)
+	binary.NativeEndian.PutUint32(rule[8:], uint32(fd))
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, rules, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}

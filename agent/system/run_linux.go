@@ -18,6 +18,10 @@ import (
 // grandchild in another process group may hold them open.
 const pipesAfterDeath = time.Second
 
+// scratchDir is where commands may put what they cannot work without: apt
+// takes the signature off each list. It is in memory and never on a disk.
+const scratchDir = "/dev/shm"
+
 // Run implements Reader. The command has a process group of its own, which is
 // killed as a whole at the deadline, and dies with the process that started it.
 func (l *linux) Run(ctx context.Context, c Command) (Output, error) {
@@ -70,7 +74,7 @@ func runCommand(ctx context.Context, program string, spec CommandSpec) (Output, 
 	stdout := &limited{limit: spec.Limit, full: func() { stop(ErrTooLarge) }}
 	stderr := &limited{limit: small, full: func() {}}
 	cmd := exec.CommandContext(ctx, program, spec.Args...)
-	cmd.Env = []string{"LC_ALL=C", "LANG=C", "TZ=UTC", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent"}
+	cmd.Env = []string{"LC_ALL=C", "LANG=C", "TZ=UTC", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "TMPDIR=" + scratchDir}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
