@@ -44,7 +44,7 @@ func (b Breach) Next(e Event) (next Breach, closed *Breach) {
 	case e.What == NotProven || e.What > RuleWithdrawn:
 		return b, nil
 	case e.Order <= b.Order:
-		return b.late(e), nil
+		return b, nil // a repeat, or news that newer news has overtaken
 	}
 	switch e.What {
 	case Failed:
@@ -76,16 +76,6 @@ func (b Breach) Next(e Event) (next Breach, closed *Breach) {
 
 // stands reports whether it has failed and is not resolved.
 func (b Breach) stands() bool { return !b.FirstFailed.IsZero() && b.ResolvedAt.IsZero() }
-
-// late takes in an event that the ledger has before the last one. It is a
-// repeat, or news of the past: it may show that the failure began earlier, and
-// changes nothing else.
-func (b Breach) late(e Event) Breach {
-	if e.What == Failed && !b.FirstFailed.IsZero() && e.At.Before(b.FirstFailed) {
-		b.FirstFailed = e.At
-	}
-	return b
-}
 
 func (b Breach) failed(e Event) (Breach, *Breach) {
 	var closed *Breach
