@@ -1,0 +1,176 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// breachesPage lists a school's policy breaches.
+type breachesPage struct {
+	Rows     []breachRow
+	Words    string
+	Statuses []choice
+	Severity []choice
+	Rule     string // only this rule, or ""
+	All      string // address without any filter
+	Next     string // address of the next page
+	First    string // address of the first page, if this is not it
+}
+
+// choice is one option of a form.
+type choice struct {
+	Key, Words string
+	Chosen     bool
+}
+
+// breachRow is a policy breach as lists show it.
+type breachRow struct {
+	view.Breach
+	StatusWords string
+	StatusClass string
+	Device      string // address
+	RuleAddress string
+	First       *moment
+	Ends        *moment // of its grace, while that runs
+	Ended       *moment // when it was resolved
+	Notes       []note
+}
+
+// note is something more to know about a breach, with its time.
+type note struct {
+	Words string
+	At    *moment // nil if there is no time to it
+}
+
+func statusWords(s breach.Status) string {
+	switch s {
+	case breach.Open:
+		return "Open"
+	case breach.Pending:
+		return "In grace"
+	case breach.Acknowledged:
+		return "Acknowledged"
+	case breach.Exempt:
+		return "Exempt"
+	case breach.Resolved:
+		return "Resolved"
+	}
+	return "Not yet"
+}
+
+// statusKey is a status in an address.
+func statusKey(s breach.Status) string { return strings.ReplaceAll(s.String(), " ", "-") }
+
+func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
+	q := r.URL.Query()
+	query := view.BreachQuery{After: q.Get("after"), Rule: bounded(q.Get("rule"), 64)}
+	body := breachesPage{
+		Rule: query.Rule, All: schoolAddress(v.school.ID) + "/breaches", Words: "Newest first. Resolved ones are left out unless you ask for them.",
+		Statuses: []choice{{Key: "", Words: "All that stand"}}, Severity: []choice{{Key: "", Words: "All"}},
+	}
+	for _, status := range breach.Statuses() {
+		chosen := q.Get("status") == statusKey(status)
+		body.Statuses = append(body.Statuses, choice{statusKey(status), statusWords(status), chosen})
+		if chosen {
+			query.Statuses = []breach.Status{status}
+		}
+	}
+	for severity := posture.Info; severity <= posture.Critical; severity++ {
+		chosen := q.Get("severity") == severity.String()
+		body.Severity = append(body.Severity, choice{severity.String(), capital(severity.String()), chosen})
+		if chosen {
+			query.Severities = []posture.Severity{severity}
+		}
+	}
+	found, err := s.Queries.Breaches(r.Context(), v.school.ID, query, v.now)
+	if err != nil {
+		return err
+	}
+	c := s.clockwork(v)
+	for _, b := range found.Breaches {
+		body.Rows = append(body.Rows, newBreachRow(v.school.ID, b, c))
+	}
+	body.Next, body.First = turn(body.All, q, query.After, found.Next)
+	return s.write(w, http.StatusOK, "breaches", s.page(v, "Policy breaches", "breaches"), body)
+}
+
+func newBreachRow(school posture.SchoolID, b view.Breach, c clockwork) breachRow {
+	row := breachRow{
+		Breach: b, StatusWords: statusWords(b.Status), StatusClass: statusKey(b.Status),
+		Device: deviceAddress(school, b.Device), RuleAddress: ruleAddress(school, b.Rule),
+		First: c.moment(b.FirstFailed), Ended: c.moment(b.ResolvedAt),
+	}
+	if b.Status == breach.Pending {
+		row.Ends = c.moment(b.GraceEnds)
+	}
+	row.Notes = breachNotes(b, c)
+	return row
+}
+
+// reportedLate is how long after it began a breach may be heard of before the
+// page says so.
+const reportedLate = 6 * time.Hour
+
+func breachNotes(b view.Breach, c clockwork) []note {
+	var notes []note
+	if !b.AcknowledgedAt.IsZero() {
+		notes = append(notes, note{"acknowledged by " + b.AcknowledgedBy, c.moment(b.AcknowledgedAt)})
+	}
+	if !b.ExemptUntil.IsZero() {
+		notes = append(notes, note{"exempt until", c.moment(b.ExemptUntil)})
+	}
+	if b.ReceivedAt.Sub(b.FirstFailed) >= reportedLate {
+		notes = append(notes, note{"reported late,", c.moment(b.ReceivedAt)})
+	}
+	if b.Reopened > 0 {
+		notes = append(notes, note{"came back " + count(b.Reopened, "time"), nil})
+	}
+	return notes
+}
+
+// turn returns the addresses of the next and, unless this is it, the first
+// page of a list, with everything else that was asked for kept.
+func turn(address string, q url.Values, after, next string) (nextPage, firstPage string) {
+	keep := url.Values{}
+	for k, values := range q {
+		if k != "after" && len(values) == 1 && values[0] != "" && len(values[0]) <= 256 {
+			keep[k] = values
+		}
+	}
+	to := func() string {
+		if len(keep) == 0 {
+			return address
+		}
+		return address + "?" + keep.Encode()
+	}
+	if after != "" {
+		firstPage = to()
+	}
+	if next != "" {
+		keep.Set("after", next)
+		nextPage = to()
+	}
+	return nextPage, firstPage
+}
+
+// bounded cuts what a person typed to a length that no honest search has.
+func bounded(s string, most int) string {
+	s = strings.TrimSpace(strings.ToValidUTF8(s, ""))
+	if r := []rune(s); len(r) > most {
+		return string(r[:most])
+	}
+	return s
+}
+
+func capital(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

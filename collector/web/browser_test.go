@@ -1,0 +1,254 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+var screenshots = flag.String("screenshots", "", "write a picture of each page into this directory")
+
+// browserPages are the pages that people look at, by the name of their picture.
+var browserPages = []struct{ name, path string }{
+	{"sign-in", "/sign-in"},
+	{"what-is-collected", "/what-is-collected"},
+	{"overview", "/schools/hollybank"},
+	{"devices", "/schools/hollybank/devices"},
+	{"device", "/schools/hollybank/devices/d-014"},
+	{"device-not-encrypted", "/schools/hollybank/devices/d-009"},
+	{"device-silent", "/schools/hollybank/devices/d-007"},
+	{"programs", "/schools/hollybank/devices/d-014/programs"},
+	{"breaches", "/schools/hollybank/breaches"},
+	{"breaches-none", "/schools/hollybank/breaches?status=resolved"},
+	{"rule", "/schools/hollybank/rules/ENC-01"},
+	{"schools", "/"},
+	{"not-found", "/no-such-page"},
+}
+
+// look is a way of looking at a page.
+type look struct {
+	name   string
+	width  int64
+	dark   bool
+	text   int // percent
+	medium string
+}
+
+var looks = []look{
+	{"light", 1280, false, 100, "screen"},
+	{"dark", 1280, true, 100, "screen"},
+	{"phone", 360, false, 100, "screen"},
+	{"phone-dark", 360, true, 100, "screen"},
+	{"large-text", 1280, false, 200, "screen"},
+	{"phone-large-text", 360, false, 200, "screen"},
+	{"print", 794, false, 100, "print"},
+}
+
+// tool returns the path of something that a test needs and `make test`
+// installs. Without it the test is left out, except in CI.
+func tool(t *testing.T, what, path string, err error) string {
+	t.Helper()
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed: %v", what, err)
+	}
+	t.Skipf("the pages are not tested in a browser: %s is not installed (make test installs it on Debian)", what)
+	return ""
+}
+
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	path = tool(t, "chromium", path, err)
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-first-run", true),
+		// Only this machine may be asked for anything.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return ctx
+}
+
+// serve puts the pages of the invented school on a port of this machine.
+func serve(t *testing.T) string {
+	t.Helper()
+	h, _ := newSite(t, newSchool(t), false)
+	server := httptest.NewUnstartedServer(h)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Listener = ln
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func signInAs(t *testing.T, ctx context.Context, base, name string) {
+	t.Helper()
+	err := chromedp.Do(ctx,
+		chromedp.Navigate(base+"/sign-in"),
+		chromedp.SendKeys(chromedp.CSS("#name"), name), chromedp.SendKeys(chromedp.CSS("#password"), password),
+		chromedp.Click(chromedp.CSS("main button")),
+		chromedp.WaitVisible(chromedp.CSS(".ct-header__account")))
+	if err != nil {
+		t.Fatalf("sign in as %s: %v", name, err)
+	}
+}
+
+func (l look) set() chromedp.Action[chromedp.Void] {
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	return chromedp.Steps(
+		chromedp.EmulateViewport(l.width, 900),
+		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Media: l.medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+			})
+			return err
+		}),
+	)
+}
+
+// barrier is something that axe-core found wrong with a page.
+type barrier struct {
+	ID    string `json:"id"`
+	Help  string `json:"help"`
+	Nodes []struct {
+		HTML    string `json:"html"`
+		Summary string `json:"failureSummary"`
+	} `json:"nodes"`
+}
+
+const runAxe = `axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations))`
+
+func TestPagesHaveNoBarriers(t *testing.T) {
+	axe := filepath.Join("..", "..", "shared", "tools", "web", "node_modules", "axe-core", "axe.min.js")
+	script, err := os.ReadFile(axe)
+	tool(t, "axe-core", axe, err)
+	ctx := startBrowser(t)
+	base := serve(t)
+	for _, l := range looks {
+		for _, p := range browserPages {
+			if p.name == "sign-in" && l.name != looks[0].name {
+				continue // once signed in it leads away; TestSignInInABrowser looks at it
+			}
+			t.Run(l.name+"/"+p.name, func(t *testing.T) { lookAt(t, ctx, base, string(script), l, p.name, p.path) })
+			if p.name == "sign-in" {
+				signInAs(t, ctx, base, "dpo everywhere")
+			}
+		}
+	}
+}
+
+func lookAt(t *testing.T, ctx context.Context, base, axe string, l look, name, path string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := chromedp.Do(ctx, l.set(), chromedp.Navigate(base+path)); err != nil {
+		t.Fatal(err)
+	}
+	eval[chromedp.Void](t, ctx, fmt.Sprintf(`document.documentElement.style.fontSize = "%d%%"; document.fonts.ready.then(() => 0)`, l.text))
+	wide := eval[bool](t, ctx, `document.documentElement.scrollWidth > document.documentElement.clientWidth`)
+	eval[chromedp.Void](t, ctx, axe)
+	found := eval[string](t, ctx, runAxe)
+	var barriers []barrier
+	if err := json.Unmarshal([]byte(found), &barriers); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range barriers {
+		for _, n := range b.Nodes[:min(len(b.Nodes), 3)] {
+			t.Errorf("%s: %s\n\t%.300s\n\t%s", b.ID, b.Help, n.HTML, strings.ReplaceAll(n.Summary, "\n", "\n\t"))
+		}
+	}
+	if wide && l.medium == "screen" {
+		t.Errorf("the page is wider than its window of %d", l.width)
+	}
+	if *screenshots != "" {
+		picture(t, ctx, filepath.Join(*screenshots, name+"-"+l.name+".png"))
+	}
+}
+
+// eval runs a script in the page from outside, as the page's own policy would
+// not let it.
+func eval[T any](t *testing.T, ctx context.Context, script string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func picture(t *testing.T, ctx context.Context, file string) {
+	t.Helper()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(file, png, 0o644)
+	}
+	if err != nil {
+		t.Errorf("take a picture: %v", err)
+	}
+}
+
+func TestSignInInABrowser(t *testing.T) {
+	ctx, cancel := context.WithTimeout(startBrowser(t), time.Minute)
+	defer cancel()
+	base := serve(t)
+	device := "/schools/hollybank/devices/d-014"
+	do := func(steps ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(ctx, steps...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(a chromedp.Action[string]) string {
+		t.Helper()
+		s, err := chromedp.Run(ctx, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	name, pass, button := chromedp.CSS("#name"), chromedp.CSS("#password"), chromedp.CSS("main button")
+	do(chromedp.Navigate(base+device), chromedp.SendKeys(name, "dpo"), chromedp.SendKeys(pass, "not the password"), chromedp.Click(button))
+	if got := text(chromedp.Text(chromedp.CSS(".govuk-error-message"))); !strings.Contains(got, "name or the password is wrong") {
+		t.Errorf("a wrong password was answered %q", got)
+	}
+	do(chromedp.SendKeys(pass, password), chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS(".ct-verdict")))
+	if got, want := text(chromedp.Location()), base+device; got != want {
+		t.Errorf("signed in to %s, want %s", got, want)
+	}
+	want := "HB-LT-014: encrypted when it last reported, Fri 23 Oct 2026 15:52 BST – Hollybank Primary School – Caretaker"
+	if got := text(chromedp.Title()); got != want {
+		t.Errorf("got title %q, want %q", got, want)
+	}
+	do(chromedp.Click(chromedp.CSS(".ct-header__button")), chromedp.WaitVisible(pass), chromedp.Navigate(base+device))
+	if got := text(chromedp.Location()); !strings.HasPrefix(got, base+"/sign-in?") {
+		t.Errorf("after signing out the page is at %s", got)
+	}
+}

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// devicePage is everything known about one device.
+type devicePage struct {
+	view.DeviceDetail
+	Name, Second string
+	Address      string
+	Encryption   verdict
+	Heard        *moment
+	Reported     *moment
+	Enrolled     *moment
+	Bar          bar
+	Findings     []findingRow
+	NotFor       []findingRow
+	Breaches     []breachRow
+	Facts        facts
+	Events       []eventRow
+	Gaps         []gapRow
+	ClockOff     string // how far the device's clock is off, if it is
+	Owner        string
+	System       string
+}
+
+// findingRow is one finding as the page shows it.
+type findingRow struct {
+	view.Finding
+	Words       standingWords
+	RuleAddress string
+	Since       *moment
+	Read        *moment
+}
+
+// eventRow is one line of the log of media.
+type eventRow struct {
+	What, Happened string
+	Serial         value
+	At             *moment
+	Entry          uint64
+}
+
+// gapRow is a stretch of reports that are missing.
+type gapRow struct {
+	Words string
+	At    *moment
+}
+
+const maxRows = 200 // of each list on a device's page
+
+func (s *site) device(w http.ResponseWriter, r *http.Request, v visit) error {
+	d, err := s.Queries.Device(r.Context(), v.school.ID, posture.DeviceID(r.PathValue("device")), v.now)
+	if err != nil {
+		return err
+	}
+	body := newDevicePage(v.school.ID, d, s.clockwork(v))
+	title := visible(body.Name) + ": " + lowerFirst(body.Encryption.Words)
+	if body.Encryption.At != nil {
+		title += ", " + body.Encryption.At.Text
+	}
+	return s.write(w, http.StatusOK, "device", s.page(v, title, "devices"), body)
+}
+
+func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) devicePage {
+	p := devicePage{
+		DeviceDetail: d, Address: deviceAddress(school, d.ID),
+		Encryption: encryptionVerdict(d.Facts.Volumes, c),
+		Heard:      c.moment(d.LastContact), Reported: c.moment(d.ReportedAt), Enrolled: c.moment(d.EnrolledAt),
+		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), Facts: newFacts(d.Facts, c),
+		Owner: ownership(d.Ownership), System: d.OSName,
+	}
+	p.Name, p.Second = names(d.Device)
+	if p.System == "" {
+		p.System = platform(d.Platform)
+	}
+	if skew := d.Skew.Abs(); skew.Minutes() >= 1 {
+		p.ClockOff = span(skew) + " ahead"
+		if d.Skew < 0 {
+			p.ClockOff = span(skew) + " behind"
+		}
+	}
+	for _, f := range d.Findings {
+		row := findingRow{f, newStanding(f.Standing), ruleAddress(school, f.Rule), c.moment(f.Since), c.moment(f.FactAt)}
+		if f.Standing == view.NotFor {
+			p.NotFor = append(p.NotFor, row)
+			continue
+		}
+		p.Findings = append(p.Findings, row)
+	}
+	slices.SortStableFunc(p.Findings, func(a, b findingRow) int { return rank(a.Standing) - rank(b.Standing) })
+	for _, b := range d.Breaches[:min(len(d.Breaches), maxRows)] {
+		p.Breaches = append(p.Breaches, newBreachRow(school, b, c))
+	}
+	for _, e := range d.Events[:min(len(d.Events), maxRows)] {
+		p.Events = append(p.Events, newEventRow(e, c))
+	}
+	for _, g := range d.Gaps {
+		p.Gaps = append(p.Gaps, gapRow{gapWords(g), c.moment(g.At)})
+	}
+	return p
+}
+
+// rank puts what needs somebody first.
+func rank(s view.Standing) int {
+	if i := slices.Index(order[:], s); i >= 0 {
+		return i
+	}
+	return slices.Index(order[:], view.NotProven)
+}
+
+func newEventRow(e view.MediumEvent, c clockwork) eventRow {
+	happened := string(e.Action)
+	switch e.Action {
+	case posture.Attached:
+		happened = "Plugged in"
+	case posture.Detached:
+		happened = "Taken out"
+	case posture.Present:
+		happened = "Found in place when the agent started"
+	case posture.Gone:
+		happened = "Found missing when the agent started"
+	}
+	return eventRow{
+		What: mediumName(e.Vendor, e.Product, e.Kind), Happened: happened,
+		Serial: reading(e.Serial, short), At: c.moment(e.At), Entry: e.Entry,
+	}
+}
+
+func gapWords(g view.Gap) string {
+	words := "Report " + number64(g.From) + " is missing"
+	if g.To > g.From {
+		words = "Reports " + number64(g.From) + " to " + number64(g.To) + " are missing"
+	}
+	if g.Reason != "" {
+		words += ": " + g.Reason
+	}
+	return words
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return ""
+	}
+	return string(s[0]|0x20) + s[1:]
+}

@@ -1,0 +1,175 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// overviewPage is the page of one school.
+type overviewPage struct {
+	view.Overview
+	Address string
+	Words   []string // where the school stands, in sentences
+	ToDo    []ruleRow
+	More    int // rules not met beyond those in ToDo
+	Rules   []ruleRow
+	Legend  []standingWords
+	Tallies []tally
+}
+
+// ruleRow is a rule with its bar.
+type ruleRow struct {
+	view.RuleCount
+	Bar     bar
+	Address string
+}
+
+// tally is a count of policy breaches of one status.
+type tally struct {
+	Status  string
+	Count   int
+	Address string
+	Detail  string // such as "1 critical, 3 high"
+}
+
+const maxToDo = 5
+
+func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
+	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
+	if err != nil {
+		return err
+	}
+	body := overviewPage{
+		Overview: o, Address: schoolAddress(v.school.ID), Legend: legend(),
+		Words: overviewWords(o), Tallies: tallies(o),
+	}
+	for _, rule := range o.Rules {
+		row := ruleRow{rule, newBar(rule.Met, rule.NotMet, rule.NotProven, rule.Exempt), ruleAddress(v.school.ID, rule.Rule)}
+		body.Rules = append(body.Rules, row)
+		if rule.NotMet > 0 {
+			body.ToDo = append(body.ToDo, row)
+		}
+	}
+	slices.SortStableFunc(body.ToDo, func(a, b ruleRow) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.NotMet, a.NotMet))
+	})
+	if len(body.ToDo) > maxToDo {
+		body.More = len(body.ToDo) - maxToDo
+		body.ToDo = body.ToDo[:maxToDo]
+	}
+	return s.write(w, http.StatusOK, "overview", s.page(v, "Overview", "overview"), body)
+}
+
+// overviewWords says where a school stands without a figure that flatters.
+func overviewWords(o view.Overview) []string {
+	if o.Devices == 0 {
+		return []string{"No device has enrolled at this school yet, so nothing is known."}
+	}
+	var everywhere, failing, unproven, silent int
+	for _, r := range o.Rules {
+		switch {
+		case r.NotMet > 0:
+			failing++
+		case r.NotProven > 0:
+			unproven++
+		case r.Met+r.Exempt > 0:
+			everywhere++
+		default:
+			silent++ // covers no device here
+		}
+	}
+	devices := "on every device"
+	if o.Devices == 1 {
+		devices = "on the one device that is enrolled"
+	}
+	covering := len(o.Rules) - silent
+	words := []string{sentence(of(everywhere, covering, "rule") + " " + isAre(everywhere) + " met " + devices)}
+	if failing > 0 {
+		words = append(words, sentence(count(failing, "rule")+" "+isAre(failing)+" not met somewhere"))
+	}
+	if unproven > 0 {
+		words = append(words, sentence(count(unproven, "rule")+" more cannot be proven on every device"))
+	}
+	if o.Silent > 0 {
+		words = append(words, sentence(of(o.Silent, o.Devices, "device")+" "+hasHave(o.Silent)+
+			" not been heard from for longer than the policy allows, so what "+itThey(o.Silent)+" last said proves nothing today"))
+	}
+	return words
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func hasHave(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+func itThey(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "they"
+}
+
+// tallies counts breaches by status, in the order in which they need somebody.
+func tallies(o view.Overview) []tally {
+	var all []tally
+	for _, status := range []breach.Status{breach.Open, breach.Acknowledged, breach.Pending, breach.Exempt} {
+		t := tally{Status: statusWords(status), Address: schoolAddress(o.School) + "/breaches?status=" + statusKey(status)}
+		bySeverity := map[posture.Severity]int{}
+		for _, c := range o.Breaches {
+			if c.Status == status {
+				t.Count += c.Count
+				bySeverity[c.Severity] += c.Count
+			}
+		}
+		for severity := posture.Critical; ; severity-- {
+			if n := bySeverity[severity]; n > 0 {
+				if t.Detail != "" {
+					t.Detail += ", "
+				}
+				t.Detail += number(n) + " " + severity.String()
+			}
+			if severity == posture.Info {
+				break
+			}
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// schools leads to the one school of an account, or lists them.
+func (s *site) schools(w http.ResponseWriter, r *http.Request, v visit) error {
+	all, err := s.Queries.Schools(r.Context())
+	if err != nil {
+		return err
+	}
+	type row struct {
+		Name    string
+		Address string
+	}
+	var rows []row
+	for _, school := range all {
+		if v.account.Belongs(school.ID) {
+			rows = append(rows, row{school.Name, schoolAddress(school.ID)})
+		}
+	}
+	if len(rows) == 1 {
+		http.Redirect(w, r, rows[0].Address, http.StatusSeeOther)
+		return nil
+	}
+	return s.write(w, http.StatusOK, "schools", s.page(v, "Schools", ""), rows)
+}
