@@ -268,9 +268,9 @@ func schoolFacts(row view.DeviceRow, now time.Time) policy.SchoolFacts {
 		Agent:    answer(now, agent),
 	}
 	if row.LastReport == 0 {
-		// Nothing was ever read: there is nothing to say about the agent yet.
-		facts.System, facts.Agent = posture.Answer[posture.System]{}, posture.Answer[policy.Agent]{}
-		facts.Coverage = answer(now, policy.Coverage{EncryptionProven: posture.Read(false)})
+		// It has said nothing yet, which is neither good nor bad; if it stays
+		// silent, the rule about contact says so.
+		return policy.SchoolFacts{Contact: facts.Contact}
 	}
 	return facts
 }
