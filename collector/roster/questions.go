@@ -27,7 +27,7 @@ func (r *Roster) Device(id posture.DeviceID) (Device, bool) {
 	return d.device(id), true
 }
 
-// Holder returns the device whose key it is, if it is not revoked.
+// Holder returns the device whose key it is, revoked or not.
 func (r *Roster) Holder(key *ecdsa.PublicKey) (Device, bool) {
 	point, err := key.Bytes()
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Roster) Holder(key *ecdsa.PublicKey) (Device, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for id, d := range r.devices {
-		if bytes.Equal(d.Key[:], point) && !d.Revoked {
+		if bytes.Equal(d.Key[:], point) {
 			return d.device(id), true
 		}
 	}

@@ -1,0 +1,287 @@
+package enroll
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
+	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
+)
+
+// Desk is where one school's devices enrol.
+type Desk struct {
+	School *School
+	Roster *roster.Roster
+	Ledger appender
+}
+
+// Service answers the Enrolment service for all schools. Which school is
+// meant, the TLS connection says.
+type Service struct {
+	pb.UnimplementedEnrolmentServer
+	clock  clock.Clock
+	log    *slog.Logger
+	intake string
+	desks  map[posture.SchoolID]*desk
+}
+
+// desk is a Desk at work.
+type desk struct {
+	Desk
+	limiter *rate.Limiter // of enrolments that pass the token: each costs a signature and a sync
+
+	mu sync.Mutex // held while a device is admitted, so that uses are counted one at a time
+}
+
+// Each school admits this many devices in a second, and at once.
+const (
+	enrolmentsPerSecond = 20
+	enrolmentsAtOnce    = 100
+)
+
+// NewService returns the service. intake names this collector in entries.
+func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *Service {
+	s := &Service{clock: c, log: log, intake: intake, desks: map[posture.SchoolID]*desk{}}
+	for _, d := range desks {
+		s.desks[d.School.ID] = &desk{Desk: d, limiter: rate.NewLimiter(enrolmentsPerSecond, enrolmentsAtOnce)}
+	}
+	return s
+}
+
+// What people whose token is refused read.
+var (
+	errToken   = status.Error(codes.PermissionDenied, "this token is not valid here: ask the school's technician for a new one")
+	errEnded   = status.Error(codes.PermissionDenied, "this token has ended: ask the school's technician for a new one")
+	errUsed    = status.Error(codes.PermissionDenied, "this token was used as often as it may be: ask the school's technician for a new one")
+	errRevoked = status.Error(codes.PermissionDenied, "this device was revoked by the school: ask its technician")
+	errBusy    = status.Error(codes.ResourceExhausted, "too many devices are enrolling at this moment: try again in a minute")
+	errRecord  = status.Error(codes.Unavailable, "the collector could not record the enrolment: try again later")
+)
+
+// Enroll implements the Enrolment service.
+func (s *Service) Enroll(ctx context.Context, in *pb.EnrollRequest) (*pb.EnrollResponse, error) {
+	school, err := schoolOf(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unauthenticated, "the connection does not say for which school it is")
+	}
+	d, ok := s.desks[school]
+	if !ok {
+		return nil, errToken
+	}
+	now := s.clock.Now()
+	token, ok := d.check(in)
+	if !ok {
+		return nil, errToken
+	}
+	if !d.limiter.AllowN(now, 1) {
+		return nil, errBusy
+	}
+	key, err := identity.CheckRequest(in.GetCertificateRequest())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	platform := posture.Platform(in.GetPlatform())
+	if platform != posture.Linux && platform != posture.MacOS && platform != posture.Windows {
+		return nil, status.Errorf(codes.InvalidArgument, "%.40q is not a platform that this collector knows", in.GetPlatform())
+	}
+	device, err := s.admit(ctx, d, token, key, in, now)
+	if err != nil {
+		if _, ok := status.FromError(err); ok {
+			return nil, err
+		}
+		s.log.Error("enrolment failed", "school", school, "token", token.ID, "error", err)
+		return nil, errRecord
+	}
+	return d.answer(ctx, device, s.log)
+}
+
+func schoolOf(ctx context.Context) (posture.SchoolID, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "", errors.New("the call has no peer")
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return "", errors.New("the call did not come over TLS")
+	}
+	who, err := identity.PeerOf(info.State)
+	return who.School, err
+}
+
+// check finds the token and compares its secret. An unknown token costs the
+// same as a wrong secret and is told the same.
+func (d *desk) check(in *pb.EnrollRequest) (roster.Token, bool) {
+	token, _, known := d.Roster.Token(in.GetTokenId())
+	same := identity.SameHash(identity.HashSecret(in.GetTokenSecret()), token.Hash)
+	return token, known && same && len(in.GetTokenSecret()) == identity.SecretSize
+}
+
+// admit returns the device that holds the key, recording it if it is new.
+func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) (roster.Device, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.Roster.CatchUp(ctx); err != nil {
+		return roster.Device{}, err
+	}
+	if known, ok := d.Roster.Holder(key); ok {
+		if known.Revoked {
+			return roster.Device{}, errRevoked
+		}
+		return known, nil // asked again after a lost answer
+	}
+	_, used, _ := d.Roster.Token(token.ID)
+	switch {
+	case !now.Before(token.Ends):
+		return roster.Device{}, errEnded
+	case used >= token.Uses:
+		return roster.Device{}, errUsed
+	}
+	if err := checkOwnership(token.Ownership); err != nil {
+		return roster.Device{}, status.Error(codes.PermissionDenied, err.Error())
+	}
+	id := posture.DeviceID("d" + random(16))
+	if err := s.record(ctx, d, id, token, key, in, now); err != nil {
+		return roster.Device{}, err
+	}
+	if err := d.Roster.CatchUp(ctx); err != nil {
+		return roster.Device{}, err
+	}
+	device, ok := d.Roster.Device(id)
+	if !ok {
+		return roster.Device{}, fmt.Errorf("device %s was recorded and is not in the roster", id)
+	}
+	s.log.Info("device enrolled", "school", d.School.ID, "device", id, "token", token.ID)
+	return device, nil
+}
+
+// record appends the enrolment and the device's first assignment.
+func (s *Service) record(ctx context.Context, d *desk, id posture.DeviceID, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) error {
+	certificate, err := d.School.Authority.Issue(id, key, now)
+	if err != nil {
+		return err
+	}
+	maker := roster.Maker{School: d.School.ID, Intake: s.intake}
+	enrolment, err := roster.Section(roster.SectionEnrolment, proof.Kept, roster.Enrolment{
+		Device: id, Certificate: certificate, Token: token.ID, Ownership: token.Ownership,
+		Platform: posture.Platform(in.GetPlatform()), AgentVersion: wire.Visible(in.GetAgentVersion(), 64),
+	})
+	if err != nil {
+		return err
+	}
+	system, err := systemSection(in)
+	if err != nil {
+		return err
+	}
+	assignment, _, err := maker.Assignment(d.School.Key, roster.Assignment{
+		Device: id, Assignment: policy.Assignment{Number: 1, Ownership: token.Ownership, MediaKey: 1},
+	}, now)
+	if err != nil {
+		return err
+	}
+	_, err = d.Ledger.Append(ctx, maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment)
+	return err
+}
+
+// systemSection holds what little a device says of itself when it enrols, in
+// the form in which reports say it.
+func systemSection(in *pb.EnrollRequest) (proof.Section, error) {
+	bodies, err := wire.EncodeFacts(posture.Facts{System: posture.Found("enrolment", posture.System{
+		Hostname: in.GetHostname(), Platform: posture.Platform(in.GetPlatform()),
+	})}, nil)
+	if err != nil {
+		return proof.Section{}, err
+	}
+	for _, b := range bodies {
+		if b.Name == wire.System {
+			return roster.RawSection(b.Name, b.Class, b.Data)
+		}
+	}
+	return proof.Section{}, errors.New("the section of the system is missing")
+}
+
+// answer tells an admitted device all that it needs.
+func (d *desk) answer(ctx context.Context, device roster.Device, log *slog.Logger) (*pb.EnrollResponse, error) {
+	out := &pb.EnrollResponse{
+		School: string(d.School.ID), SchoolName: d.School.Name, Device: string(device.ID),
+		Authority: d.School.Authority.Certificate.Raw, MediaKey: d.School.MediaKey,
+	}
+	fill := func() error {
+		enrolment, err := d.Roster.Enrolment(ctx, device)
+		if err != nil {
+			return err
+		}
+		out.Certificate = enrolment.Certificate
+		out.SchoolKey = d.Roster.Verifier().String()
+		assignment, err := d.Roster.AssignmentDocument(ctx, device.ID)
+		if err != nil {
+			return err
+		}
+		out.Assignment = document(assignment)
+		published, err := d.Roster.PolicyDocument(ctx)
+		out.Policy = document(published)
+		return err
+	}
+	if err := fill(); err != nil {
+		log.Error("enrolment could not be answered", "school", d.School.ID, "device", device.ID, "error", err)
+		return nil, errRecord
+	}
+	return out, nil
+}
+
+func document(signed []byte) *pb.SignedDocument {
+	if signed == nil {
+		return nil
+	}
+	return &pb.SignedDocument{Document: signed}
+}
+
+// Renew returns a new certificate for an enrolled device. The peer has proved
+// that it holds the key of a certificate of the school, which may have ended;
+// it gets one for the same key and no other.
+func (s *Service) Renew(_ context.Context, who identity.Peer, request []byte) ([]byte, error) {
+	d, ok := s.desks[who.School]
+	if !ok {
+		return nil, status.Error(codes.PermissionDenied, "this school is not served here")
+	}
+	device, ok := d.Roster.Device(who.Device)
+	switch {
+	case !ok:
+		return nil, status.Error(codes.PermissionDenied, "this device is not known here: enrol it again")
+	case device.Revoked:
+		return nil, errRevoked
+	}
+	if !d.limiter.AllowN(s.clock.Now(), 1) {
+		return nil, errBusy
+	}
+	key, err := identity.CheckRequest(request)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if device.Key == nil || !key.Equal(device.Key) {
+		return nil, status.Error(codes.PermissionDenied, "the request is for another key than the device enrolled with")
+	}
+	certificate, err := d.School.Authority.Issue(who.Device, key, s.clock.Now())
+	if err != nil {
+		s.log.Error("renewal failed", "school", who.School, "device", who.Device, "error", err)
+		return nil, status.Error(codes.Internal, "the collector could not issue the certificate")
+	}
+	s.log.Info("certificate renewed", "school", who.School, "device", who.Device)
+	return certificate, nil
+}
