@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
@@ -44,11 +45,19 @@ type carriedEvents struct {
 	Last     uint64 `json:"last"`
 }
 
+// eventsAfter returns the number of the last event that need not be carried
+// again: a full report carries all that the collector may not have.
+func (p position) eventsAfter() uint64 {
+	if n := len(p.Events); n > 0 && !p.Chain.Full {
+		return p.Events[n-1].Last
+	}
+	return p.EventsDone
+}
+
 // pending is a signed statement on its way into the spool.
 type pending struct {
-	Sequence uint64 `json:"sequence"`
-	Contact  bool   `json:"contact"`
-	Message  []byte `json:"message"`
+	spool.Position
+	Message []byte `json:"message"`
 }
 
 // state is the agent's folder.

@@ -10,7 +10,6 @@ package assess
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,12 +36,14 @@ type Request struct {
 	// it did not.
 	Folders       []wire.Body     `json:"folders,omitempty"`
 	FoldersAbsent posture.Absence `json:"foldersAbsent"`
-	// MediaLog is the log of media as the last assessment left it, and
-	// EventsAfter the number of the last event that the collector has.
+	// MediaLog is the log of media as the last assessment left it. EventsAfter
+	// is the number of the last event that an earlier report carried,
+	// EventsDone of the last that the collector has.
 	MediaLog    json.RawMessage `json:"mediaLog,omitempty"`
 	EventsAfter uint64          `json:"eventsAfter"`
-	// Boot identifies the boot, so that the log knows what it cannot have seen.
-	Boot string `json:"boot"`
+	EventsDone  uint64          `json:"eventsDone"`
+	// Began says that this is the agent's first look since it started.
+	Began bool `json:"began"`
 }
 
 // Outcome is the child's answer.
@@ -83,7 +84,7 @@ func Report(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, Outcome, error) {
 	compiled := r.Policy
 	if len(compiled) == 0 {
-		compiled = baseline.Compiled()
+		compiled = baseline.School()
 	}
 	rules, err := policy.Load(compiled)
 	if err != nil {
@@ -185,6 +186,3 @@ func Every() map[string]time.Duration {
 	}
 	return every
 }
-
-// ErrNothingDue means that a request named no section to ask for.
-var ErrNothingDue = errors.New("nothing is due")

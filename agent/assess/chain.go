@@ -1,7 +1,6 @@
 package assess
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -62,7 +61,7 @@ func (c Chain) Next(bodies []wire.Body, m Moment, salt func() [proof.SaltSize]by
 	next := Chain{Sequence: c.Sequence + 1, Policy: m.Policy}
 	var carried []proof.Section
 	var refs []proof.SectionRef
-	changed := c.Full || c.Sequence == 0 || c.Policy != m.Policy || len(bodies) != len(c.Sections)
+	changed := c.Full || c.Sequence == 0 || c.Policy != m.Policy
 	for _, b := range bodies {
 		hash := proof.Digest(sha256.Sum256(b.Data))
 		ref, same := c.unchanged(b, hash)
@@ -74,8 +73,11 @@ func (c Chain) Next(bodies []wire.Body, m Moment, salt func() [proof.SaltSize]by
 		}
 		ref.ReadAt = milliseconds(b.ReadAt)
 		refs = append(refs, ref)
-		next.Sections = append(next.Sections, ChainSection{Ref: ref, Body: hash})
+		if b.Name != wire.MediaEvents { // what happened is said once; the others are how things are
+			next.Sections = append(next.Sections, ChainSection{Ref: ref, Body: hash})
+		}
 	}
+	changed = changed || len(next.Sections) != len(c.Sections)
 	if !changed {
 		return c.Contact(bodies, m)
 	}
@@ -130,11 +132,6 @@ func (c Chain) Contact(bodies []wire.Body, m Moment) (Draft, Chain, error) {
 		return Draft{}, Chain{}, fmt.Errorf("state contact %d since report %d: %w", next.Contacts, c.Sequence, err)
 	}
 	return Draft{Sequence: c.Sequence, Contact: true, Statement: statement, Hash: proof.HashContact(statement)}, next, nil
-}
-
-// Same reports whether two sets of bodies say the same, their times aside.
-func Same(a, b []wire.Body) bool {
-	return slices.EqualFunc(a, b, func(x, y wire.Body) bool { return x.Name == y.Name && bytes.Equal(x.Data, y.Data) })
 }
 
 func milliseconds(t time.Time) uint64 {

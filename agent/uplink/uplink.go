@@ -87,6 +87,8 @@ type Handler interface {
 	SendFull(reason string) error
 	// AssessNow asks for an assessment at once.
 	AssessNow(request string) error
+	// Ended is called when a stream has ended, or could not be opened.
+	Ended(reason error)
 }
 
 // Status says how the uplink stands.
@@ -136,6 +138,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		u.setStatus(func(s *Status) { s.Connected, s.Trouble = false, err.Error() })
 		u.c.Log.Info("stream ended", "reason", err)
+		u.c.Handler.Ended(err)
 		if u.c.Clock.Now().Sub(began) >= steady {
 			wait = firstWait
 		}

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/wire"
+)
+
+// terms are what a device is judged by.
+type terms struct {
+	policy     []byte // compiled; none: the built-in baseline
+	number     uint64 // of the policy
+	assignment policy.Assignment
+	mediaKey   []byte
+}
+
+// assessor makes assessments with the help of children.
+type assessor struct {
+	children children
+	clock    clock.Clock
+	state    *state // nil: nothing is remembered from one to the next
+}
+
+// assess reads the sections that are due and judges all of them. A walk that
+// failed is a fact that is absent; an assessment that failed is an error.
+func (a assessor) assess(ctx context.Context, due []string, t terms, before []wire.Body, p position, began bool) (assess.Outcome, error) {
+	r := assess.Request{
+		Now: a.clock.Now(), Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
+		Due: due, Before: before, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, Began: began,
+	}
+	if slices.Contains(due, wire.Executables) {
+		bodies, err := a.children.walk(ctx, walkRequest{Now: r.Now, PersonalUse: t.assignment.PersonalUse}, a.state)
+		if ctx.Err() != nil {
+			return assess.Outcome{}, ctx.Err()
+		}
+		r.Folders, r.FoldersAbsent = bodies, absence(err)
+	}
+	outcome, err := a.children.assess(ctx, r)
+	if err != nil {
+		return assess.Outcome{}, fmt.Errorf("assess this machine: %w", err)
+	}
+	return outcome, nil
+}
+
+// absence names why a child gave no answer.
+func absence(err error) posture.Absence {
+	if errors.Is(err, system.ErrMemory) || errors.Is(err, system.ErrTooLarge) {
+		return posture.TimedOut // it was cut short
+	}
+	return system.Absence(err)
+}

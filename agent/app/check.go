@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/probe"
+	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/policy/baseline"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/wire"
+)
+
+// CheckConfig says what to check and by which policy.
+type CheckConfig struct {
+	Policy string // file with a compiled policy; "": that of State, or the built-in baseline
+	Replay string // folder with a recorded machine; "": this machine
+	State  string // folder of an enrolled agent, for its policy, assignment and media key; "": none
+}
+
+// Check assesses a machine once and returns what would be reported, with the
+// policy that judged it.
+func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report, *policy.Policy, error) {
+	var terms terms
+	if c.State != "" {
+		var err error
+		if terms, err = loadTerms(state{c.State}); err != nil {
+			return posture.Report{}, nil, err
+		}
+	}
+	if c.Policy != "" {
+		body, err := os.ReadFile(c.Policy)
+		if err != nil {
+			return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
+		}
+		terms.policy = body
+	}
+	rules, err := policy.Decode(orBaseline(terms.policy))
+	if err != nil {
+		return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
+	}
+	var asker children = processes{}
+	if c.Replay != "" {
+		replay, err := system.OpenReplay(c.Replay)
+		if err != nil {
+			return posture.Report{}, nil, fmt.Errorf("open the recorded machine: %w", err)
+		}
+		asker = inProcess{replay}
+	}
+	a := assessor{children: asker, clock: clk}
+	outcome, err := a.assess(ctx, assess.Sections(), terms, nil, position{}, true)
+	if err != nil {
+		return posture.Report{}, nil, err
+	}
+	report := posture.Report{Sequence: 1, MadeAt: clk.Now(), Policy: outcome.Policy}
+	for _, b := range outcome.Bodies {
+		if err := wire.DecodeSection(b.Name, b.Data, b.ReadAt, &report.Facts, &report.Findings); err != nil {
+			return posture.Report{}, nil, fmt.Errorf("read the assessment: %w", err)
+		}
+	}
+	return report, rules, nil
+}
+
+// AnythingOpen reports whether something fails or is not proven.
+func AnythingOpen(r posture.Report) bool {
+	for _, f := range r.Findings {
+		if f.Result != posture.Pass && f.Result != posture.NotApplicable {
+			return true
+		}
+	}
+	return false
+}
+
+// Record makes a recorded machine of this one in a new folder.
+func Record(ctx context.Context, dir string, clk clock.Clock) error {
+	recorder, err := system.NewRecorder(system.New("/"))
+	if err != nil {
+		return fmt.Errorf("record this machine: %w", err)
+	}
+	probe.Facts(ctx, recorder, probe.Question{Now: clk.Now()}, probe.All())
+	if err := recorder.Save(dir, clk.Now()); err != nil {
+		return fmt.Errorf("record this machine: %w", err)
+	}
+	return nil
+}
+
+func orBaseline(compiled []byte) []byte {
+	if len(compiled) == 0 {
+		return baseline.School()
+	}
+	return compiled
+}

@@ -1,0 +1,219 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/probe"
+	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/shared/wire"
+)
+
+// The hidden subcommands under which this program starts its children.
+const (
+	foldersCommand = "child-folders"
+	systemCommand  = "child-system"
+)
+
+const (
+	maxRequest = 64 << 20 // bytes; the sections as last read are most of it
+	mebibyte   = 1 << 20
+)
+
+// The bounds of the two children. The walk's own limits are tighter; these
+// end what does not keep to them.
+var (
+	folderLimits = system.Limits{Deadline: 15 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 16 * mebibyte}
+	systemLimits = system.Limits{Deadline: 10 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 64 * mebibyte}
+)
+
+// walkRequest is what the child that walks people's folders is asked.
+type walkRequest struct {
+	Now         time.Time `json:"now"`
+	PersonalUse bool      `json:"personalUse"`
+}
+
+// children asks the children that assess.
+type children interface {
+	// walk returns what people's folders hold.
+	walk(ctx context.Context, r walkRequest, s *state) ([]wire.Body, error)
+	// assess returns the outcome of an assessment.
+	assess(ctx context.Context, r assess.Request) (assess.Outcome, error)
+}
+
+// processes starts a child for each request.
+type processes struct {
+	path   string   // of the program; "" for this one
+	before []string // arguments before the hidden subcommand
+	replay string   // folder of a recorded machine that the children read; "" for this one
+}
+
+func (p processes) args(command string) []string {
+	args := append(append([]string{}, p.before...), command)
+	if p.replay != "" {
+		args = append(args, p.replay)
+	}
+	return args
+}
+
+// walk implements children. What is known of files from earlier walks goes in
+// and out through files, so that it never fills the memory of the part that
+// stays. It is worth nothing but time, so that losing it is no error.
+func (p processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Body, error) {
+	request, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("write the request to walk: %w", err)
+	}
+	known, fresh, done, err := knownFiles(s)
+	if err != nil {
+		return nil, err
+	}
+	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{known, fresh}, Limits: folderLimits}
+	ended, err := child.Run(ctx, request)
+	if err = errors.Join(err, done(err == nil)); err != nil {
+		return nil, err
+	}
+	var bodies []wire.Body
+	if err := json.Unmarshal(ended.Answer, &bodies); err != nil {
+		return nil, fmt.Errorf("read what the walk found: %w", err)
+	}
+	return bodies, nil
+}
+
+// knownFiles opens what earlier walks left and a file for what the next will
+// leave. Done puts the new one in place of the old one if the walk succeeded.
+func knownFiles(s *state) (known, fresh *os.File, done func(ok bool) error, err error) {
+	name, temporary := os.DevNull, os.DevNull
+	if s != nil {
+		name, temporary = s.path(knownFile), s.path(knownFile+".new")
+	}
+	if known, err = os.Open(name); err != nil {
+		if known, err = os.Open(os.DevNull); err != nil {
+			return nil, nil, nil, fmt.Errorf("open what is known of people's folders: %w", err)
+		}
+	}
+	if fresh, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+		return nil, nil, nil, errors.Join(fmt.Errorf("keep what is known of people's folders: %w", err), known.Close())
+	}
+	return known, fresh, func(ok bool) error {
+		err := errors.Join(known.Close(), fresh.Close())
+		if s == nil {
+			return err
+		}
+		if !ok {
+			return errors.Join(err, os.Remove(temporary))
+		}
+		return errors.Join(err, os.Rename(temporary, name))
+	}, nil
+}
+
+// assess implements children.
+func (p processes) assess(ctx context.Context, r assess.Request) (assess.Outcome, error) {
+	request, err := json.Marshal(r)
+	if err != nil {
+		return assess.Outcome{}, fmt.Errorf("write the request to assess: %w", err)
+	}
+	child := system.Child{Role: system.SystemChild, Path: p.path, Args: p.args(systemCommand), Limits: systemLimits}
+	ended, err := child.Run(ctx, request)
+	if err != nil {
+		return assess.Outcome{}, err
+	}
+	var outcome assess.Outcome
+	if err := json.Unmarshal(ended.Answer, &outcome); err != nil {
+		return assess.Outcome{}, fmt.Errorf("read the assessment: %w", err)
+	}
+	return outcome, nil
+}
+
+// inProcess reads a recorded machine without starting anything: nothing that
+// it reads can hurt more than the recording's owner.
+type inProcess struct{ reader system.Reader }
+
+func (p inProcess) walk(ctx context.Context, r walkRequest, _ *state) ([]wire.Body, error) {
+	return assess.Walk(ctx, p.reader, probe.Question{Now: r.Now, PersonalUse: r.PersonalUse})
+}
+
+func (p inProcess) assess(ctx context.Context, r assess.Request) (assess.Outcome, error) {
+	return assess.Assess(ctx, p.reader, r)
+}
+
+// IsChild reports whether the program was started as one of its own children.
+func IsChild(args []string) bool {
+	return len(args) > 1 && (args[1] == foldersCommand || args[1] == systemCommand)
+}
+
+// RunChild answers one request as a child and returns the exit status. It
+// takes the hidden subcommand and, for tests and demonstrations, the folder of
+// a recorded machine to read instead of this one.
+func RunChild(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if err := runChild(args, stdin, stdout); err != nil {
+		fmt.Fprintln(stderr, "caretaker-agent:", err)
+		return 1
+	}
+	return 0
+}
+
+func runChild(args []string, stdin io.Reader, stdout io.Writer) error {
+	request, err := system.ChildRequest(stdin, maxRequest)
+	if err != nil {
+		return err
+	}
+	reader := system.New("/")
+	if len(args) > 2 {
+		if reader, err = system.OpenReplay(args[2]); err != nil {
+			return err
+		}
+	}
+	var answer any
+	if args[1] == foldersCommand {
+		answer, err = answerWalk(reader, request)
+	} else {
+		answer, err = answerAssess(reader, request)
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(stdout).Encode(answer); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return nil
+}
+
+func answerWalk(reader system.Reader, request []byte) ([]wire.Body, error) {
+	var r walkRequest
+	if err := json.Unmarshal(request, &r); err != nil {
+		return nil, fmt.Errorf("read the request to walk: %w", err)
+	}
+	before, fresh := os.NewFile(3, "known"), os.NewFile(4, "known.new")
+	known, err := probe.LoadKnown(before)
+	if err != nil {
+		known = probe.NewKnown() // the first walk, or a file that a crash left
+	}
+	bodies, err := assess.Walk(context.Background(), reader, probe.Question{Now: r.Now, PersonalUse: r.PersonalUse, Known: known})
+	if err != nil {
+		return nil, err
+	}
+	var saved bytes.Buffer
+	if err := known.Save(&saved); err != nil {
+		return nil, err
+	}
+	if _, err := fresh.Write(saved.Bytes()); err != nil {
+		return nil, fmt.Errorf("keep what is known of people's folders: %w", err)
+	}
+	return bodies, nil
+}
+
+func answerAssess(reader system.Reader, request []byte) (assess.Outcome, error) {
+	var r assess.Request
+	if err := json.Unmarshal(request, &r); err != nil {
+		return assess.Outcome{}, fmt.Errorf("read the request to assess: %w", err)
+	}
+	return assess.Assess(context.Background(), reader, r)
+}
