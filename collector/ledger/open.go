@@ -192,8 +192,11 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 	s := newStage(l)
 	err := l.disk.walk(starts, Index(f.tree.size), f.end, spot{uint32(max(len(starts)-1, 0)), -1}, s.replay)
 	l.starts = starts
+	if err := s.flushReplay(); err != nil {
+		return err
+	}
 	if err != nil {
-		if err = l.cutTail(err, f, synced, known); err != nil {
+		if err = l.cutTail(err, synced, known); err != nil {
 			return err
 		}
 	}
@@ -204,9 +207,6 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 	if known && f.tree.size < synced.entries {
 		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
 			Err: fmt.Errorf("the ledger has %d entries, but %d were synced: restore it from a backup", f.tree.size, synced.entries)}
-	}
-	if err := s.flushReplay(); err != nil {
-		return err
 	}
 	return l.checkSchool()
 }
@@ -226,7 +226,7 @@ func (l *Ledger) checkSchool() error {
 
 // cutTail decides whether what stopped the walk is a torn tail, and cuts it if
 // so; otherwise it returns what was wrong.
-func (l *Ledger) cutTail(why error, f *fold, synced mark, known bool) error {
+func (l *Ledger) cutTail(why error, synced mark, known bool) error {
 	var c *CorruptError
 	var torn *durable.TornError
 	var damaged *durable.CorruptError
@@ -258,7 +258,6 @@ func (l *Ledger) cutTail(why error, f *fold, synced mark, known bool) error {
 	if err != nil {
 		return err
 	}
-	f.end = at
 	l.report.Torn = append(l.report.Torn, fmt.Sprintf("%s: %d bytes from byte %d on, never acknowledged", c.File, lost, c.Offset))
 	return l.disk.files.SyncDir(l.disk.path(segmentsDir))
 }
