@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -14,7 +15,7 @@ import (
 // the last of its day is kept.
 func (f *folder) contacts(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	for i, s := range r.Envelope.Sections {
-		if s.Name != "contact" {
+		if s.Name != roster.SectionContact {
 			continue
 		}
 		data, err := f.school.Ledger.Body(ctx, r.Index, i)

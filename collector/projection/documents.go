@@ -6,29 +6,30 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
-	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
-
-// enrolmentBody is what the projection reads of a section "enrolment".
-type enrolmentBody struct {
-	Certificate  []byte           `json:"certificate"` // DER
-	Platform     posture.Platform `json:"platform"`
-	Hostname     string           `json:"hostname"`
-	AgentVersion string           `json:"agentVersion"`
-}
 
 // enrolment takes in that a device was admitted. From then on it can be silent.
 func (f *folder) enrolment(ctx context.Context, tx *view.Tx, r ledger.Record) error {
-	var body enrolmentBody
-	if ok, err := f.decodeBody(ctx, r, "enrolment", &body); err != nil || !ok {
+	data, ok, err := f.body(ctx, r, roster.SectionEnrolment)
+	if err != nil || !ok {
+		return err
+	}
+	body, err := roster.DecodeEnrolment(data)
+	if err != nil {
+		return &notUnderstood{err}
+	}
+	hostname, err := f.hostname(ctx, r)
+	if err != nil {
 		return err
 	}
 	was, known, err := tx.Device(posture.DeviceID(r.Envelope.Subject))
@@ -38,16 +39,32 @@ func (f *folder) enrolment(ctx context.Context, tx *view.Tx, r ledger.Record) er
 	received := moment(r.Envelope.ReceivedAt)
 	row := was
 	row.ID = posture.DeviceID(r.Envelope.Subject)
-	row.Hostname, row.Platform = cmp.Or(row.Hostname, body.Hostname), cmp.Or(body.Platform, row.Platform)
+	row.Hostname, row.Platform = cmp.Or(row.Hostname, hostname), cmp.Or(body.Platform, row.Platform)
 	row.AgentVersion = cmp.Or(body.AgentVersion, row.AgentVersion)
 	if certificate, err := x509.ParseCertificate(body.Certificate); err == nil {
 		sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
 		row.KeyFingerprint = hex.EncodeToString(sum[:])
 	}
 	if !known {
-		row.EnrolledAt = received
+		row.EnrolledAt, row.Ownership = received, body.Ownership
 	}
 	return f.reconsider(ctx, tx, was, row, r)
+}
+
+// hostname returns the name that a device gave when it enrolled.
+func (f *folder) hostname(ctx context.Context, r ledger.Record) (string, error) {
+	data, ok, err := f.body(ctx, r, wire.System)
+	if err != nil || !ok {
+		return "", err
+	}
+	var facts posture.Facts
+	if err := wire.DecodeSection(wire.System, data, time.Time{}, &facts, nil); err != nil {
+		return "", &notUnderstood{err}
+	}
+	if len(facts.System.Items) == 0 {
+		return "", nil
+	}
+	return facts.System.Items[0].Hostname, nil
 }
 
 // reconsider judges the school's rules about a device of which the school has
@@ -76,19 +93,16 @@ func (f *folder) reconsider(ctx context.Context, tx *view.Tx, was, row view.Devi
 // assign takes in a device's assignment. It applies from the first report that
 // names it; what pages say of ownership, at once.
 func (f *folder) assign(ctx context.Context, tx *view.Tx, r ledger.Record) error {
-	data, ok, err := f.body(ctx, r, "assignment")
+	data, ok, err := f.body(ctx, r, roster.SectionAssignment)
 	if err != nil || !ok {
 		return err
 	}
-	if data, err = proof.VerifyDocument("assignment", data, f.school.Key); err != nil {
+	a, err := roster.OpenAssignment(f.school.Verifier, data)
+	if err != nil {
 		return &notUnderstood{err}
 	}
-	var a policy.Assignment
-	if err := json.Unmarshal(data, &a); err != nil {
-		return &notUnderstood{fmt.Errorf("read an assignment: %w", err)}
-	}
-	id := posture.DeviceID(r.Envelope.Subject)
-	if err := tx.PutAssignment(id, a); err != nil {
+	id := a.Device
+	if err := tx.PutAssignment(id, a.Assignment); err != nil {
 		return err
 	}
 	was, known, err := tx.Device(id)
@@ -109,17 +123,14 @@ func (f *folder) readPolicy(ctx context.Context, i ledger.Index) (*prepared, err
 	if err != nil {
 		return nil, err
 	}
-	data, ok, err := f.body(ctx, r, "policy")
+	data, ok, err := f.body(ctx, r, roster.SectionPolicy)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, &notUnderstood{errors.New("the entry carries no policy")}
 	}
-	if data, err = proof.VerifyDocument("policy", data, f.school.Key); err != nil {
-		return nil, &notUnderstood{err}
-	}
-	p, err := policy.Decode(data)
+	p, err := roster.OpenPolicy(f.school.Verifier, data)
 	if err != nil {
 		return nil, &notUnderstood{err}
 	}

@@ -2,13 +2,12 @@ package projection
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -90,17 +89,6 @@ func (f *folder) body(ctx context.Context, r ledger.Record, name string) (data [
 	return nil, false, nil
 }
 
-func (f *folder) decodeBody(ctx context.Context, r ledger.Record, name string, into any) (ok bool, err error) {
-	data, ok, err := f.body(ctx, r, name)
-	if err != nil || !ok {
-		return false, err
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return false, &notUnderstood{fmt.Errorf("read section %s: %w", name, err)}
-	}
-	return true, nil
-}
-
 // publish takes in a policy.
 func (f *folder) publish(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	p, err := f.readPolicy(ctx, r.Index)
@@ -114,6 +102,9 @@ func (f *folder) publish(ctx context.Context, tx *view.Tx, r ledger.Record) erro
 
 // decide takes in what a person decided about a breach.
 func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	if err := f.revoke(ctx, tx, r); err != nil {
+		return err
+	}
 	data, ok, err := f.body(ctx, r, decision.Section)
 	if err != nil || !ok {
 		return err
@@ -145,19 +136,37 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	return j.save(was)
 }
 
-// gapBody is the body of a section "gap".
-type gapBody struct {
-	From   uint64 `json:"from"`
-	To     uint64 `json:"to"`
-	Reason string `json:"reason"`
-}
-
+// gap takes in that reports are missing.
 func (f *folder) gap(ctx context.Context, tx *view.Tx, r ledger.Record) error {
-	var g gapBody
-	if ok, err := f.decodeBody(ctx, r, "gap", &g); err != nil || !ok {
+	data, ok, err := f.body(ctx, r, roster.SectionGap)
+	if err != nil || !ok {
 		return err
+	}
+	g, err := roster.DecodeGap(data)
+	if err != nil {
+		return &notUnderstood{err}
 	}
 	return tx.PutGap(posture.DeviceID(r.Envelope.Subject), view.Gap{
 		From: g.From, To: g.To, Reason: g.Reason, At: moment(r.Envelope.ReceivedAt),
 	})
+}
+
+// revoke takes in that a device is known no more. Its rows stay as they were:
+// what it last said is what the school knows of it.
+func (f *folder) revoke(ctx context.Context, tx *view.Tx, r ledger.Record) error {
+	data, ok, err := f.body(ctx, r, roster.SectionRevocation)
+	if err != nil || !ok {
+		return err
+	}
+	revocation, err := roster.DecodeRevocation(data)
+	if err != nil {
+		return &notUnderstood{err}
+	}
+	was, ok, err := tx.Device(revocation.Device)
+	if err != nil || !ok {
+		return err
+	}
+	row := was
+	row.RevokedAt, row.RevokedFor = moment(r.Envelope.ReceivedAt), revocation.Reason
+	return tx.PutDevice(was, row)
 }

@@ -82,11 +82,17 @@ func findLapses(l *policy.Loaded) map[string]found {
 		if r.Side != policy.AtSchool {
 			continue
 		}
+		only := *l.Policy()
+		only.Rules = []policy.Rule{r}
+		alone, err := policy.Plan(&only)
+		if err != nil {
+			continue // it was planned with the others, so this cannot be; a rule that is not known to lapse is judged when heard
+		}
 		for _, from := range []view.From{view.FromContact, view.FromEncryption} {
 			if !slices.Contains(r.Facts, map[view.From]string{view.FromContact: "contact", view.FromEncryption: "coverage"}[from]) {
 				continue
 			}
-			judge := func(d time.Duration) posture.Finding { return judgeAged(l, r, from, d) }
+			judge := func(d time.Duration) posture.Finding { return judgeAged(alone, r, from, d) }
 			if judge(0).Result != posture.Pass || judge(longest).Result != posture.Fail {
 				continue
 			}

@@ -11,7 +11,6 @@ package projection
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"iter"
@@ -23,6 +22,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -41,10 +41,10 @@ type Source interface {
 
 // School is a school whose ledger is followed.
 type School struct {
-	ID     posture.SchoolID
-	Name   string
-	Ledger Source
-	Key    ed25519.PublicKey // signs the school's policies and assignments
+	ID       posture.SchoolID
+	Name     string
+	Ledger   Source
+	Verifier identity.SchoolVerifier // of the school's policies and assignments
 }
 
 // Options configures a projection. View, Schools and Baseline are required.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -104,7 +105,7 @@ func (j *judgement) number(st proof.ReportStatement, received time.Time) error {
 	}
 	if missing := st.Sequence - j.row.LastReport - 1; missing > 0 {
 		j.row.Dropped += int(min(missing, 1<<31))
-		g := view.Gap{From: j.row.LastReport + 1, To: st.Sequence - 1, Reason: "these reports never came", At: received}
+		g := view.Gap{From: j.row.LastReport + 1, To: st.Sequence - 1, Reason: roster.GapUnknown, At: received}
 		if err := j.tx.PutGap(j.row.ID, g); err != nil {
 			return err
 		}

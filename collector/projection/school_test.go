@@ -16,7 +16,9 @@ import (
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/policy/baseline"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -126,7 +128,9 @@ func newSchool(tb testing.TB, id string) *school {
 }
 
 func (s *school) config() School {
-	return School{ID: s.id, Name: "Hollybank Primary School", Ledger: s.ledger, Key: s.key.Public().(ed25519.PublicKey)}
+	return School{ID: s.id, Name: "Hollybank Primary School", Ledger: s.ledger, Verifier: identity.SchoolVerifier{
+		School: s.id, Key: s.key.Public().(ed25519.PublicKey),
+	}}
 }
 
 func (s *school) envelope(kind proof.Kind, subject string, at time.Time) proof.Envelope {
@@ -194,11 +198,11 @@ type laptop struct {
 
 func (s *school) enrol(tb testing.TB, id string, at time.Time) *laptop {
 	tb.Helper()
-	s.ledger.append(s.envelope(proof.KindEnrolment, id, at), proof.Section{Name: "enrolment", Class: proof.Kept, Body: body(tb, map[string]string{
-		"platform": "linux", "hostname": id, "agentVersion": "1.0.0",
-	})})
+	s.ledger.append(s.envelope(proof.KindEnrolment, id, at), proof.Section{Name: "enrolment", Class: proof.Kept, Body: body(tb, roster.Enrolment{
+		Device: posture.DeviceID(id), Platform: posture.Linux, AgentVersion: "1.0.0", Ownership: posture.SchoolSingleUser,
+	})}, hostname(tb, id))
 	a := policy.Assignment{Number: 1, Ownership: posture.SchoolSingleUser}
-	signed, err := proof.SignDocument("assignment", body(tb, a), s.key)
+	signed, err := proof.SignDocument("assignment", body(tb, roster.Assignment{School: s.id, Device: posture.DeviceID(id), Assignment: a}), s.key)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -207,6 +211,16 @@ func (s *school) enrol(tb testing.TB, id string, at time.Time) *laptop {
 		school: s, id: posture.DeviceID(id), carried: map[string]proof.SectionRef{}, bodies: map[string]string{},
 		policy: s.policy, number: s.number, assignment: a, bootAt: at, facts: goodFacts(id),
 	}
+}
+
+// hostname is the section of an enrolment that names the device.
+func hostname(tb testing.TB, name string) proof.Section {
+	tb.Helper()
+	bodies, err := wire.EncodeFacts(posture.Facts{System: posture.Found("enrolment", posture.System{Hostname: name, Platform: posture.Linux})}, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return proof.Section{Name: bodies[0].Name, Class: proof.Kept, Body: bodies[0].Data}
 }
 
 // goodFacts are of a laptop that meets every rule of the baseline.

@@ -68,6 +68,7 @@ type Device struct {
 	Ownership    posture.Ownership `json:"ownership"`
 	AgentVersion string            `json:"agentVersion"`
 	EnrolledAt   time.Time         `json:"enrolledAt"`
+	RevokedAt    time.Time         `json:"revokedAt"`   // zero unless its certificate was revoked
 	LastContact  time.Time         `json:"lastContact"` // when the collector last heard from it, by the collector's clock
 	LastReport   uint64            `json:"lastReport"`  // sequence
 	ReportedAt   time.Time         `json:"reportedAt"`  // when that report was made, by the device's clock

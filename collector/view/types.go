@@ -131,6 +131,8 @@ type DeviceRow struct {
 	AgentVersion   string            `json:"agentVersion,omitempty"`
 	KeyFingerprint string            `json:"keyFingerprint,omitempty"`
 	EnrolledAt     time.Time         `json:"enrolledAt,omitzero"`
+	RevokedAt      time.Time         `json:"revokedAt,omitzero"`
+	RevokedFor     string            `json:"revokedFor,omitempty"`
 	LastContact    time.Time         `json:"lastContact,omitzero"`
 	LastReport     uint64            `json:"lastReport,omitempty"`
 	ReportedAt     time.Time         `json:"reportedAt,omitzero"` // by the device's clock
