@@ -79,6 +79,7 @@ func enrollCommand() *cobra.Command {
 			if config.Token == "" {
 				return errors.New("enrolling needs a token: ask the school's technician for one, and give it with --token")
 			}
+			config.Stdin = c.InOrStdin()
 			done, err := app.Enroll(c.Context(), config, clock.System{})
 			if err != nil {
 				return err
@@ -100,7 +101,7 @@ func statusCommand() *cobra.Command {
 		Short: "Say who this laptop reports to, when it last did, and what is checked and why",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := app.ReadStatus(state, clock.System{}.Now())
+			s, err := app.ReadStatus(state, release.Built())
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/agent/uplink"
@@ -60,7 +61,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.uplink.Run(ctx) })
-	g.Go(func() error { return s.renew(ctx) })
+	g.Go(func() error { return s.device.KeepCertificate(ctx, clk, c.Log) })
 	if c.Replay == "" {
 		g.Go(func() error { listen(ctx, s, "disks", system.Events, s.diskChanged); return nil })
 		g.Go(func() error { listen(ctx, s, "programs", watchPrograms, s.programsChanged); return nil })
@@ -74,7 +75,7 @@ type service struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	state    state
-	member   membership
+	device   *enroll.Device
 	spool    *spool.Spool
 	inbox    *inbox
 	uplink   *uplink.Uplink
@@ -95,7 +96,11 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 		disks: make(chan struct{}, 1), files: make(chan struct{}, 1),
 	}
 	var err error
-	if s.member, err = loadMembership(s.state, clk); err != nil {
+	if s.device, err = enroll.Load(c.State, release.Built()); err != nil {
+		return nil, err
+	}
+	tls, err := s.device.TLS()
+	if err != nil {
 		return nil, err
 	}
 	if s.spool, err = spool.Open(s.state.path(spoolFolder), spool.Options{Log: c.Log}); err != nil {
@@ -104,8 +109,8 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if _, err := s.state.load(chainFile, &s.position); err != nil {
 		return nil, err
 	}
-	s.inbox = &inbox{state: s.state, log: c.Log, now: clk.Now, wake: make(chan struct{}, 1)}
-	if s.inbox.terms, err = loadTerms(s.state); err != nil {
+	s.inbox = &inbox{state: s.state, device: s.device, log: c.Log, now: clk.Now, wake: make(chan struct{}, 1)}
+	if s.inbox.terms, err = loadTerms(s.device); err != nil {
 		return nil, err
 	}
 	if s.inbox.wit, err = s.state.witness(); err != nil {
@@ -124,7 +129,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	s.assessor = assessor{children: processes{path: c.Program, before: c.Before, replay: c.Replay}, clock: clk, state: &s.state}
 	s.schedule = newSchedule(assess.Every(), clk.Now(), rand.Float64)
 	s.uplink = uplink.New(uplink.Config{
-		Addresses: s.member.addresses, TLS: s.member.tls, School: s.member.school, Spool: s.spool,
+		Addresses: s.device.Addresses, TLS: tls, School: s.device.Verifier, Spool: s.spool,
 		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log,
 	})
 	return s, nil

@@ -4,14 +4,18 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/probe"
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/policy/baseline"
 	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/release"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
@@ -27,8 +31,11 @@ type CheckConfig struct {
 func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report, *policy.Policy, error) {
 	var terms terms
 	if c.State != "" {
-		var err error
-		if terms, err = loadTerms(state{c.State}); err != nil {
+		device, err := enroll.Load(c.State, release.Built())
+		if err != nil {
+			return posture.Report{}, nil, err
+		}
+		if terms, err = loadTerms(device); err != nil {
 			return posture.Report{}, nil, err
 		}
 	}
@@ -77,13 +84,19 @@ func AnythingOpen(r posture.Report) bool {
 
 // Record makes a recorded machine of this one in a new folder.
 func Record(ctx context.Context, dir string, clk clock.Clock) error {
-	recorder, err := system.NewRecorder(system.New("/"))
+	recorder := system.NewRecorder(system.New("/"))
+	probe.Facts(ctx, recorder, probe.Question{Now: clk.Now()}, probe.All())
+	machine, reads, err := recorder.Bytes(system.Machine{RecordedAt: clk.Now().UTC(), Agent: release.Version()})
 	if err != nil {
 		return fmt.Errorf("record this machine: %w", err)
 	}
-	probe.Facts(ctx, recorder, probe.Question{Now: clk.Now()}, probe.All())
-	if err := recorder.Save(dir, clk.Now()); err != nil {
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("record this machine: %w", err)
+	}
+	for name, data := range map[string][]byte{system.MachineFile: machine, system.ReadsFile: reads} {
+		if err := durable.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return fmt.Errorf("record this machine: %w", err)
+		}
 	}
 	return nil
 }

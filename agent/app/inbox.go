@@ -1,24 +1,24 @@
 package app
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
-	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // inbox holds what the collector has said until the agent's loop comes by, and
 // stores what must not be lost at once. It implements uplink.Handler.
 type inbox struct {
-	state state
-	log   *slog.Logger
-	now   func() time.Time
-	wake  chan struct{} // holds a token when something has come
+	state  state
+	device *enroll.Device
+	log    *slog.Logger
+	now    func() time.Time
+	wake   chan struct{} // holds a token when something has come
 
 	mu    sync.Mutex // guards all below
 	terms terms
@@ -79,7 +79,10 @@ func (b *inbox) report(change func(*running)) {
 }
 
 // Welcomed implements uplink.Handler.
-func (b *inbox) Welcomed(skew time.Duration) error {
+func (b *inbox) Welcomed(collector time.Time, skew time.Duration) error {
+	if err := b.device.Heard(collector, b.now()); err != nil {
+		return err
+	}
 	if skew.Abs() > 5*time.Minute {
 		b.log.Warn("the clocks of this device and of the collector differ", "by", skew.Round(time.Second))
 	}
@@ -103,41 +106,29 @@ func (b *inbox) Acknowledged(p spool.Position) error {
 	return nil
 }
 
-// Policy implements uplink.Handler. The school's signature is checked already;
-// here its number must rise.
-func (b *inbox) Policy(body, document []byte) error {
-	p, err := policy.Decode(body)
-	if err != nil {
-		return fmt.Errorf("take policy from the collector: %w", err)
-	}
-	if p.Number <= b.currentTerms().number {
-		b.log.Warn("policy passed over: its number does not rise", "number", p.Number)
-		return nil
-	}
-	if err := saveDocument(b.state, policyDocument, document); err != nil {
-		return err
-	}
-	b.log.Info("policy taken", "number", p.Number)
-	b.put(func() { b.terms.policy, b.terms.number, b.judge = body, p.Number, true })
-	b.report(func(r *running) { r.Policy = p.Number })
-	return nil
-}
+// Policy implements uplink.Handler.
+func (b *inbox) Policy(document []byte) error { return b.document(enroll.Policy, document) }
 
 // Assignment implements uplink.Handler.
-func (b *inbox) Assignment(body, document []byte) error {
-	var a policy.Assignment
-	if err := json.Unmarshal(body, &a); err != nil {
-		return fmt.Errorf("take assignment from the collector: %w", err)
-	}
-	if a.Number <= b.currentTerms().assignment.Number {
-		b.log.Warn("assignment passed over: its number does not rise", "number", a.Number)
+func (b *inbox) Assignment(document []byte) error { return b.document(enroll.Assignment, document) }
+
+// document puts what the school has signed in force: its signature is checked,
+// and its number must rise.
+func (b *inbox) document(kind string, document []byte) error {
+	switch _, err := b.device.Take(kind, document); {
+	case errors.Is(err, enroll.ErrNotNewer):
+		b.log.Warn("document passed over", "reason", err)
 		return nil
-	}
-	if err := saveDocument(b.state, assignmentDocument, document); err != nil {
+	case err != nil:
 		return err
 	}
-	b.log.Info("assignment taken", "number", a.Number)
-	b.put(func() { b.terms.assignment, b.judge = a, true })
+	terms, err := loadTerms(b.device)
+	if err != nil {
+		return err
+	}
+	b.log.Info("document taken", "kind", kind, "policy", terms.number, "assignment", terms.assignment.Number)
+	b.put(func() { b.terms, b.judge = terms, true })
+	b.report(func(r *running) { r.Policy = terms.number })
 	return nil
 }
 

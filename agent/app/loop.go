@@ -138,7 +138,7 @@ func (s *service) round(ctx context.Context, due []string) error {
 // say signs a statement, stores it with the chain that it makes, and queues
 // it.
 func (s *service) say(d assess.Draft, chain assess.Chain) error {
-	signature, err := s.member.key.Sign(d.Hash)
+	signature, err := s.device.Key.Sign(d.Hash)
 	if err != nil {
 		return fmt.Errorf("sign report %d: %w", d.Sequence, err)
 	}
@@ -193,7 +193,7 @@ func (s *service) settle(acked spool.Position) {
 func (s *service) moment() assess.Moment {
 	t := s.inbox.currentTerms()
 	m := assess.Moment{
-		School: s.member.schoolID, Device: s.member.device, Policy: t.number, Assignment: t.assignment.Number,
+		School: s.device.School, Device: s.device.Device, Policy: t.number, Assignment: t.assignment.Number,
 		MadeAt: s.clock.Now(), Boot: s.boot, Witness: s.inbox.witness(),
 	}
 	if !s.booted.IsZero() {

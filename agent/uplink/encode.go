@@ -3,9 +3,8 @@ package uplink
 import (
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
 	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
 )
 
@@ -16,7 +15,7 @@ func EncodeReport(statement, signature []byte, sections []proof.Section) ([]byte
 	for _, s := range sections {
 		r.Sections = append(r.Sections, &pb.Section{Name: s.Name, Salt: s.Salt[:], Body: s.Body})
 	}
-	data, err := proto.Marshal(&pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: r}})
+	data, err := wire.Marshal(&pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: r}})
 	if err != nil {
 		return nil, fmt.Errorf("encode a report: %w", err)
 	}
@@ -25,7 +24,7 @@ func EncodeReport(statement, signature []byte, sections []proof.Section) ([]byte
 
 // EncodeContact returns a contact as the message that the spool holds.
 func EncodeContact(statement, signature []byte) ([]byte, error) {
-	data, err := proto.Marshal(&pb.AgentMessage{Message: &pb.AgentMessage_Contact{
+	data, err := wire.Marshal(&pb.AgentMessage{Message: &pb.AgentMessage_Contact{
 		Contact: &pb.Contact{Statement: statement, Signature: signature},
 	}})
 	if err != nil {

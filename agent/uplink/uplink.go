@@ -23,7 +23,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -51,7 +50,7 @@ const (
 type Config struct {
 	Addresses []string                // of the collector, tried in turn
 	TLS       *tls.Config             // the device's certificate, the school's authority
-	School    identity.SchoolVerifier // of what the school signs
+	School    identity.SchoolVerifier // of the school's checkpoints
 	Spool     *spool.Spool
 	Hello     func() Hello // what to say at the start of a stream
 	Handler   Handler
@@ -72,15 +71,16 @@ type Hello struct {
 // time and must not block for long. What they return other than nil ends the
 // stream.
 type Handler interface {
-	// Welcomed is called when the collector has answered; skew is the
-	// device's clock less the collector's.
-	Welcomed(skew time.Duration) error
+	// Welcomed is called when the collector has answered; collector
+	// is its time, skew the device's clock less that.
+	Welcomed(collector time.Time, skew time.Duration) error
 	// Acknowledged is called after the spool has forgotten what was
 	// acknowledged.
 	Acknowledged(spool.Position) error
-	// Policy and Assignment receive what the school has signed.
-	Policy(body, document []byte) error
-	Assignment(body, document []byte) error
+	// Policy and Assignment receive a document that says it was signed by the
+	// school. Whether it was is for the receiver to check.
+	Policy(document []byte) error
+	Assignment(document []byte) error
 	// Checkpoint receives a checkpoint that the school has signed.
 	Checkpoint(proof.Checkpoint) error
 	// SendFull asks that the next report carry every section.
@@ -173,7 +173,7 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 		// A laptop has one stream with little in it; large buffers would be
 		// most of its memory.
 		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
 		// Rarely enough to let the processor sleep, often enough to find out
 		// within the hour that a school's router has forgotten the stream.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Minute, Timeout: time.Minute}),
@@ -240,9 +240,10 @@ func (u *Uplink) greet(ctx context.Context, cancel func(), s pb.Uplink_ConnectCl
 	}
 	// Half of the time the answer took was the way here, as far as one can tell.
 	middle := now.Add(u.c.Clock.Now().Sub(now) / 2)
-	skew := middle.Sub(time.UnixMilli(w.GetClockUnixMs()))
+	collector := time.UnixMilli(w.GetClockUnixMs())
+	skew := middle.Sub(collector)
 	u.setStatus(func(st *Status) { st.Skew, st.SkewKnown = skew, true })
-	if err := u.c.Handler.Welcomed(skew); err != nil {
+	if err := u.c.Handler.Welcomed(collector, skew); err != nil {
 		return err
 	}
 	if w.GetSendFull() {
@@ -281,7 +282,7 @@ func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledg
 			continue
 		}
 		m := new(pb.AgentMessage)
-		if err := proto.Unmarshal(item.Message, m); err != nil {
+		if err := wire.Unmarshal(item.Message, m); err != nil {
 			return fmt.Errorf("read report %d from the spool: %w", item.Sequence, err)
 		}
 		if err := s.Send(m); errors.Is(err, io.EOF) {
@@ -326,17 +327,9 @@ func (u *Uplink) receive(ctx context.Context, s pb.Uplink_ConnectClient, acknowl
 func (u *Uplink) handle(m *pb.CollectorMessage) error {
 	switch m := m.GetMessage().(type) {
 	case *pb.CollectorMessage_Policy:
-		body, err := u.c.School.Document("policy", m.Policy.GetDocument())
-		if err != nil {
-			return fmt.Errorf("take a policy from the collector: %w", err)
-		}
-		return u.c.Handler.Policy(body, m.Policy.GetDocument())
+		return u.c.Handler.Policy(m.Policy.GetDocument())
 	case *pb.CollectorMessage_Assignment:
-		body, err := u.c.School.Document("assignment", m.Assignment.GetDocument())
-		if err != nil {
-			return fmt.Errorf("take an assignment from the collector: %w", err)
-		}
-		return u.c.Handler.Assignment(body, m.Assignment.GetDocument())
+		return u.c.Handler.Assignment(m.Assignment.GetDocument())
 	case *pb.CollectorMessage_Checkpoint:
 		c, err := u.c.School.Checkpoint([]byte(m.Checkpoint.GetNote()))
 		if err != nil {

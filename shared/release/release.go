@@ -4,7 +4,10 @@
 // what a version may do.
 package release
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // version is set by the linker: see the Makefile.
 var version string
@@ -19,4 +22,21 @@ func Version() string {
 		return info.Main.Version
 	}
 	return "unknown"
+}
+
+// Built returns when the running program's source was committed, as far as Go
+// recorded it; else the zero time.
+func Built() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
+				return t
+			}
+		}
+	}
+	return time.Time{}
 }

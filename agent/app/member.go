@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/caretaker-school/caretaker/agent/enroll"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/release"
+)
+
+// EnrollConfig says with what to enrol.
+type EnrollConfig struct {
+	State string    // folder
+	Token string    // "-": read it from Stdin
+	Stdin io.Reader // for "-"
+}
+
+// Enroll makes this machine a device of the school that made the token.
+func Enroll(ctx context.Context, c EnrollConfig, clk clock.Clock) (enroll.Identity, error) {
+	if c.Token == "-" {
+		text, err := io.ReadAll(io.LimitReader(c.Stdin, 4096))
+		if err != nil {
+			return enroll.Identity{}, fmt.Errorf("read the token: %w", err)
+		}
+		c.Token = strings.TrimSpace(string(text))
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return enroll.Identity{}, fmt.Errorf("read this machine's name: %w", err)
+	}
+	device, err := enroll.Enroll(ctx, enroll.Options{
+		Token: c.Token, State: c.State, Hostname: hostname, Platform: platform(), Built: release.Built(), Clock: clk,
+	})
+	if err != nil {
+		return enroll.Identity{}, err
+	}
+	return device.Identity, nil
+}
+
+func platform() posture.Platform {
+	if runtime.GOOS == "darwin" {
+		return posture.MacOS
+	}
+	return posture.Platform(runtime.GOOS)
+}
+
+// loadTerms reads what the device is judged by from what the school signed.
+func loadTerms(d *enroll.Device) (terms, error) {
+	t := terms{mediaKey: d.MediaKey}
+	var err error
+	if t.policy, t.number, err = d.Document(enroll.Policy); err != nil {
+		return terms{}, err
+	}
+	body, _, err := d.Document(enroll.Assignment)
+	if err != nil || body == nil {
+		return t, err
+	}
+	var a policy.Assignment
+	if err := json.Unmarshal(body, &a); err != nil {
+		return terms{}, fmt.Errorf("read the assignment in force: %w", err)
+	}
+	t.assignment = a
+	return t, nil
+}
+
+// DefaultState is the folder of the agent's state where the installers put it.
+func DefaultState() string {
+	switch runtime.GOOS {
+	case "windows":
+		return os.ExpandEnv(`${ProgramData}\Caretaker\agent`)
+	case "darwin":
+		return "/Library/Application Support/Caretaker/agent"
+	}
+	return "/var/lib/caretaker-agent"
+}
+
+// ReadStatus reads what the service in a state folder says of itself.
+func ReadStatus(dir string, built time.Time) (Status, error) {
+	s := newStatus()
+	device, err := enroll.Load(dir, built)
+	if errors.Is(err, enroll.ErrNotEnrolled) {
+		return s, nil
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	s.Enrolled, s.School, s.SchoolName = true, string(device.School), device.SchoolName
+	s.Device, s.Collector = string(device.Device), device.Addresses
+	var r running
+	if _, err := (state{dir}).load(statusFile, &r); err != nil {
+		return Status{}, err
+	}
+	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
+	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.Trouble
+	unlock, err := durable.Lock(state{dir}.path(lockFile))
+	if err != nil {
+		s.Running, s.Connected = true, r.Connected
+		return s, nil
+	}
+	return s, unlock()
+}
