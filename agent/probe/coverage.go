@@ -134,6 +134,7 @@ type survey struct {
 	zfsErr   posture.Absence
 	btrfs    map[string][]string // names of member devices by uuid; nil until asked
 	btrfsErr posture.Absence
+	pools    map[string]coverage       // by name of a ZFS pool
 	tables   map[string]partitionTable // by disk name
 }
 
@@ -264,32 +265,61 @@ func (s *survey) coverMapping(ctx context.Context, d *device) coverage {
 }
 
 // coverLUKS refines what the kernel says of an open LUKS volume by its header.
-// Without the header the mapping alone proves that it is encrypted, unless it
-// shows that a change is under way, of which only the header tells more.
+// Where that may not be read, or lies apart from the data, the mapping alone
+// proves that the volume is encrypted, unless it shows that a change is under
+// way or a cipher that changes nothing is in use.
 func (s *survey) coverLUKS(ctx context.Context, d *device, method string) coverage {
 	bottom, changing := s.underCrypt(d)
-	why := posture.Unreadable
-	if bottom != nil {
-		dev, err := s.image(ctx, bottom)
-		if err == nil {
-			var l luksHeader
-			if l, err = readLUKS(dev); err == nil && sameUUID(d.mapperUUID.value, l.uuid) {
-				c := encrypted(method, posture.Read(l.cipher))
-				c.state = posture.Read(l.state)
-				if l.state == posture.Unencrypted {
-					return uncovered()
-				}
-				return c
-			}
-		}
-		if err != nil {
-			why = headerAbsence(err)
-		}
+	if bottom == nil {
+		return unread(firstAbsence(d.slavesAbsent, s.tree.absent, posture.Unreadable))
 	}
-	if changing {
+	var l luksHeader
+	dev, err := s.image(ctx, bottom)
+	if err == nil {
+		l, err = readLUKS(dev)
+	}
+	why := headerAbsence(err)
+	apart := errors.Is(err, errNoLUKS) || err == nil && !sameUUID(d.mapperUUID.value, l.uuid)
+	switch {
+	case apart, why == posture.Denied, why == posture.NotVisible:
+		if why = firstAbsence(why, posture.Unreadable); changing {
+			return unread(why)
+		}
+		if used := s.nullCipherUsed(ctx); !used.Known() || used.Value {
+			return unread(why)
+		}
+		return encrypted(method, posture.Unread[string](why))
+	case err != nil:
 		return unread(why)
+	case l.state == posture.Unencrypted:
+		return uncovered()
 	}
-	return encrypted(method, posture.Unread[string](why))
+	c := encrypted(method, posture.Read(l.cipher))
+	c.state = posture.Read(l.state)
+	return c
+}
+
+// nullCipherUsed reports whether the kernel uses the cipher that changes
+// nothing for anything: one that nothing uses is referred to once.
+func (s *survey) nullCipherUsed(ctx context.Context) posture.Reading[bool] {
+	data, err := s.sys.File(ctx, "/proc/crypto", 4<<20)
+	switch {
+	case err != nil:
+		return posture.Unread[bool](headerAbsence(err))
+	case !strings.HasSuffix(string(data), "\n\n"):
+		return posture.Unread[bool](posture.Unreadable) // it was cut
+	}
+	for block := range strings.SplitSeq(string(data), "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(block) {
+			name, value, _ := strings.Cut(line, ":")
+			fields[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+		if strings.Contains(fields["name"], "cipher_null") && fields["refcnt"] != "1" {
+			return posture.Read(true)
+		}
+	}
+	return posture.Read(false)
 }
 
 func (s *survey) coverBitLocker(ctx context.Context, d *device) coverage {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strings"
 
@@ -40,16 +41,38 @@ func (s *survey) coverFolders(ctx context.Context, d *device, m mount, c coverag
 	h, err := s.header(ctx, d)
 	switch {
 	case err != nil:
-		return unread(headerAbsence(err))
+		return s.fscryptFolder(ctx, m, c, headerAbsence(err))
 	case h.format != m.filesystem && !(m.filesystem == "ext4" && strings.HasPrefix(h.format, "ext")):
 		return unread(posture.Unreadable)
 	case h.encryption.Value == posture.Partial:
-		return coverage{
-			state: h.encryption, protection: h.protection,
-			methods: []string{h.method}, ciphers: []posture.Reading[string]{h.cipher},
-		}
+		return partly("fscrypt")
 	}
 	return c
+}
+
+// partly is the coverage of a filesystem with folders that a method encrypts.
+func partly(methods ...string) coverage {
+	return coverage{
+		state: posture.Read(posture.Partial), protection: posture.Read(posture.ProtectionOn), methods: methods,
+		ciphers: []posture.Reading[string]{posture.Unread[string](posture.NotVisible)},
+	}
+}
+
+// fscryptFolder looks, where the superblock may not be read, for the folder
+// that fscrypt keeps at the top of a filesystem that it is used on. That the
+// filesystem as a whole is not encrypted is known without it.
+func (s *survey) fscryptFolder(ctx context.Context, m mount, c coverage, why posture.Absence) coverage {
+	_, own := ownPoints[m.point]
+	if why != posture.Denied && why != posture.NotVisible || !own || m.root != "/" {
+		return unread(why)
+	}
+	switch _, err := s.sys.Stat(ctx, path.Join(m.point, ".fscrypt")); {
+	case err == nil:
+		return partly("fscrypt")
+	case notThere(err):
+		return c
+	}
+	return unread(why)
 }
 
 // stacked are the filesystems that encrypt a folder of another one.
@@ -65,10 +88,7 @@ func (s *survey) coverStacked(ctx context.Context, m mount, c coverage) coverage
 	if !c.state.Known() || c.state.Value != posture.Unencrypted {
 		return c
 	}
-	partly := coverage{
-		state: posture.Read(posture.Partial), protection: posture.Read(posture.ProtectionOn),
-		ciphers: []posture.Reading[string]{posture.Unread[string](posture.NotVisible)},
-	}
+	var methods []string
 	below := slices.DeleteFunc(slices.Clone(s.mounts), func(m mount) bool { return stacked[m.filesystem] != "" })
 	for _, top := range s.mounts {
 		method := stacked[top.filesystem]
@@ -76,11 +96,11 @@ func (s *survey) coverStacked(ctx context.Context, m mount, c coverage) coverage
 			continue
 		}
 		if under, ok := holding(below, top.source); ok && under.number == m.number {
-			partly.methods = append(partly.methods, method)
+			methods = append(methods, method)
 		}
 	}
-	if len(partly.methods) > 0 {
-		return partly
+	if len(methods) > 0 {
+		return partly(methods...)
 	}
 	const homes = "/home/.ecryptfs"
 	if under, ok := holding(below, homes); !ok || under.number != m.number {
@@ -92,8 +112,7 @@ func (s *survey) coverStacked(ctx context.Context, m mount, c coverage) coverage
 	case err != nil:
 		return unread(headerAbsence(err))
 	}
-	partly.methods = []string{"eCryptfs"}
-	return partly
+	return partly("eCryptfs")
 }
 
 // btrfsMembers returns the devices of the btrfs filesystem that a mount's
@@ -165,7 +184,12 @@ func (s *survey) coverZFS(ctx context.Context, m mount) coverage {
 		return c
 	}
 	pool, _, _ := strings.Cut(m.source, "/")
-	return s.poolCoverage(ctx, pool)
+	c, done := s.pools[pool]
+	if !done {
+		c = s.poolCoverage(ctx, pool)
+		s.pools[pool] = c
+	}
+	return c
 }
 
 // unclaimed returns the devices that nothing is made of and that nothing

@@ -299,6 +299,16 @@ func serialText(b []byte) string {
 	return fmt.Sprintf("%04X-%04X", n>>16, n&0xffff)
 }
 
+// isDamaged reports whether a header was read, and is not as it should be.
+func isDamaged(err error) bool {
+	for _, damaged := range []error{errLUKS, errNoLUKS, errFVE, errAPFS, errZFS, errAmbiguous} {
+		if errors.Is(err, damaged) {
+			return true
+		}
+	}
+	return false
+}
+
 // headerAbsence names the reason behind an error of readHeader.
 func headerAbsence(err error) posture.Absence {
 	if notThere(err) {

@@ -32,15 +32,17 @@ const (
 
 var errLUKS = errors.New("the LUKS header is damaged")
 
-// readLUKS reads the LUKS header at the start of an image. There must be the
-// magic; anything after it that is not as it should be is an error.
+var errNoLUKS = errors.New("there is no LUKS header")
+
+// readLUKS reads the LUKS header at the start of an image. Without the magic
+// there is none; anything after it that is not as it should be is an error.
 func readLUKS(dev image) (luksHeader, error) {
 	head, err := dev.part(0, luks2BinSize)
 	if err != nil {
 		return luksHeader{}, err
 	}
 	if len(head) < luksPhdrSize || string(head[:6]) != luksMagic {
-		return luksHeader{}, errLUKS
+		return luksHeader{}, errNoLUKS
 	}
 	switch binary.BigEndian.Uint16(head[6:]) {
 	case 1:
@@ -133,11 +135,14 @@ func parseLUKS2JSON(document []byte) (posture.EncryptionState, string, error) {
 	if err := json.Unmarshal(document, &j); err != nil {
 		return "", "", fmt.Errorf("%w: %w", errLUKS, err)
 	}
-	var ciphers []string
+	var ciphers, later []string
 	full, none := false, false
 	for _, s := range j.Segments {
 		if slices.ContainsFunc(s.Flags, func(f string) bool { return strings.HasPrefix(f, "backup-") }) {
-			continue // remembered for a change of key under way
+			if s.Type == "crypt" && plain(s.Encryption) {
+				later = append(later, s.Encryption)
+			}
+			continue // remembered for a change under way
 		}
 		cipher := s.Encryption
 		switch s.Type {
@@ -163,6 +168,9 @@ func parseLUKS2JSON(document []byte) (posture.EncryptionState, string, error) {
 		ciphers = append(ciphers, cipher)
 	}
 	state, err := j.state(full, none)
+	if len(ciphers) == 0 {
+		ciphers = later // it is about to begin, or about to end
+	}
 	return state, joined(ciphers), err
 }
 

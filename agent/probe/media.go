@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caretaker-school/caretaker/agent/system"
@@ -79,7 +80,11 @@ func (m *mediaList) add(ctx context.Context, d *device) {
 		m.gap("attachment", a.absent)
 		return
 	}
-	if a.bus == "" || d.bytes == posture.Read[int64](0) {
+	switch {
+	case a.bus == "", d.bytes == posture.Read[int64](0):
+		return
+	case !d.bytes.Known():
+		m.gap("block devices", d.bytes.Absent) // it may be a reader without a medium
 		return
 	}
 	if a.kind == posture.OpticalMedium {
@@ -133,10 +138,10 @@ func (m *mediaList) writable(ctx context.Context, d *device, a attachment) postu
 
 // partitions judges every part of a medium that can hold files by its header.
 func (m *mediaList) partitions(ctx context.Context, d *device) []posture.Partition {
-	if len(d.partitions) == 0 {
+	list := m.lostPartitions(d)
+	if len(d.partitions) == 0 && len(list) == 0 {
 		return []posture.Partition{m.partition(ctx, d)}
 	}
-	var list []posture.Partition
 	for _, name := range d.partitions {
 		p := m.tree.devices[name]
 		if p.bytes.Known() && p.bytes.Value <= 1024 {
@@ -147,7 +152,29 @@ func (m *mediaList) partitions(ctx context.Context, d *device) []posture.Partiti
 		}
 		list = append(list, m.partition(ctx, p))
 	}
+	slices.SortFunc(list, func(a, b posture.Partition) int { return a.Number - b.Number })
 	return list
+}
+
+// lostPartitions returns the partitions of a disk that are there and could not
+// be looked at.
+func (m *mediaList) lostPartitions(d *device) []posture.Partition {
+	var list []posture.Partition
+	for name, why := range m.tree.lost {
+		rest, ok := strings.CutPrefix(name, d.name)
+		number, err := strconv.Atoi(strings.TrimPrefix(rest, "p"))
+		if ok && err == nil && number > 0 {
+			list = append(list, unreadPartition(number, why))
+		}
+	}
+	return list
+}
+
+func unreadPartition(number int, why posture.Absence) posture.Partition {
+	return posture.Partition{
+		Number: number, Filesystem: posture.Unread[string](why),
+		Encryption: posture.Unread[posture.EncryptionState](why), Method: posture.Unread[string](why),
+	}
 }
 
 // holdsNoFiles reports whether a partition is one that a system puts beside
@@ -164,11 +191,7 @@ func (m *mediaList) holdsNoFiles(ctx context.Context, p *device) bool {
 func (m *mediaList) partition(ctx context.Context, d *device) posture.Partition {
 	h, err := m.header(ctx, d)
 	if err != nil {
-		why := headerAbsence(err)
-		return posture.Partition{
-			Number: d.part, Filesystem: posture.Unread[string](why),
-			Encryption: posture.Unread[posture.EncryptionState](why), Method: posture.Unread[string](why),
-		}
+		return unreadPartition(d.part, headerAbsence(err))
 	}
 	p := posture.Partition{
 		Number: d.part, Filesystem: posture.Read(h.format), Encryption: h.encryption, Method: posture.Read(h.method),

@@ -10,6 +10,7 @@ import (
 // mount is one line of /proc/self/mountinfo.
 type mount struct {
 	number     string // "8:1": major and minor number of the filesystem's device
+	root       string // the part of the filesystem that is mounted; "/" for all of it
 	point      string
 	filesystem string
 	source     string
@@ -37,6 +38,7 @@ func parseMountinfo(data string) ([]mount, error) {
 		}
 		mounts = append(mounts, mount{
 			number:     left[2],
+			root:       unescape(left[3]),
 			point:      unescape(left[4]),
 			filesystem: right[0],
 			source:     unescape(right[1]),

@@ -41,12 +41,16 @@ func (s *survey) typeOf(ctx context.Context, d *device) (string, error) {
 	if d.disk == "" {
 		return "", nil
 	}
+	disk := s.tree.devices[d.disk]
+	if disk == nil || d.part == 0 {
+		return "", errTable
+	}
 	table, done := s.tables[d.disk]
 	if !done {
 		var dev image
-		dev, table.err = s.image(ctx, s.tree.devices[d.disk])
+		dev, table.err = s.image(ctx, disk)
 		if table.err == nil {
-			block := readAttribute(ctx, s.sys, s.tree.devices[d.disk].path+"/queue/logical_block_size").number()
+			block := readAttribute(ctx, s.sys, disk.path+"/queue/logical_block_size").number()
 			size := int64(512)
 			if block.Known() && block.Value == 4096 {
 				size = block.Value

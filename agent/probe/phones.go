@@ -41,6 +41,8 @@ func (m *mediaList) offersFiles(ctx context.Context, dir string) (bool, posture.
 	switch {
 	case class.absent != posture.None:
 		return false, class.absent
+	case !class.there:
+		return false, posture.Unreadable
 	case class.value == "06":
 		return true, posture.None
 	case class.value != "ff":

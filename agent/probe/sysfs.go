@@ -35,7 +35,8 @@ type device struct {
 type tree struct {
 	devices map[string]*device
 	byNum   map[string]*device
-	absent  posture.Absence // why something in it is missing, or None
+	lost    map[string]posture.Absence // devices that are there and could not be read
+	absent  posture.Absence            // why something in it is missing, or None
 }
 
 const classBlock = "/sys/class/block"
@@ -47,17 +48,12 @@ func readTree(ctx context.Context, sys system.Reader) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{devices: map[string]*device{}, byNum: map[string]*device{}, absent: posture.None}
+	t := &tree{devices: map[string]*device{}, byNum: map[string]*device{}, lost: map[string]posture.Absence{}, absent: posture.None}
 	for _, e := range list {
 		t.read(ctx, sys, e.Name)
 	}
 	for _, d := range t.devices {
-		parent := path.Base(path.Dir(d.path))
-		if disk := t.devices[parent]; disk != nil {
-			d.disk = parent
-			disk.partitions = append(disk.partitions, d.name)
-			d.part = t.partitionNumber(ctx, sys, d)
-		}
+		t.readPartition(ctx, sys, d)
 	}
 	t.crossCheck()
 	for _, d := range t.devices {
@@ -85,10 +81,15 @@ func (t *tree) missing(why posture.Absence) {
 	}
 }
 
+func (t *tree) lose(name string, why posture.Absence) {
+	t.lost[name] = why
+	t.missing(why)
+}
+
 func (t *tree) read(ctx context.Context, sys system.Reader, name string) {
 	target, err := sys.Link(ctx, classBlock+"/"+name)
 	if err != nil {
-		t.missing(system.Absence(err))
+		t.lose(name, system.Absence(err))
 		return
 	}
 	if !path.IsAbs(target) {
@@ -96,11 +97,11 @@ func (t *tree) read(ctx context.Context, sys system.Reader, name string) {
 	}
 	d := &device{name: name, path: path.Clean(target)}
 	number := readAttribute(ctx, sys, d.path+"/dev")
-	if number.absent == posture.None && !number.there {
-		return // a path of a multipath disk: it has no device of its own
+	if number.absent == posture.None && !number.there && readAttribute(ctx, sys, d.path+"/hidden").value == "1" {
+		return // one of several paths to a disk: it has no device of its own
 	}
 	if number.absent != posture.None || !strings.Contains(number.value, ":") {
-		t.missing(firstAbsence(number.absent, posture.Unreadable))
+		t.lose(name, firstAbsence(number.absent, posture.Unreadable))
 		return
 	}
 	d.number = number.value
@@ -116,13 +117,27 @@ func (t *tree) read(ctx context.Context, sys system.Reader, name string) {
 	t.byNum[d.number] = d
 }
 
-func (t *tree) partitionNumber(ctx context.Context, sys system.Reader, d *device) int {
-	n := readAttribute(ctx, sys, d.path+"/partition").number()
-	if !n.Known() || n.Value < 1 || n.Value > 1<<16 {
-		t.missing(firstAbsence(n.Absent, posture.Unreadable))
-		return 0
+// readPartition finds out whether a device is a partition, by its number or by
+// lying in the folder of a disk: either is enough.
+func (t *tree) readPartition(ctx context.Context, sys system.Reader, d *device) {
+	parent := path.Base(path.Dir(d.path))
+	disk := t.devices[parent]
+	number := readAttribute(ctx, sys, d.path+"/partition")
+	if disk == nil && !number.there {
+		if number.absent != posture.None {
+			t.missing(number.absent)
+		}
+		return
 	}
-	return int(n.Value)
+	d.disk = parent
+	if disk != nil {
+		disk.partitions = append(disk.partitions, d.name)
+	}
+	if n := number.number(); n.Known() && n.Value >= 1 && n.Value <= 1<<16 {
+		d.part = int(n.Value)
+	} else {
+		t.missing(firstAbsence(n.Absent, posture.Unreadable))
+	}
 }
 
 // sectors turns a number of 512-byte sectors, the unit of sysfs whatever the

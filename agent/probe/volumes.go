@@ -55,7 +55,7 @@ func look(ctx context.Context, sys system.Reader) (*survey, posture.Absence) {
 	}
 	return &survey{
 		sys: sys, tree: blocks, mounts: mounts, uuids: uuidsByDevice(ctx, sys),
-		covered: map[string]coverage{}, tables: map[string]partitionTable{}, zfsErr: posture.None, btrfsErr: posture.None,
+		covered: map[string]coverage{}, tables: map[string]partitionTable{}, pools: map[string]coverage{}, zfsErr: posture.None, btrfsErr: posture.None,
 	}, posture.None
 }
 
@@ -269,12 +269,12 @@ func (v *volumeList) swaps(ctx context.Context) {
 		}
 		d := v.tree.resolveDevice(ctx, v.sys, a.path)
 		if d == nil {
-			v.add("swap", posture.SwapVolume, "", swap, posture.Read(a.bytes), unread(firstAbsence(v.tree.absent, posture.NotVisible)))
+			v.gap("swaps", firstAbsence(v.tree.absent, posture.NotVisible))
 			continue
 		}
 		v.swap[d.name] = true
 		if d.kind() != memoryDevice {
-			v.add(v.identity(ctx, d, "swap"), posture.SwapVolume, "", swap, posture.Read(a.bytes), v.cover(ctx, d.name))
+			v.add(v.identity(ctx, d, unmountedID(d)), posture.SwapVolume, "", swap, d.bytes, v.cover(ctx, d.name))
 			continue
 		}
 		v.writeBack(ctx, d)
@@ -325,11 +325,16 @@ func (v *volumeList) unmounted(ctx context.Context) {
 // a gap; of one whose header is damaged, that there is something.
 func (v *volumeList) unmountedUnread(d *device, err error) {
 	why := headerAbsence(err)
-	if why != posture.Unreadable {
+	if !isDamaged(err) {
 		v.gap("unmounted partitions", why)
 		return
 	}
-	v.add("unmounted:"+d.mapperUUID.value, posture.DataVolume, "", posture.Unread[string](why), d.bytes, unread(why))
+	v.add(unmountedID(d), posture.DataVolume, "", posture.Unread[string](why), d.bytes, unread(why))
+}
+
+// unmountedID identifies a device that has no identifier of its own.
+func unmountedID(d *device) string {
+	return "unmounted:" + strconv.Itoa(d.part) + d.mapperUUID.value
 }
 
 func (v *volumeList) addUnmounted(ctx context.Context, d *device, h header) {
@@ -368,7 +373,7 @@ func (v *volumeList) addUnmounted(ctx context.Context, d *device, h header) {
 	}
 	uuid := h.uuid
 	if uuid == "" {
-		uuid = v.identity(ctx, d, "unmounted:"+string(role))
+		uuid = v.identity(ctx, d, unmountedID(d))
 	}
 	v.add(uuid, role, "", format, d.bytes, headerCoverage(h, v.cover(ctx, d.name)))
 }
