@@ -20,8 +20,8 @@ import (
 // The two files of a recorded machine. shared/docs/recorded-machines.md holds
 // the format.
 const (
-	machineFile = "machine.json"
-	readsFile   = "reads.jsonl"
+	MachineFile = "machine.json" // the head: a Machine
+	ReadsFile   = "reads.jsonl"  // one reading a line
 
 	recordFormat = 1
 	maxReadLine  = 64 << 20 // bytes of one line of reads.jsonl

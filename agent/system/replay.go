@@ -31,11 +31,11 @@ var _ Reader = (*Replay)(nil)
 
 // OpenReplay reads the recorded machine in a folder.
 func OpenReplay(dir string) (*Replay, error) {
-	head, err := os.ReadFile(filepath.Join(dir, machineFile))
+	head, err := os.ReadFile(filepath.Join(dir, MachineFile))
 	if err != nil {
 		return nil, fmt.Errorf("open recorded machine: %w", err)
 	}
-	reads, err := os.ReadFile(filepath.Join(dir, readsFile))
+	reads, err := os.ReadFile(filepath.Join(dir, ReadsFile))
 	if err != nil {
 		return nil, fmt.Errorf("open recorded machine: %w", err)
 	}
@@ -51,15 +51,15 @@ func OpenReplay(dir string) (*Replay, error) {
 func NewReplay(machine, reads []byte) (*Replay, error) {
 	r := &Replay{reads: map[question]*reading{}, parts: map[string][]*reading{}}
 	if err := decodeStrict(machine, &r.machine); err != nil {
-		return nil, fmt.Errorf("%s: %w", machineFile, err)
+		return nil, fmt.Errorf("%s: %w", MachineFile, err)
 	}
 	if r.machine.Format != recordFormat {
-		return nil, fmt.Errorf("%s: format %d is not %d, the one this program reads", machineFile, r.machine.Format, recordFormat)
+		return nil, fmt.Errorf("%s: format %d is not %d, the one this program reads", MachineFile, r.machine.Format, recordFormat)
 	}
 	switch r.machine.Platform {
 	case posture.Linux, posture.Windows, posture.MacOS:
 	default:
-		return nil, fmt.Errorf("%s: %.40q is not a platform", machineFile, string(r.machine.Platform))
+		return nil, fmt.Errorf("%s: %.40q is not a platform", MachineFile, string(r.machine.Platform))
 	}
 	lines := bufio.NewScanner(bytes.NewReader(reads))
 	lines.Buffer(nil, maxReadLine)
@@ -71,11 +71,11 @@ func NewReplay(machine, reads []byte) (*Replay, error) {
 			continue
 		}
 		if err := r.add(line); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", readsFile, number, err)
+			return nil, fmt.Errorf("%s:%d: %w", ReadsFile, number, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", readsFile, number+1, err)
+		return nil, fmt.Errorf("%s:%d: %w", ReadsFile, number+1, err)
 	}
 	slices.Sort(r.paths)
 	r.paths = slices.Compact(r.paths)

@@ -1,0 +1,171 @@
+package system
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+)
+
+// scrubPasswd empties the comment of each user, which holds full names, rooms
+// and telephone numbers.
+func scrubPasswd(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		field := strings.Split(line, ":")
+		if len(field) == 7 {
+			field[4] = ""
+			line = strings.Join(field, ":")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// scrubShadow empties password hashes of all but what a probe needs: whether
+// there is one, of which method, and whether it is locked.
+func scrubShadow(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		field := strings.SplitN(line, ":", 3)
+		if len(field) > 1 {
+			field[1] = scrubHash(field[1])
+			line = strings.Join(field, ":")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+func scrubHash(hash string) string {
+	rest := strings.TrimLeft(hash, "!*")
+	mark := hash[:len(hash)-len(rest)]
+	if rest == "" {
+		return mark
+	}
+	if method, _, ok := strings.Cut(strings.TrimPrefix(rest, "$"), "$"); ok && strings.HasPrefix(rest, "$") && len(method) <= 8 {
+		return mark + "$" + method + "$scrubbed"
+	}
+	return mark + "scrubbed"
+}
+
+// udevKeys are what is kept of udev's record of a device.
+var udevKeys = []string{
+	"ID_BUS", "ID_TYPE", "ID_VENDOR", "ID_VENDOR_ID", "ID_MODEL", "ID_MODEL_ID", "ID_REVISION", "ID_USB_DRIVER",
+	"ID_USB_TYPE", "ID_USB_VENDOR", "ID_USB_VENDOR_ID", "ID_USB_MODEL", "ID_USB_MODEL_ID", "ID_SERIAL_SHORT",
+	"ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_VERSION", "ID_FS_UUID", "ID_PART_TABLE_TYPE", "ID_PART_ENTRY_TYPE",
+	"ID_PART_ENTRY_NUMBER", "ID_CDROM", "ID_CDROM_MEDIA", "ID_DRIVE_THUMB", "ID_ATA", "DM_UUID",
+}
+
+// scrubUdev keeps the lines of a udev record that say what a device is.
+func scrubUdev(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for _, key := range udevKeys {
+			if strings.HasPrefix(line, "E:"+key+"=") {
+				b.WriteString(line)
+			}
+		}
+	}
+	return b.String()
+}
+
+// span is a run of bytes of a disk.
+type span struct{ from, to int64 }
+
+// headers are the bytes by which a disk's or partition's format is told. Of a
+// disk nothing else is kept: its first sectors hold labels, serial numbers and
+// the salts of passwords.
+var headers = []span{
+	{0, 8},                 // LUKS and its version; a jump, the start of FAT and NTFS
+	{3, 11},                // -FVE-FS-, MSWIN4.1, NTFS, EXFAT
+	{32, 36},               // NXSB: APFS
+	{54, 62},               // FAT12, FAT16
+	{82, 90},               // FAT32
+	{160, 176}, {424, 440}, // BitLocker's own GUID, the same on every disk
+	{446, 512},                 // table of partitions and its signature
+	{512, 520},                 // EFI PART; LABELONE of LVM
+	{536, 544},                 // LVM2 001
+	{1024, 1028},               // HFS+, F2FS
+	{1080, 1082}, {1116, 1128}, // ext2, ext3, ext4 and their features
+	{4086, 4096},                       // SWAPSPACE2
+	{0x4000, 0x4008},                   // second header of LUKS2
+	{0x8001, 0x8006}, {0x9001, 0x9006}, // CD001, NSR02: discs
+	{0x10040, 0x10048}, // btrfs
+}
+
+// binary scrubs content that is not text, and reports whether any of it may
+// be kept. Of a disk the headers stay; of a file outside the system's own
+// folders, nothing.
+func (s *scrubber) binary(r *reading) bool {
+	data, err := base64.StdEncoding.DecodeString(*r.Base64)
+	if err != nil {
+		return false
+	}
+	switch {
+	case r.Part != "" && below("/dev", r.Part):
+		kept := keepHeaders(data, r.Offset)
+		encoded := base64.StdEncoding.EncodeToString(kept)
+		r.Base64 = &encoded
+		return true
+	case r.File != "" && isSerial(r.File):
+		return false
+	}
+	name := r.File + r.Part
+	for _, dir := range []string{"/sys", "/proc", "/var/lib/clamav", "/usr", "/boot"} {
+		if below(dir, name) {
+			return true
+		}
+	}
+	return r.Ask != ""
+}
+
+// keepHeaders zeroes what is not a header.
+func keepHeaders(data []byte, offset int64) []byte {
+	kept := make([]byte, len(data))
+	keep := func(from, to int64) {
+		from, to = max(from-offset, 0), min(to-offset, int64(len(data)))
+		if from < to {
+			copy(kept[from:to], data[from:to])
+		}
+	}
+	for _, h := range headers {
+		keep(h.from, h.to)
+	}
+	if offset == 0 && bytes.HasPrefix(data, []byte("LUKS\xba\xbe\x00\x01")) {
+		keep(8, 104) // cipher, mode and hash; LUKS2 has its label there
+	}
+	if at := luks2Area - offset; at >= 0 && at < int64(len(data)) {
+		copy(kept[at:], reduceLUKS2(data[at:]))
+	}
+	return kept
+}
+
+// luks2Area is where a LUKS2 header holds its JSON document.
+const luks2Area = 4096
+
+// reduceLUKS2 keeps of a LUKS2 document how the data is encrypted and by what
+// kinds of token it is unlocked: no salt, no digest, no key.
+func reduceLUKS2(area []byte) []byte {
+	text, _, _ := bytes.Cut(area, []byte{0})
+	var document struct {
+		Segments map[string]struct {
+			Type       string `json:"type"`
+			Offset     string `json:"offset"`
+			Size       string `json:"size"`
+			Encryption string `json:"encryption,omitempty"`
+			SectorSize int    `json:"sector_size,omitempty"`
+		} `json:"segments"`
+		Tokens map[string]struct {
+			Type string `json:"type"`
+		} `json:"tokens,omitempty"`
+	}
+	if json.Unmarshal(text, &document) != nil || len(document.Segments) == 0 {
+		return nil
+	}
+	reduced, err := json.Marshal(document)
+	if err != nil || len(reduced) > len(text) {
+		return nil
+	}
+	return reduced
+}
