@@ -50,8 +50,12 @@ func readPeople(ctx context.Context, sys system.Reader) (people, error) {
 	if err != nil {
 		return p, err
 	}
+	text, err := wholeText(data)
+	if err != nil {
+		return p, err
+	}
 	var plus bool
-	if p.accounts, plus, err = parsePasswd(string(data)); err != nil {
+	if p.accounts, plus, err = parsePasswd(text); err != nil {
 		return p, err
 	}
 	data, err = sys.File(ctx, "/etc/nsswitch.conf", configLimit)
@@ -144,10 +148,15 @@ func passwordSet(ctx context.Context, sys system.Reader, p people, groups []grou
 	if err != nil && !missing(err) {
 		return absentFor[bool](err)
 	}
-	shadow, parseErr := parseShadow(string(data))
+	text, parseErr := wholeText(data)
 	if parseErr != nil {
 		return absentFor[bool](parseErr)
 	}
+	shadow, parseErr := parseShadow(text)
+	if parseErr != nil {
+		return absentFor[bool](parseErr)
+	}
+	lost := false // an account whose line is not there: the file may be cut short
 	for _, a := range p.accounts {
 		if !a.signsIn() {
 			continue
@@ -155,9 +164,14 @@ func passwordSet(ctx context.Context, sys system.Reader, p people, groups []grou
 		if a.password == "" {
 			return posture.Read(false)
 		}
-		if hash, ok := shadow[a.name]; ok && a.password == "x" && hash == "" {
+		if a.password != "x" || missing(err) {
+			continue
+		}
+		hash, ok := shadow[a.name]
+		if ok && hash == "" {
 			return posture.Read(false)
 		}
+		lost = lost || !ok
 	}
 	if groupsErr != nil {
 		return absentFor[bool](groupsErr)
@@ -170,6 +184,8 @@ func passwordSet(ctx context.Context, sys system.Reader, p people, groups []grou
 	switch {
 	case missing(err):
 		return posture.Unread[bool](posture.Unsupported) // passwords are kept where we do not know
+	case lost:
+		return posture.Unread[bool](posture.Unreadable)
 	case p.elsewhere:
 		return posture.Unread[bool](posture.NotVisible) // the directory's passwords are not seen from here
 	}
@@ -181,12 +197,11 @@ func passwordSet(ctx context.Context, sys system.Reader, p people, groups []grou
 func parseShadow(text string) (map[string]string, error) {
 	shadow := map[string]string{}
 	for line := range strings.Lines(text) {
-		whole := strings.HasSuffix(line, "\n")
 		f := strings.Split(strings.TrimRight(line, "\n"), ":")
 		if len(f) == 1 && f[0] == "" || strings.HasPrefix(f[0], "+") || strings.HasPrefix(f[0], "-") {
 			continue
 		}
-		if len(f) < 3 || f[0] == "" || !whole && len(f) < 9 {
+		if len(f) < 3 || f[0] == "" {
 			return nil, errUnknown
 		}
 		shadow[f[0]] = f[1]

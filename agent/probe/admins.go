@@ -23,7 +23,11 @@ func readGroups(ctx context.Context, sys system.Reader) ([]group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseGroups(string(data))
+	text, err := wholeText(data)
+	if err != nil {
+		return nil, err
+	}
+	return parseGroups(text)
 }
 
 func parseGroups(text string) ([]group, error) {
@@ -233,7 +237,11 @@ func readSudoers(ctx context.Context, sys system.Reader) (sudoers, error) {
 		if err != nil {
 			return s, err
 		}
-		s.parse(string(data))
+		text, err := wholeText(data)
+		if err != nil {
+			return s, err
+		}
+		s.parse(text)
 	}
 	return s, nil
 }

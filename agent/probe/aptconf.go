@@ -77,7 +77,11 @@ func aptConf(ctx context.Context, sys system.Reader) (map[string]string, error) 
 		if err != nil {
 			return nil, err
 		}
-		if err := parseAPTConf(string(data), conf); err != nil {
+		text, err := wholeText(data)
+		if err != nil {
+			return nil, err
+		}
+		if err := parseAPTConf(text, conf); err != nil {
 			return nil, err
 		}
 	}

@@ -101,6 +101,9 @@ func readINI(ctx context.Context, sys system.Reader, file string) (map[string]ma
 	if err != nil {
 		return nil, err
 	}
+	if _, err := wholeText(data); err != nil {
+		return nil, err
+	}
 	return parseINI(data), nil
 }
 

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ func askClamAV(ctx context.Context, sys system.Reader, running processes, a *pos
 	switch {
 	case err != nil:
 		a.Definitions, a.DefinitionsAt = absentFor[string](err), absentFor[time.Time](err)
+	case loadedErr != nil && !missing(loadedErr) && !errors.Is(loadedErr, errMute) && !(a.On.Known() && !a.On.Value):
+		// A daemon that does not answer may have loaded anything.
+		a.Definitions, a.DefinitionsAt = absentFor[string](loadedErr), absentFor[time.Time](loadedErr)
 	case loadedErr == nil && loaded.database != 0 && loaded.database != disk.version:
 		// What protects is what the daemon has loaded, not what lies on disk.
 		a.Definitions = posture.Read(strconv.FormatUint(loaded.database, 10))
@@ -69,8 +73,17 @@ func askClamd(ctx context.Context, sys system.Reader) (clamBanner, error) {
 	if err != nil {
 		return clamBanner{}, err
 	}
+	if strings.HasPrefix(string(answer), "COMMAND UNAVAILABLE") {
+		return clamBanner{}, errMute
+	}
+	if n := len(answer); n == 0 || answer[n-1] != 0 {
+		return clamBanner{}, errUnknown // cut short: a zero ends the answer
+	}
 	return parseClamBanner(answer)
 }
+
+// errMute means that clamd is set not to tell its version.
+var errMute = errors.New("it is set not to answer")
 
 // parseClamBanner reads "ClamAV 1.4.3/27830/Thu Nov 20 09:28:13 2026", or
 // "ClamAV 1.4.3" alone where no definitions are loaded.
@@ -106,6 +119,9 @@ func clamVersion(ctx context.Context, sys system.Reader, loaded clamBanner, load
 		if err != nil {
 			return absentFor[string](err)
 		}
+		if _, err := wholeText(out.Stdout); err != nil {
+			return absentFor[string](err)
+		}
 		b, err := parseClamBanner(out.Stdout)
 		if err != nil {
 			return absentFor[string](err)
@@ -131,6 +147,9 @@ func clamUpdating(ctx context.Context, sys system.Reader, running processes) pos
 		}
 	}
 	cron, err := anyExists(ctx, sys, "/etc/cron.d/clamav-freshclam", "/etc/cron.d/clamav-update", "/etc/cron.daily/freshclam")
+	if err == nil && !cron {
+		cron, err = startsWithoutSystemd(ctx, sys, "clamav-freshclam")
+	}
 	switch {
 	case err != nil:
 		return absentFor[bool](err)
@@ -138,6 +157,23 @@ func clamUpdating(ctx context.Context, sys system.Reader, running processes) pos
 		return posture.Read(true)
 	}
 	return runs
+}
+
+// startsWithoutSystemd reports whether a service is started by the older kind
+// of init, where that is the one in charge.
+func startsWithoutSystemd(ctx context.Context, sys system.Reader, service string) (bool, error) {
+	systemd, err := exists(ctx, sys, "/run/systemd/system")
+	if systemd || err != nil {
+		return false, err
+	}
+	list, err := entries(ctx, sys, "/etc/rc3.d")
+	for _, e := range list {
+		// S, two digits for the order, and the name.
+		if len(e.Name) > 3 && e.Name[0] == 'S' && e.Name[3:] == service {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // unitEnabled reports whether systemd starts a unit by itself.

@@ -17,14 +17,18 @@ func osRelease(ctx context.Context, sys system.Reader) (map[string]string, error
 	if err != nil {
 		return nil, err
 	}
-	return parseOSRelease(data), nil
+	text, err := wholeText(data)
+	if err != nil {
+		return nil, err
+	}
+	return parseOSRelease(text), nil
 }
 
 // parseOSRelease reads assignments as a shell would, without expanding
 // anything. A line that is not an assignment is passed over.
-func parseOSRelease(data []byte) map[string]string {
+func parseOSRelease(text string) map[string]string {
 	fields := map[string]string{}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok || !shellName(key) {
 			continue

@@ -48,6 +48,16 @@ func firstLine(ctx context.Context, sys system.Reader, path string) (string, err
 	return strings.TrimSpace(string(data[:max(end, 0)])), nil
 }
 
+// wholeText refuses a text that does not end with a new line: programs and
+// editors end every text with one, and a setting beyond the cut may be the
+// one that matters.
+func wholeText(data []byte) (string, error) {
+	if n := len(data); n > 0 && data[n-1] != '\n' {
+		return "", errUnknown
+	}
+	return string(data), nil
+}
+
 // exists reports whether something lies at path; an error other than "there is
 // no such thing" is the caller's to report.
 func exists(ctx context.Context, sys system.Reader, path string) (bool, error) {
@@ -92,6 +102,7 @@ func entries(ctx context.Context, sys system.Reader, dir string) ([]system.Entry
 func clean(s string, limit int) string {
 	var b strings.Builder
 	n, space := 0, false
+each:
 	for _, r := range s {
 		switch {
 		case unicode.IsSpace(r):
@@ -100,13 +111,16 @@ func clean(s string, limit int) string {
 		case r == utf8.RuneError, unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
 			continue
 		}
-		if space && n > 0 && n+1 < limit {
+		if space && n > 0 {
+			if n+1 >= limit {
+				break each
+			}
 			b.WriteByte(' ')
 			n++
 		}
 		space = false
-		if n >= limit {
-			break
+		if n == limit {
+			break each
 		}
 		b.WriteRune(r)
 		n++

@@ -22,6 +22,9 @@ func snapPrograms(ctx context.Context, sys system.Reader) ([]posture.Program, er
 	}
 	var list []posture.Program
 	var failed error
+	if !missing(err) {
+		failed = err // it is there and does not answer: it may know more than its files tell
+	}
 	seen := map[string]bool{}
 	for _, f := range files {
 		name, ok := snapName(f.Name)

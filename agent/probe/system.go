@@ -124,10 +124,14 @@ func readHardware(ctx context.Context, sys system.Reader) hardware {
 	}
 	product, productErr := firstLine(ctx, sys, dmi+"product_name")
 	model := firmwareText(product, productErr)
-	if strings.EqualFold(vendor, "LENOVO") {
+	switch {
+	case err != nil:
+		model = absentFor[string](err) // which field holds it depends on the maker
+	case strings.EqualFold(vendor, "LENOVO"):
 		// Lenovo writes a type number into the name and the model that is on
 		// the lid into the version.
-		if v := firmwareText(firstLine(ctx, sys, dmi+"product_version")); v.Known() {
+		text, textErr := firstLine(ctx, sys, dmi+"product_version")
+		if v := firmwareText(text, textErr); v.Known() || textErr != nil && !missing(textErr) {
 			model = v
 		}
 	}

@@ -190,11 +190,12 @@ func parseDNF(out system.Output) (int64, error) {
 	if out.Exit == 0 {
 		return 0, nil
 	}
-	if out.Exit != 100 {
+	text, err := wholeText(out.Stdout)
+	if err != nil || out.Exit != 100 {
 		return 0, errUnknown
 	}
 	var n int64
-	for line := range strings.Lines(string(out.Stdout)) {
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "Obsoleting Packages") {
 			break
 		}

@@ -122,7 +122,8 @@ func commandVersion(ctx context.Context, sys system.Reader, c system.Command) po
 	case err != nil:
 		return absentFor[string](err)
 	}
-	if v := versionPattern.FindString(firstBytes(out.Stdout, lineLimit)); v != "" && out.Exit == 0 {
+	text, err := wholeText(out.Stdout)
+	if v := versionPattern.FindString(text); v != "" && err == nil && out.Exit == 0 {
 		return posture.Read(v)
 	}
 	return posture.Unread[string](posture.Unreadable)
@@ -140,7 +141,12 @@ func askSophos(ctx context.Context, sys system.Reader, _ processes, a *posture.A
 		a.Version = absentFor[string](err)
 		return
 	}
-	for line := range strings.Lines(string(data)) {
+	text, err := wholeText(data)
+	if err != nil {
+		a.Version = absentFor[string](err)
+		return
+	}
+	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(key) == "PRODUCT_VERSION" {
 			a.Version = posture.Read(clean(value, nameRunes))
 			return
@@ -199,7 +205,11 @@ func askFalcon(ctx context.Context, sys system.Reader, _ processes, a *posture.A
 // parseFalcon reads "version = 7.10.16303.0" and "rfm-state=false.".
 func parseFalcon(out []byte) (version posture.Reading[string], reduced posture.Reading[bool]) {
 	version, reduced = posture.Unread[string](posture.Unreadable), posture.Unread[bool](posture.Unreadable)
-	for line := range strings.Lines(firstBytes(out, lineLimit)) {
+	text, err := wholeText(out)
+	if err != nil {
+		return version, reduced
+	}
+	for line := range strings.Lines(text) {
 		for part := range strings.SplitSeq(line, ",") {
 			key, value, ok := strings.Cut(part, "=")
 			if !ok {
