@@ -43,7 +43,7 @@ func decodeStates(b []byte) ([]State, error) {
 		}
 		s.Result, s.Cased, s.Gone = posture.Result(b[0]), b[1]&1 != 0, b[1]&2 != 0
 		since, n := binary.Uvarint(b[2:])
-		if n <= 0 {
+		if n <= 0 || since > 1<<53 {
 			return nil, errStates
 		}
 		s.Since, b = at(since), b[2+n:]
