@@ -33,8 +33,14 @@ var readings = []func(context.Context, system.Reader) (int, error){
 		b, err := r.Part(ctx, "/a", 0, 4)
 		return len(b), err
 	},
-	func(ctx context.Context, r system.Reader) (int, error) { l, err := r.Dir(ctx, "/d"); return 2 * len(l), err },
-	func(ctx context.Context, r system.Reader) (int, error) { l, err := r.Link(ctx, "/l"); return len(l), err },
+	func(ctx context.Context, r system.Reader) (int, error) {
+		l, err := r.Dir(ctx, "/d")
+		return 2 * len(l), err
+	},
+	func(ctx context.Context, r system.Reader) (int, error) {
+		l, err := r.Link(ctx, "/l")
+		return len(l), err
+	},
 	func(ctx context.Context, r system.Reader) (int, error) {
 		s, err := r.Stat(ctx, "/a")
 		return int(s.Size), err
