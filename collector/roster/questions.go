@@ -72,7 +72,7 @@ func (d *record) device(id posture.DeviceID) Device {
 	return Device{
 		ID: id, Key: key, Ownership: ownership,
 		EnrolledAt: time.UnixMilli(d.EnrolledAt).UTC(), Enrolment: ledger.Index(d.Enrolment), Revoked: d.Revoked,
-		Last: d.Last, Hash: d.Hash, Entry: ledger.Index(d.Entry), Assignment: d.Assignment,
+		Last: d.Last, Hash: d.Hash, Entry: ledger.Index(d.Entry), Assignment: d.Assignment, Contact: d.Contact,
 	}
 }
 

@@ -55,6 +55,19 @@ type Device struct {
 	Hash       proof.Digest // of that report's statement
 	Entry      ledger.Index // that report's entry
 	Assignment uint64       // number of the assignment in force; 0 for none
+	Contact    Contact      // the last one in the ledger
+}
+
+// Contact is the place of a contact in a device's chain.
+type Contact struct {
+	Report uint64 // sequence of the report that it confirms
+	Count  uint64 // contacts since that report, from 1
+}
+
+// Covers reports whether a contact at that place says no more than this one
+// or one before it.
+func (c Contact) Covers(o Contact) bool {
+	return o.Report < c.Report || o.Report == c.Report && o.Count <= c.Count
 }
 
 // record is a Device as it is kept: a school of 100,000 has 100,000 of them.
@@ -67,6 +80,7 @@ type record struct {
 	EnrolledAt int64 // milliseconds since 1970
 	Assignment uint64
 	AssignedIn uint64 // the assignment's entry
+	Contact    Contact
 	Ownership  uint8
 	Revoked    bool
 }
@@ -89,6 +103,7 @@ type Roster struct {
 	policyIn uint64 // its entry
 	next     uint64 // first entry not folded in
 	saved    uint64 // next at the last snapshot
+	changed  chan struct{}
 }
 
 // Open folds the ledger as it is now.
@@ -96,7 +111,7 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}}
+	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}, changed: make(chan struct{})}
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
 		r.devices, r.tokens, r.policy, r.policyIn, r.next = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0
@@ -170,6 +185,10 @@ func (r *Roster) fold(ctx context.Context, rec ledger.Record) error {
 		r.change(e.Subject, func(d *record) {
 			d.Last, d.Hash, d.Entry = e.Sequence, proof.HashReport(e.Statement), uint64(rec.Index)
 		})
+	case proof.KindContacts:
+		if err := r.foldContacts(ctx, rec); err != nil {
+			return err
+		}
 	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision:
 		if err := r.foldBodies(ctx, rec); err != nil {
 			return err
@@ -259,6 +278,7 @@ func (r *Roster) foldAssignment(rec ledger.Record, document []byte) error {
 	r.change(rec.Envelope.Subject, func(d *record) {
 		if a.Number > d.Assignment {
 			d.Assignment, d.AssignedIn, d.Ownership = a.Number, uint64(rec.Index), ownershipNumber(a.Ownership)
+			r.tell()
 		}
 	})
 	return nil
@@ -275,12 +295,69 @@ func (r *Roster) foldPolicy(rec ledger.Record, document []byte) error {
 		return fmt.Errorf("policy %d follows policy %d: numbers only rise", number, r.policy)
 	}
 	r.policy, r.policyIn = number, uint64(rec.Index)
+	r.tell()
 	return nil
 }
 
 func (r *Roster) foldRevocation(rec ledger.Record, _ []byte) error {
-	r.change(rec.Envelope.Subject, func(d *record) { d.Revoked = true })
+	r.change(rec.Envelope.Subject, func(d *record) {
+		d.Revoked = true
+		r.tell()
+	})
 	return nil
+}
+
+// foldContacts takes in the places of contacts. Those that were forgotten are
+// older than any that a device could send again.
+func (r *Roster) foldContacts(ctx context.Context, rec ledger.Record) error {
+	for n, ref := range rec.Envelope.Sections {
+		if ref.Name != SectionContact {
+			continue
+		}
+		body, err := r.o.Ledger.Body(ctx, rec.Index, n)
+		if errors.Is(err, ledger.ErrForgotten) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		signed, err := proof.DecodeSignedContact(body)
+		if err == nil {
+			err = r.foldContact(signed.Statement)
+		}
+		if err != nil {
+			r.o.Log.Error("contact not understood", "school", r.o.School, "entry", rec.Index, "section", n, "error", err)
+		}
+	}
+	return nil
+}
+
+func (r *Roster) foldContact(statement []byte) error {
+	c, err := proof.DecodeContactStatement(statement)
+	if err != nil {
+		return err
+	}
+	at := Contact{Report: c.Report, Count: c.Count}
+	r.change(c.Device, func(d *record) {
+		if !d.Contact.Covers(at) {
+			d.Contact = at
+		}
+	})
+	return nil
+}
+
+// Changed returns a channel that is closed when a policy or an assignment
+// next comes into force, or a device is revoked.
+func (r *Roster) Changed() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.changed
+}
+
+// tell is called with mu held.
+func (r *Roster) tell() {
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 func (r *Roster) change(id string, by func(*record)) {

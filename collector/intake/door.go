@@ -1,0 +1,270 @@
+package intake
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// door accepts connections and opens TLS on them before anything else may
+// happen, so that ten thousand half-open ones cost little and never keep a
+// device out: when there are too many, the oldest gives way. Then it shows
+// devices and strangers to different lobbies.
+type door struct {
+	in        *Intake
+	listener  net.Listener
+	config    *tls.Config
+	devices   *lobby // who brought a certificate
+	strangers *lobby // who wants to enrol
+
+	opening sync.WaitGroup // handshakes under way
+
+	mu       sync.Mutex // guards all below
+	open     int        // connections
+	guests   int        // of these, strangers
+	halfOpen *list.List // *arrival, oldest first
+}
+
+func newDoor(in *Intake, l net.Listener) *door {
+	find := func(id posture.SchoolID) (*identity.Authority, bool) {
+		s, ok := in.schools[id]
+		if !ok {
+			return nil, false
+		}
+		return s.Authority, true
+	}
+	return &door{
+		in: in, listener: l, config: identity.ServerConfig(find, in.o.Clock),
+		devices: newLobby(l.Addr()), strangers: newLobby(l.Addr()), halfOpen: list.New(),
+	}
+}
+
+// run accepts connections until ctx ends.
+func (d *door) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer d.opening.Wait()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		d.listener.Close()
+		d.devices.Close()
+		d.strangers.Close()
+	})
+	defer stop()
+	for {
+		conn, err := d.listener.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accept devices: %w", err)
+			}
+			// Such as no file descriptor left: it passes when others go.
+			d.in.o.Log.Warn("connection not accepted", "error", err)
+			pause, stop := d.in.o.Clock.After(100 * time.Millisecond)
+			select {
+			case <-pause:
+			case <-ctx.Done():
+			}
+			stop()
+			continue
+		}
+		a, ok := d.enter(conn)
+		if !ok {
+			conn.Close()
+			continue
+		}
+		d.opening.Go(func() { d.receive(ctx, a) })
+	}
+}
+
+// arrival is one connection, from the moment it is accepted.
+type arrival struct {
+	*tls.Conn
+	door  *door
+	since time.Time
+	who   identity.Peer
+
+	place *list.Element // in door.halfOpen; nil once the peer is known; guarded by door.mu
+	guest bool          // counted as a stranger; guarded by door.mu
+	once  sync.Once
+}
+
+func (d *door) enter(conn net.Conn) (*arrival, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open >= d.in.o.Limits.Connections {
+		return nil, false
+	}
+	if d.halfOpen.Len() >= d.in.o.Limits.HalfOpen {
+		oldest := d.halfOpen.Front()
+		d.halfOpen.Remove(oldest)
+		if a, ok := oldest.Value.(*arrival); ok {
+			a.place = nil
+			a.NetConn().Close() // its handshake fails, and closes the rest
+		}
+	}
+	a := &arrival{Conn: tls.Server(conn, d.config), door: d, since: d.in.o.Clock.Now()}
+	a.place = d.halfOpen.PushBack(a)
+	d.open++
+	return a, true
+}
+
+// receive opens TLS and shows the peer to a lobby.
+func (d *door) receive(ctx context.Context, a *arrival) {
+	who, err := identity.Handshake(ctx, a.Conn)
+	if err != nil {
+		d.in.o.Log.Debug("connection not opened", "remote", a.RemoteAddr(), "reason", err)
+		a.Close()
+		return
+	}
+	a.who = who
+	to := d.devices
+	d.mu.Lock()
+	if a.place != nil {
+		d.halfOpen.Remove(a.place)
+		a.place = nil
+	}
+	if who.Device == "" {
+		to = d.strangers
+		a.guest = d.guests < d.in.o.Limits.Enrolling
+		if a.guest {
+			d.guests++
+		} else {
+			to = nil
+		}
+	}
+	d.mu.Unlock()
+	if to == nil || !to.show(ctx, a) {
+		a.Close()
+	}
+}
+
+// Close closes the connection and gives up its place.
+func (a *arrival) Close() error {
+	a.once.Do(func() {
+		a.door.mu.Lock()
+		defer a.door.mu.Unlock()
+		a.door.open--
+		if a.place != nil {
+			a.door.halfOpen.Remove(a.place)
+			a.place = nil
+		}
+		if a.guest {
+			a.door.guests--
+		}
+	})
+	// Not tls.Conn's Close, which may wait for the peer to take a farewell.
+	return a.NetConn().Close()
+}
+
+// closeLate closes connections whose peer was not known in time.
+func (d *door) closeLate(before time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for e := d.halfOpen.Front(); e != nil; e = e.Next() {
+		a, ok := e.Value.(*arrival)
+		if !ok || a.since.After(before) {
+			return
+		}
+		a.NetConn().Close()
+	}
+}
+
+// lobby hands connections whose peer is known to a gRPC server.
+type lobby struct {
+	addr  net.Addr
+	queue chan *arrival
+	shut  chan struct{}
+	once  sync.Once
+}
+
+func newLobby(addr net.Addr) *lobby {
+	return &lobby{addr: addr, queue: make(chan *arrival), shut: make(chan struct{})}
+}
+
+func (l *lobby) show(ctx context.Context, a *arrival) bool {
+	select {
+	case l.queue <- a:
+		return true
+	case <-l.shut:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// Accept implements net.Listener.
+func (l *lobby) Accept() (net.Conn, error) {
+	select {
+	case a := <-l.queue:
+		return a, nil
+	case <-l.shut:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l *lobby) Close() error {
+	l.once.Do(func() { close(l.shut) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *lobby) Addr() net.Addr { return l.addr }
+
+// visitor is the gRPC name for who opened a connection.
+type visitor struct {
+	credentials.CommonAuthInfo
+	who  identity.Peer
+	conn *arrival
+}
+
+// AuthType implements credentials.AuthInfo.
+func (*visitor) AuthType() string { return "tls" }
+
+// Peer returns who opened the connection.
+func (v *visitor) Peer() identity.Peer { return v.who }
+
+// doorCredentials passes on what the door has found out.
+type doorCredentials struct{}
+
+var errDoor = errors.New("the connection did not come through the door")
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (doorCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	a, ok := conn.(*arrival)
+	if !ok {
+		return nil, nil, errDoor
+	}
+	level := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
+	return a, &visitor{CommonAuthInfo: level, who: a.who, conn: a}, nil
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (doorCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errDoor
+}
+
+// Info implements credentials.TransportCredentials.
+func (doorCredentials) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
+}
+
+// Clone implements credentials.TransportCredentials.
+func (c doorCredentials) Clone() credentials.TransportCredentials { return c }
+
+// OverrideServerName implements credentials.TransportCredentials.
+func (doorCredentials) OverrideServerName(string) error { return errDoor }

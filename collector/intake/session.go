@@ -1,0 +1,299 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
+	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
+)
+
+// session is one device's stream. Its handler alone reads from the stream and
+// moves the position; what others want to say is sent by a goroutine that
+// lives only as long as there is something to send.
+type session struct {
+	school *school
+	id     posture.DeviceID
+	conn   *arrival
+	stream pb.Uplink_ConnectServer
+	quota  *quota
+	since  time.Time
+	ended  chan struct{} // closed when the handler has returned
+
+	// The position: what is in the ledger. The handler's alone.
+	device    roster.Device
+	sections  []proof.SectionRef // of the last report, once needed
+	asked     bool               // for a full report, which has not come yet
+	conflicts bool               // were recorded on this stream
+
+	sending sync.Mutex // held while a message is sent
+
+	mu      sync.Mutex // guards all below
+	hello   *pb.Hello  // nil until it came
+	skew    time.Duration
+	wants   wants
+	sender  bool // a goroutine is sending what is wanted
+	senders sync.WaitGroup
+}
+
+// refusal ends a stream with a reason that the device is told.
+type refusal struct{ code, reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+func refuse(code, format string, args ...any) error {
+	return &refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// Connect implements the Uplink service.
+func (in *Intake) Connect(stream pb.Uplink_ConnectServer) error {
+	v, err := caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	sc, ok := in.schools[v.who.School]
+	if !ok {
+		return status.Error(codes.PermissionDenied, "this school is not served here")
+	}
+	s := &session{school: sc, id: v.who.Device, conn: v.conn, stream: stream, since: in.o.Clock.Now(), ended: make(chan struct{})}
+	defer close(s.ended)
+	err = s.work(stream.Context(), v)
+	return s.end(err)
+}
+
+// work serves the stream until it ends.
+func (s *session) work(ctx context.Context, v *visitor) error {
+	if v.who.Expired(s.since) {
+		return refuse("expired", "this device's certificate has ended: it must be renewed first")
+	}
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	if err := s.greet(ctx); err != nil {
+		return err
+	}
+	for {
+		m, err := s.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return receiving(err)
+		}
+		if err := s.slow(ctx, proto.Size(m)); err != nil {
+			return err
+		}
+		if err := s.handle(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// receiving says why a message could not be received.
+func receiving(err error) error {
+	switch status.Code(err) {
+	case codes.ResourceExhausted:
+		return refuse("oversized", "a message has more than the %d bytes allowed", wire.MaxMessage)
+	case codes.Internal:
+		return refuse("malformed", "a message could not be read")
+	default:
+		return err
+	}
+}
+
+// take makes this the device's one stream: the newest wins, and waits until
+// the older has ended, so that what that had recorded is known.
+func (s *session) take(ctx context.Context) error {
+	sc := s.school
+	for {
+		sc.mu.Lock()
+		older, ok := sc.sessions[s.id]
+		if !ok {
+			sc.sessions[s.id] = s
+			s.quota = sc.quota(s.id, s.since)
+			sc.mu.Unlock()
+			return nil
+		}
+		sc.mu.Unlock()
+		older.conn.Close()
+		select {
+		case <-older.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *session) leave() {
+	s.school.mu.Lock()
+	defer s.school.mu.Unlock()
+	delete(s.school.sessions, s.id)
+}
+
+// settle learns where the device's chain stands.
+func (s *session) settle(ctx context.Context) error {
+	if err := s.school.Roster.CatchUp(ctx); err != nil {
+		return s.failed("read the roster", err)
+	}
+	d, ok := s.school.Roster.Device(s.id)
+	switch {
+	case !ok:
+		return refuse("unknown", "this device is not known here: enrol it again")
+	case d.Revoked:
+		return refuse("revoked", "this device was revoked by the school")
+	}
+	s.device = d
+	return nil
+}
+
+// greet answers the hello.
+func (s *session) greet(ctx context.Context) error {
+	m, err := s.stream.Recv()
+	if err != nil {
+		return receiving(err)
+	}
+	h := m.GetHello()
+	if h == nil {
+		return refuse("malformed", "the stream does not begin with a hello")
+	}
+	now := s.school.in.o.Clock.Now()
+	s.mu.Lock()
+	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
+	s.mu.Unlock()
+	// A device that was told of reports that are not here: this collector was
+	// restored from a copy.
+	s.asked = h.GetAcknowledged() > s.device.Last
+	if err := s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Welcome{Welcome: &pb.Welcome{
+		WireVersion: wire.Version, ClockUnixMs: now.UnixMilli(), Recorded: s.device.Last, SendFull: s.asked,
+	}}}); err != nil {
+		return err
+	}
+	if s.device.Last > h.GetAcknowledged() {
+		if err := s.acknowledge(s.device.Last, 0); err != nil {
+			return err
+		}
+	}
+	s.want(wants{documents: true, checkpoint: true})
+	return nil
+}
+
+// slow waits as long as the device's quota asks.
+func (s *session) slow(ctx context.Context, size int) error {
+	c := s.school.in.o.Clock
+	delay, ok := s.quota.delay(c.Now(), size)
+	if !ok {
+		return refuse("quota", "this device sends more than it may: it is to try again later")
+	}
+	if delay <= 0 {
+		return nil
+	}
+	passed, stop := c.After(delay)
+	defer stop()
+	select {
+	case <-passed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
+	switch m := m.GetMessage().(type) {
+	case *pb.AgentMessage_Report:
+		return s.report(ctx, m.Report)
+	case *pb.AgentMessage_Contact:
+		return s.contact(ctx, m.Contact)
+	case *pb.AgentMessage_Hello:
+		return refuse("malformed", "a second hello on one stream")
+	}
+	return nil // progress, or something that a newer agent says
+}
+
+// end closes the stream: with a refusal that the device is told, or with a
+// status.
+func (s *session) end(err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		s.school.in.o.Log.Warn("device refused", "school", s.school.ID, "device", s.id, "code", r.code, "reason", r.reason)
+		told := s.sending.TryLock() // else it does not even take what was sent before
+		if told {
+			told = s.stream.Send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Refusal{
+				Refusal: &pb.Refusal{Code: r.code, Reason: r.reason},
+			}}) == nil
+			s.sending.Unlock()
+		}
+		if !told {
+			s.conn.Close()
+		}
+		err = status.Error(codes.FailedPrecondition, r.reason)
+	}
+	s.mu.Lock()
+	s.wants = wants{closed: true}
+	stuck := s.sender
+	s.mu.Unlock()
+	if stuck {
+		s.conn.Close() // its Send may wait for a peer that does not read
+	}
+	s.senders.Wait()
+	return err
+}
+
+// failed logs what went wrong on our side and tells the device to come again.
+func (s *session) failed(doing string, err error) error {
+	if s.stream.Context().Err() != nil {
+		return s.stream.Context().Err()
+	}
+	s.school.in.o.Log.Error("stream failed", "school", s.school.ID, "device", s.id, "doing", doing, "error", err)
+	return status.Error(codes.Unavailable, "the collector could not "+doing+": try again later")
+}
+
+func (s *session) send(m *pb.CollectorMessage) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	return s.stream.Send(m)
+}
+
+func (s *session) acknowledge(sequence, contact uint64) error {
+	return s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Acknowledge{
+		Acknowledge: &pb.Acknowledge{Sequence: sequence, Contact: contact},
+	}})
+}
+
+func (s *session) sendFull(reason string) error {
+	if s.asked {
+		return nil
+	}
+	s.asked = true
+	return s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_SendFull{SendFull: &pb.SendFull{Reason: reason}}})
+}
+
+func (s *session) connection() Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Connection{
+		School: s.school.ID, Device: s.id, Since: s.since, Version: wire.Visible(s.hello.GetAgentVersion(), 64), Skew: s.skew,
+		Spooled: s.hello.GetSpooled(), Dropped: s.hello.GetDropped(),
+	}
+}
+
+// append records entries. A nil error means that they are synced to disk.
+func (s *session) append(ctx context.Context, entries ...ledger.Entry) error {
+	_, err := s.school.Ledger.Append(ctx, entries...)
+	return err
+}
