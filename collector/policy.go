@@ -37,7 +37,7 @@ func policyCheck(o *options) *cobra.Command {
 			}
 			if o.json {
 				if problems == nil {
-					problems = rulebook.Problems{}
+					problems = []rulebook.Problem{}
 				}
 				if err := printJSON(c, problems); err != nil {
 					return err

@@ -18,7 +18,7 @@ import (
 type book struct {
 	file     string
 	source   []byte
-	problems Problems
+	problems ProblemsError
 	lines    [][]rune // of the source; made when first needed
 }
 
@@ -47,7 +47,7 @@ func (b *book) place(line, column int, message string) {
 }
 
 // found returns the faults in the order of the file, without repeats.
-func (b *book) found() Problems {
+func (b *book) found() ProblemsError {
 	slices.SortStableFunc(b.problems, func(x, y Problem) int {
 		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
 	})

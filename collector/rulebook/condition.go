@@ -231,8 +231,11 @@ func (w *walk) look(e ast.Expr) {
 		}
 	case ast.ComprehensionKind:
 		w.comprehension(e)
+	case ast.LiteralKind:
 	case ast.MapKind, ast.StructKind:
 		w.fault(e, "conditions make no maps or objects")
+	case ast.UnspecifiedExprKind:
+		w.fault(e, "this is no expression")
 	}
 }
 

@@ -137,6 +137,6 @@ func TestRefuse(t *testing.T) {
 		if len(problems) == 0 {
 			t.Fatal("the rulebook was accepted")
 		}
-		return problems.Error() + "\n"
+		return ProblemsError(problems).Error() + "\n"
 	})
 }

@@ -40,10 +40,10 @@ func (b *book) find(n *yaml.Node, want int) (line, column int) {
 		b.lines = split(b.source)
 	}
 	p := position{lines: b.lines, line: n.Line - 1, column: n.Column - 1}
-	switch n.Style {
-	case yaml.LiteralStyle, yaml.FoldedStyle:
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		p.line, p.column = p.line+1, 0
-	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
+	}
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		p.column++
 	}
 	line, column = n.Line, n.Column

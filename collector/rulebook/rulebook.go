@@ -30,24 +30,24 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
-// Error implements error.
-func (p Problem) Error() string {
+// String returns the fault with its place, as compilers print them.
+func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 }
 
-// Problems is every fault that was found, in the order of the file.
-type Problems []Problem
+// ProblemsError is every fault that was found, in the order of the file.
+type ProblemsError []Problem
 
 // Error implements error, one fault a line.
-func (p Problems) Error() string {
+func (p ProblemsError) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {
-		lines[i] = problem.Error()
+		lines[i] = problem.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
-// Compile compiles a rulebook. What is wrong with it is returned as Problems;
+// Compile compiles a rulebook. What is wrong with it is returned as a ProblemsError;
 // any other error says that a sound rulebook could not be compiled. The number
 // of the policy is 0 until a school publishes it.
 func Compile(file string, source []byte) (*policy.Policy, error) {
@@ -68,9 +68,9 @@ func Compile(file string, source []byte) (*policy.Policy, error) {
 }
 
 // Check reports what is wrong with a rulebook; nothing if it compiles.
-func Check(file string, source []byte) (Problems, error) {
+func Check(file string, source []byte) ([]Problem, error) {
 	_, err := Compile(file, source)
-	var found Problems
+	var found ProblemsError
 	if errors.As(err, &found) {
 		return found, nil
 	}

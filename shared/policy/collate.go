@@ -111,6 +111,7 @@ func rank(r posture.Result) int {
 		return 2
 	case posture.Pass:
 		return 1
+	case posture.NotApplicable:
 	}
 	return 0
 }

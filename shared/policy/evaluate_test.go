@@ -235,12 +235,12 @@ func forget(t *rapid.T, f *posture.Facts) string {
 	why := rapid.SampledFrom(absences).Draw(t, "why")
 	var visit func(v reflect.Value, name string)
 	visit = func(v reflect.Value, name string) {
-		switch v.Kind() {
-		case reflect.Slice:
+		if v.Kind() == reflect.Slice {
 			for i := range v.Len() {
 				visit(v.Index(i), fmt.Sprintf("%s[%d]", name, i))
 			}
-		case reflect.Struct:
+		}
+		if v.Kind() == reflect.Struct {
 			if absent := v.FieldByName("Absent"); absent.IsValid() {
 				places = append(places, place{name, func() { absent.Set(reflect.ValueOf(why)) }})
 				if gaps := v.FieldByName("Gaps"); gaps.IsValid() {

@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/containers"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/stdlib"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -83,12 +84,10 @@ func (pl *planner) plan(condition []byte, limit uint64) (made *program, err erro
 	if err != nil {
 		return nil, fmt.Errorf("read a compiled condition: %w", err)
 	}
-	cost := interpreter.CostObserver(interpreter.CostTrackerFactory(func() (*interpreter.CostTracker, error) {
-		return interpreter.NewCostTracker(nil,
-			interpreter.CostTrackerLimit(limit),
-			interpreter.OverloadCostTracker(NamedOverload, namedCost))
+	bounded := interpreter.CostObserver(interpreter.CostTrackerFactory(func() (*cost.Tracker, error) {
+		return cost.NewTracker(nil, cost.TrackerLimit(limit), cost.OverloadTracker(NamedOverload, namedCost))
 	}))
-	body, err := pl.interpreter.NewInterpretable(tree, cost)
+	body, err := pl.interpreter.NewInterpretable(tree, bounded)
 	if err != nil {
 		return nil, fmt.Errorf("plan a condition: %w", err)
 	}
@@ -97,13 +96,13 @@ func (pl *planner) plan(condition []byte, limit uint64) (made *program, err erro
 
 // namedCost charges one unit for each pattern.
 func namedCost(args []ref.Val, _ ref.Val) *uint64 {
-	cost := uint64(1)
+	total := uint64(1)
 	if l, ok := args[1].(interface{ Size() ref.Val }); ok {
 		if n, ok := l.Size().(types.Int); ok && n > 0 {
-			cost += uint64(n)
+			total += uint64(n)
 		}
 	}
-	return &cost
+	return &total
 }
 
 // verdict is what became of a condition.
@@ -120,7 +119,7 @@ func (pr *program) eval(vars interpreter.Activation) (v verdict) {
 	defer func() {
 		if r := recover(); r != nil {
 			v = verdict{reason: reasonEvaluation, result: posture.Error}
-			if c, ok := r.(interpreter.EvalCancelledError); ok && c.Cause == interpreter.CostLimitExceeded {
+			if _, ok := r.(cost.LimitExceededError); ok {
 				v.reason = reasonCost
 			}
 		}

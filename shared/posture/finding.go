@@ -18,7 +18,7 @@ type Finding struct {
 	Result   Result        `json:"result"`
 	Severity Severity      `json:"severity"`
 	Grace    time.Duration `json:"grace"`   // how long a failure may stand before it is a breach
-	Reason   string        `json:"reason"`  // for machines: "met", "not-met", "denied", "timed-out", "unreadable", "unsupported", "not-visible", "stale", "incomplete", "not-asked", "not-covered", "cost", "evaluation"
+	Reason   string        `json:"reason"`  // for machines: "met", "not-met", "denied", "timed-out", "unreadable", "unsupported", "not-visible", "stale", "clock-suspect", "incomplete", "not-asked", "not-covered", "none-present", "cost", "evaluation"
 	Message  string        `json:"message"` // for people, in plain words
 	FactAt   time.Time     `json:"factAt"`  // when the fact that decided it was read
 }

@@ -1,0 +1,54 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// TestCostIsBoundedWhileJudging gives a condition less than it needs: it is
+// then not known, rather than met or not met.
+func TestCostIsBoundedWhileJudging(t *testing.T) {
+	body, err := os.ReadFile("baseline/school.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Policy
+	if err := json.Unmarshal(body, &p); err != nil {
+		t.Fatal(err)
+	}
+	rule, _ := p.Rule("AV-01")
+	language := NewLanguage(p.Parameters)
+	pl, err := newPlanner(language)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &context{now: time.Unix(1e9, 0)}
+	c.facts.Antivirus = posture.Found[posture.Antivirus]("example")
+	c.facts.Antivirus.ReadAt = c.now
+	for i := range 30 {
+		c.facts.Antivirus.Items = append(c.facts.Antivirus.Items, posture.Antivirus{Product: fmt.Sprint("none-", i)})
+	}
+	vars := &scope{roots: map[string]ref.Val{}}
+	for _, v := range language.roots(OnDevice) {
+		vars.roots[v.name] = v.get(language, c)
+	}
+	for limit, want := range map[uint64]verdict{
+		50:        {reason: reasonCost, result: posture.Error},
+		CostLimit: {known: true},
+	} {
+		made, err := pl.plan(rule.Require, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := made.eval(vars); got != want {
+			t.Errorf("with a limit of %d: %+v, want %+v", limit, got, want)
+		}
+	}
+}
