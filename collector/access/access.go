@@ -82,7 +82,7 @@ func Open(dir string, o Options) (*Access, error) {
 // for a name that nobody has as for a wrong password. The error is ErrWrong,
 // ErrBusy or a *TooManyError if the answer is no.
 func (a *Access) SignIn(ctx context.Context, address, name, password string) (Account, error) {
-	if wait := a.limits.take(address, fold(name)); wait > 0 {
+	if wait := a.limits.wait(address, fold(name)); wait > 0 {
 		a.log.Warn("sign-in refused, too many attempts", "address", address)
 		return Account{}, &TooManyError{RetryAfter: wait}
 	}
@@ -96,6 +96,7 @@ func (a *Access) SignIn(ctx context.Context, address, name, password string) (Ac
 		return Account{}, err
 	}
 	if !ok || !known {
+		a.limits.failed(address, fold(name))
 		a.log.Info("sign-in failed", "address", address)
 		return Account{}, ErrWrong
 	}

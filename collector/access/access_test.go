@@ -146,15 +146,17 @@ func TestOneAddressTriesFewNames(t *testing.T) {
 	l := newLimits(clocktest.NewDriven(start))
 	let := 0
 	for i := range 200 {
-		if l.take("2001:db8::"+hex.EncodeToString([]byte{byte(i)}), hex.EncodeToString([]byte{byte(i)})) == 0 {
+		address, name := "2001:db8::"+hex.EncodeToString([]byte{byte(i)}), hex.EncodeToString([]byte{byte(i)})
+		if l.wait(address, name) == 0 {
 			let++
+			l.failed(address, name)
 		}
 	}
 	if let != addressBurst {
 		t.Errorf("one line got %d attempts on different names, want %d", let, addressBurst)
 	}
 	for i := range 3 * maxLimits {
-		l.take("192.0.2.1", hex.EncodeToString([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
+		l.failed("192.0.2.1", hex.EncodeToString([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
 	}
 	if l.recent.Len() > maxLimits || len(l.byKey) != l.recent.Len() {
 		t.Errorf("%d limits are remembered, want at most %d", l.recent.Len(), maxLimits)
@@ -430,4 +432,14 @@ func mustParse(t *testing.T, s string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+func TestAWholeStaffMaySignInFromOneAddress(t *testing.T) {
+	a := open(t, t.TempDir(), clocktest.NewDriven(start))
+	create(t, a, "Head", goodPassword)
+	for i := range addressBurst + 5 {
+		if _, err := a.SignIn(t.Context(), "192.0.2.1", "Head", goodPassword); err != nil {
+			t.Fatalf("sign-in %d: %v", i, err)
+		}
+	}
 }

@@ -56,31 +56,44 @@ func newLimits(c clock.Clock) *limits {
 	return &limits{clock: c, recent: list.New(), byKey: map[limitKey]*list.Element{}}
 }
 
-// take lets an attempt through, returning 0, or says how long to wait.
-func (l *limits) take(address, account string) time.Duration {
+// wait returns how long an attempt must wait; 0 lets it through.
+func (l *limits) wait(address, account string) time.Duration {
 	address = network(address)
-	if len(account) > 4*maxName {
-		account = account[:4*maxName]
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
-	pair := l.limiter(limitKey{address, account}, pairEvery, pairBurst)
+	pair := l.limiter(limitKey{address, bounded(account)}, pairEvery, pairBurst)
 	all := l.limiter(limitKey{address: address}, addressEvery, addressBurst)
-	p, a := pair.ReserveN(now, 1), all.ReserveN(now, 1)
-	wait := max(p.DelayFrom(now), a.DelayFrom(now))
-	if wait > 0 {
-		p.CancelAt(now)
-		a.CancelAt(now)
-	}
-	return wait
+	return max(lacking(pair, now), lacking(all, now))
 }
+
+// lacking returns how long it takes until a bucket holds a token.
+func lacking(l *rate.Limiter, now time.Time) time.Duration {
+	missing := 1 - l.TokensAt(now)
+	if missing <= 0 {
+		return 0
+	}
+	return time.Duration(missing / float64(l.Limit()) * float64(time.Second)).Round(time.Millisecond)
+}
+
+// failed counts an attempt that failed. Those that succeed count for nothing:
+// a whole staff may sign in from one address.
+func (l *limits) failed(address, account string) {
+	address = network(address)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	l.limiter(limitKey{address, bounded(account)}, pairEvery, pairBurst).AllowN(now, 1)
+	l.limiter(limitKey{address: address}, addressEvery, addressBurst).AllowN(now, 1)
+}
+
+func bounded(account string) string { return account[:min(len(account), 4*maxName)] }
 
 // forgive starts the count of one address on one account afresh.
 func (l *limits) forgive(address, account string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := limitKey{network(address), account}
+	key := limitKey{network(address), bounded(account)}
 	if e, ok := l.byKey[key]; ok {
 		l.recent.Remove(e)
 		delete(l.byKey, key)

@@ -234,4 +234,3 @@ func (s *sessionStore) write() error {
 }
 
 var _ scs.Store = (*sessionStore)(nil)
-

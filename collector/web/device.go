@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -27,6 +28,7 @@ type devicePage struct {
 	ClockOff     string // how far the device's clock is off, if it is
 	Owner        string
 	System       string
+	FactsAt      *moment // when most of what the findings rest on was read
 }
 
 // findingRow is one finding as the page shows it.
@@ -34,8 +36,9 @@ type findingRow struct {
 	view.Finding
 	Words       standingWords
 	RuleAddress string
+	Label       string // the subject's, unless that is the device itself
 	Since       *moment
-	Read        *moment
+	Read        *moment // if it was not when most facts of the page were read
 }
 
 // eventRow is one line of the log of media.
@@ -85,8 +88,16 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 			p.ClockOff = span(skew) + " behind"
 		}
 	}
+	usual := usualTime(d.Findings)
+	p.FactsAt = c.moment(usual)
 	for _, f := range d.Findings {
-		row := findingRow{f, newStanding(f.Standing), ruleAddress(school, f.Rule), c.moment(f.Since), c.moment(f.FactAt)}
+		row := findingRow{Finding: f, Words: newStanding(f.Standing), RuleAddress: ruleAddress(school, f.Rule), Since: c.moment(f.Since)}
+		if f.Subject.Kind != "device" {
+			row.Label = f.Subject.Label
+		}
+		if d := f.FactAt.Sub(usual); d.Abs() >= time.Minute {
+			row.Read = c.moment(f.FactAt)
+		}
 		if f.Standing == view.NotFor {
 			p.NotFor = append(p.NotFor, row)
 			continue
@@ -104,6 +115,24 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 		p.Gaps = append(p.Gaps, gapRow{gapWords(g), c.moment(g.At)})
 	}
 	return p
+}
+
+// usualTime is the time, to the minute, at which most of the facts behind the
+// findings were read.
+func usualTime(findings []view.Finding) time.Time {
+	counts := map[time.Time]int{}
+	var usual time.Time
+	for _, f := range findings {
+		if f.FactAt.IsZero() {
+			continue
+		}
+		at := f.FactAt.Truncate(time.Minute)
+		counts[at]++
+		if counts[at] > counts[usual] || usual.IsZero() {
+			usual = at
+		}
+	}
+	return usual
 }
 
 // rank puts what needs somebody first.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -61,7 +62,7 @@ func newDeviceRow(school posture.SchoolID, d view.Device, c clockwork) deviceRow
 // names returns what a device is called, and its other name if it has two.
 func names(d view.Device) (first, second string) {
 	switch {
-	case d.AssetTag != "" && d.Hostname != "" && d.AssetTag != d.Hostname:
+	case d.AssetTag != "" && d.Hostname != "" && !strings.EqualFold(d.AssetTag, d.Hostname):
 		return d.AssetTag, d.Hostname
 	case d.AssetTag != "":
 		return d.AssetTag, ""

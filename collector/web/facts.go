@@ -135,11 +135,15 @@ func newVolumeRow(v posture.Volume) volumeRow {
 	if role == "" {
 		role = string(v.Role)
 	}
-	return volumeRow{
+	row := volumeRow{
 		Role: role, Mount: v.Mount, Capacity: reading(v.Capacity, size), Filesystem: reading(v.Filesystem, same),
 		Encryption: encryptionValue(v.Encryption), Protection: protectionValue(v.Protection),
-		Method: reading(v.Method, same), By: reading(v.Cipher, same),
+		Method: reading(v.Method, same), By: reading(v.Cipher, asIs),
 	}
+	if v.Role == posture.BootVolume && v.Encryption.Known() && v.Encryption.Value == posture.Unencrypted {
+		row.Encryption = value{Text: "Not encrypted, by design"}
+	}
+	return row
 }
 
 func encryptionValue(r posture.Reading[posture.EncryptionState]) value {
@@ -205,7 +209,7 @@ func newMediumRow(m posture.Medium) mediumRow {
 	}
 	for _, p := range m.Partitions {
 		row.Partitions = append(row.Partitions, partitionRow{
-			p.Number, reading(p.Filesystem, same), encryptionValue(p.Encryption), reading(p.Method, same),
+			p.Number, reading(p.Filesystem, asIs), encryptionValue(p.Encryption), reading(p.Method, asIs),
 		})
 	}
 	return row
@@ -214,7 +218,7 @@ func newMediumRow(m posture.Medium) mediumRow {
 func newExecutableRow(e posture.Executable) executableRow {
 	return executableRow{
 		Location: location(e.Location), Format: format(e.Format), Product: reading(e.Product, same), Version: reading(e.Version, same),
-		SHA256: reading(e.SHA256, short), Signer: reading(e.Signer, same),
+		SHA256: reading(e.SHA256, short), Signer: reading(e.Signer, asIs),
 		Signature: reading(e.Signature, func(s posture.SignatureState) string {
 			switch s {
 			case posture.Unsigned:

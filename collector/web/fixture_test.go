@@ -88,7 +88,7 @@ func (s *school) Overview(_ context.Context, id posture.SchoolID, now time.Time)
 
 func (s *school) Devices(_ context.Context, id posture.SchoolID, q view.DeviceQuery, _ time.Time) (view.DevicePage, error) {
 	p := view.DevicePage{Total: len(s.of(id))}
-	limit := max(q.Limit, 50)
+	limit := 20
 	for _, d := range s.of(id) {
 		if !strings.Contains(strings.ToLower(d.Hostname+" "+d.AssetTag), strings.ToLower(q.Search)) || d.Hostname <= q.After {
 			continue
@@ -116,7 +116,7 @@ func (s *school) Breaches(_ context.Context, id posture.SchoolID, q view.BreachQ
 	for _, d := range s.of(id) {
 		for _, b := range d.Breaches {
 			if (q.Rule == "" || b.Rule == q.Rule) && (len(q.Statuses) == 0 && b.Status != breach.Resolved || slices.Contains(q.Statuses, b.Status)) &&
-				(len(q.Severities) == 0 || slices.Contains(q.Severities, b.Severity)) && len(p.Breaches) < 50 {
+				(len(q.Severities) == 0 || slices.Contains(q.Severities, b.Severity)) && len(p.Breaches) < 20 {
 				p.Breaches = append(p.Breaches, b)
 			}
 		}

@@ -46,7 +46,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	body := overviewPage{
 		Overview: o, Address: schoolAddress(v.school.ID), Legend: legend(),
-		Words: overviewWords(o), Tallies: tallies(o),
+		Tallies: tallies(o),
 	}
 	for _, rule := range o.Rules {
 		row := ruleRow{rule, newBar(rule.Met, rule.NotMet, rule.NotProven, rule.Exempt), ruleAddress(v.school.ID, rule.Rule)}
@@ -58,6 +58,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	slices.SortStableFunc(body.ToDo, func(a, b ruleRow) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.NotMet, a.NotMet))
 	})
+	body.Words = overviewWords(o, body.ToDo)
 	if len(body.ToDo) > maxToDo {
 		body.More = len(body.ToDo) - maxToDo
 		body.ToDo = body.ToDo[:maxToDo]
@@ -65,41 +66,56 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.write(w, http.StatusOK, "overview", s.page(v, "Overview", "overview"), body)
 }
 
-// overviewWords says where a school stands without a figure that flatters.
-func overviewWords(o view.Overview) []string {
+// overviewWords says where a school stands without a figure that flatters:
+// the gravest thing first, then how much there is of the like.
+func overviewWords(o view.Overview, toDo []ruleRow) []string {
 	if o.Devices == 0 {
 		return []string{"No device has enrolled at this school yet, so nothing is known."}
 	}
-	var everywhere, failing, unproven, silent int
+	failing, unproven, covering := 0, 0, 0
 	for _, r := range o.Rules {
 		switch {
 		case r.NotMet > 0:
 			failing++
 		case r.NotProven > 0:
 			unproven++
-		case r.Met+r.Exempt > 0:
-			everywhere++
-		default:
-			silent++ // covers no device here
+		}
+		if r.NotMet+r.NotProven+r.Exempt+r.Met > 0 {
+			covering++
 		}
 	}
-	devices := "on every device"
-	if o.Devices == 1 {
-		devices = "on the one device that is enrolled"
+	var words []string
+	if len(toDo) > 0 {
+		r := toDo[0]
+		first := of(r.NotMet, r.Bar.Total, "device") + " " + doDoes(r.NotMet) + " not meet \u201c" + visible(r.Title) + "\u201d"
+		if r.NotProven > 0 {
+			first += "; " + number(r.NotProven) + " " + isAre(r.NotProven) + " not proven"
+		}
+		words = append(words, sentence(first))
 	}
-	covering := len(o.Rules) - silent
-	words := []string{sentence(of(everywhere, covering, "rule") + " " + isAre(everywhere) + " met " + devices)}
-	if failing > 0 {
-		words = append(words, sentence(count(failing, "rule")+" "+isAre(failing)+" not met somewhere"))
-	}
-	if unproven > 0 {
-		words = append(words, sentence(count(unproven, "rule")+" more cannot be proven on every device"))
+	switch {
+	case failing == 0 && unproven == 0:
+		words = append(words, "Every rule is met, or exempt, on every device that it covers.")
+	case failing == 0:
+		words = append(words, sentence("no rule is known to be unmet, and "+of(unproven, covering, "rule")+" cannot be proven on every device"))
+	case unproven == 0:
+		words = append(words, sentence("in all, "+of(failing, covering, "rule")+" "+isAre(failing)+" not met somewhere"))
+	default:
+		words = append(words, sentence("in all, "+of(failing, covering, "rule")+" "+isAre(failing)+" not met somewhere, and "+
+			number(unproven)+" more cannot be proven on every device"))
 	}
 	if o.Silent > 0 {
 		words = append(words, sentence(of(o.Silent, o.Devices, "device")+" "+hasHave(o.Silent)+
 			" not been heard from for longer than the policy allows, so what "+itThey(o.Silent)+" last said proves nothing today"))
 	}
 	return words
+}
+
+func doDoes(n int) string {
+	if n == 1 {
+		return "does"
+	}
+	return "do"
 }
 
 func isAre(n int) string {

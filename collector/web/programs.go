@@ -23,7 +23,7 @@ type programsPage struct {
 	First   string
 }
 
-const programsPerPage = 200
+const programsPerPage = 100
 
 func (s *site) programs(w http.ResponseWriter, r *http.Request, v visit) error {
 	d, err := s.Queries.Device(r.Context(), v.school.ID, posture.DeviceID(r.PathValue("device")), v.now)

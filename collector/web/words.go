@@ -98,6 +98,9 @@ func of(n, total int, noun string) string {
 	case n == total && total > 1:
 		return "all " + count(total, noun)
 	}
+	if n == 0 {
+		return "none of " + count(total, noun)
+	}
 	return number(n) + " of " + count(total, noun)
 }
 
@@ -157,12 +160,16 @@ func reading[T any](r posture.Reading[T], text func(T) string) value {
 	return value{Text: text(r.Value)}
 }
 
+// same is a text as it is, or "none".
 func same(s string) string {
 	if s == "" {
 		return "none"
 	}
 	return s
 }
+
+// asIs leaves a text that may be empty as it is.
+func asIs(s string) string { return s }
 
 func yesNo(b bool) string {
 	if b {
