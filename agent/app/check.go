@@ -86,7 +86,7 @@ func AnythingOpen(r posture.Report) bool {
 func Record(ctx context.Context, dir string, clk clock.Clock) error {
 	recorder := system.NewRecorder(system.New("/"))
 	probe.Facts(ctx, recorder, probe.Question{Now: clk.Now()}, probe.All())
-	machine, reads, err := recorder.Bytes(system.Machine{RecordedAt: clk.Now().UTC(), Agent: release.Version()})
+	machine, reads, err := recorder.Bytes(ctx, system.Machine{RecordedAt: clk.Now().UTC(), Agent: release.Version()})
 	if err != nil {
 		return fmt.Errorf("record this machine: %w", err)
 	}
