@@ -1,6 +1,8 @@
 package assess
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -17,7 +19,10 @@ const maxEvents = 2000
 // mediaLog is the log of media that came and went, and what is attached as far
 // as it knows. It is kept from one assessment to the next.
 type mediaLog struct {
-	Version  int                   `json:"version"`
+	Version int `json:"version"`
+	// Key tells under which of the school's keys the serial numbers were
+	// hashed; "" for none.
+	Key      string                `json:"key,omitempty"`
 	Last     uint64                `json:"last"` // number of the last event
 	Attached []posture.MediumEvent `json:"attached,omitempty"`
 	Events   []posture.MediumEvent `json:"events,omitempty"` // those that the collector may not have
@@ -30,12 +35,15 @@ const mediaLogVersion = 1
 func foldMedia(facts *posture.Facts, r Request, o *Outcome) error {
 	log := mediaLog{Version: mediaLogVersion}
 	if len(r.MediaLog) > 0 {
-		if err := json.Unmarshal(r.MediaLog, &log); err != nil || log.Version != mediaLogVersion {
-			return fmt.Errorf("read the log of media, version %d: %w", log.Version, err)
+		if err := json.Unmarshal(r.MediaLog, &log); err != nil {
+			return fmt.Errorf("read the log of media: %w", err)
+		}
+		if log.Version != mediaLogVersion {
+			return fmt.Errorf("read the log of media: version %d is not %d, the one this program reads", log.Version, mediaLogVersion)
 		}
 	}
 	if slices.Contains(r.Due, wire.Media) {
-		log.fold(facts.Media, r.Now, r.Began)
+		log.fold(facts.Media, r.Now, r.Began, keyName(r.MediaKey))
 	}
 	log.forget(r.EventsDone)
 	var err error
@@ -49,11 +57,20 @@ func foldMedia(facts *posture.Facts, r Request, o *Outcome) error {
 	return nil
 }
 
+// keyName tells one key from another and says nothing of either.
+func keyName(key []byte) string {
+	if len(key) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte("caretaker media key\x00"), key...))
+	return hex.EncodeToString(sum[:6])
+}
+
 // fold compares what is attached with what was. An answer that is absent says
 // nothing; one with gaps shows what is there and not what has gone. Began says
 // that the agent has only just begun to look, so that the times of what
 // changed before are not known.
-func (l *mediaLog) fold(media posture.Answer[posture.Medium], now time.Time, began bool) {
+func (l *mediaLog) fold(media posture.Answer[posture.Medium], now time.Time, began bool, key string) {
 	if media.Absent != posture.None {
 		return
 	}
@@ -61,28 +78,63 @@ func (l *mediaLog) fold(media posture.Answer[posture.Medium], now time.Time, beg
 	if began {
 		came, went = posture.Present, posture.Gone
 	}
-	var attached []posture.MediumEvent
-	before := slices.Clone(l.Attached)
+	attached := make([]posture.MediumEvent, 0, len(media.Items))
 	for _, m := range media.Items {
-		e := posture.MediumEvent{
+		attached = append(attached, posture.MediumEvent{
 			Serial: m.Serial, Kind: m.Kind, Bus: m.Bus, VendorID: m.VendorID, ProductID: m.ProductID,
 			Vendor: m.Vendor, Product: m.Product,
+		})
+	}
+	isNew, gone := l.match(attached, key)
+	l.Key = key
+	for i, e := range attached {
+		if isNew[i] {
+			l.add(e, came, now)
 		}
-		attached = append(attached, e)
-		if i := slices.IndexFunc(before, func(b posture.MediumEvent) bool { return sameMedium(b, e) }); i >= 0 {
-			before = slices.Delete(before, i, i+1)
-			continue
-		}
-		l.add(e, came, now)
 	}
 	if len(media.Gaps) > 0 {
-		l.Attached = append(attached, before...)
+		l.Attached = append(attached, gone...)
 		return
 	}
-	for _, e := range before {
+	for _, e := range gone {
 		l.add(e, went, now)
 	}
 	l.Attached = attached
+}
+
+// match tells which of the media attached now are new, and which of those
+// before have gone. Serial numbers that both looks know under one key decide.
+// What is left is the same by all else that it says of itself, if either look
+// could not tell the number or told it under another key: that a key came, or
+// that a reading failed once, is no coming and going. A number that was known
+// and could not be read again is kept.
+func (l *mediaLog) match(attached []posture.MediumEvent, key string) (isNew []bool, gone []posture.MediumEvent) {
+	gone = slices.Clone(l.Attached)
+	isNew = make([]bool, len(attached))
+	for i := range isNew {
+		isNew[i] = true
+	}
+	for _, same := range []func(b, e posture.MediumEvent) bool{
+		func(b, e posture.MediumEvent) bool {
+			return b.Serial.Known() && b.Serial == e.Serial || !b.Serial.Known() && !e.Serial.Known() && alike(b, e)
+		},
+		func(b, e posture.MediumEvent) bool {
+			return (key != l.Key || !b.Serial.Known() || !e.Serial.Known()) && alike(b, e)
+		},
+	} {
+		for i, e := range attached {
+			at := slices.IndexFunc(gone, func(b posture.MediumEvent) bool { return isNew[i] && same(b, e) })
+			if at < 0 {
+				continue
+			}
+			if key == l.Key && !e.Serial.Known() {
+				attached[i].Serial = gone[at].Serial
+			}
+			isNew[i] = false
+			gone = slices.Delete(gone, at, at+1)
+		}
+	}
+	return isNew, gone
 }
 
 func (l *mediaLog) add(e posture.MediumEvent, what posture.MediumAction, now time.Time) {
@@ -99,12 +151,9 @@ func (l *mediaLog) forget(done uint64) {
 	l.Events = slices.DeleteFunc(l.Events, func(e posture.MediumEvent) bool { return e.Number <= done })
 }
 
-// sameMedium reports whether two descriptions are of one medium: by its serial
-// number if both have one, else by all that it says of itself.
-func sameMedium(a, b posture.MediumEvent) bool {
-	if a.Serial.Known() && b.Serial.Known() {
-		return a.Serial == b.Serial
-	}
-	return a.Serial.Known() == b.Serial.Known() && a.Kind == b.Kind && a.Bus == b.Bus && a.VendorID == b.VendorID &&
-		a.ProductID == b.ProductID && a.Vendor == b.Vendor && a.Product == b.Product
+// alike reports whether two media say the same of themselves but for the
+// serial number.
+func alike(a, b posture.MediumEvent) bool {
+	return a.Kind == b.Kind && a.Bus == b.Bus && a.VendorID == b.VendorID && a.ProductID == b.ProductID &&
+		a.Vendor == b.Vendor && a.Product == b.Product
 }

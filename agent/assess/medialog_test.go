@@ -62,11 +62,39 @@ func TestMediaComeAndGo(t *testing.T) {
 	}
 }
 
+// A school's key that arrives or is replaced, and a number that could not be
+// read once, are no coming and going.
+func TestSerialsThatChangeAreNoEvents(t *testing.T) {
+	keyless, hashed, anew, unread := stick(""), stick("a1"), stick("a2"), stick("")
+	keyless.Serial = posture.Unread[string](posture.Unsupported)
+	unread.Serial = posture.Unread[string](posture.TimedOut)
+	other := stick("b2")
+	log := mediaLog{Version: mediaLogVersion}
+	for i, step := range []struct {
+		key   string
+		media []posture.Medium
+		want  int // events so far
+	}{
+		{"", []posture.Medium{keyless}, 1},
+		{"k1", []posture.Medium{hashed}, 1},
+		{"k1", []posture.Medium{unread}, 1},
+		{"k1", []posture.Medium{hashed}, 1},
+		{"k2", []posture.Medium{anew}, 1},
+		{"k2", []posture.Medium{other}, 3},
+		{"k2", []posture.Medium{other, unread}, 4},
+	} {
+		log.fold(posture.Found("sysfs", step.media...), monday, false, step.key)
+		if len(log.Events) != step.want {
+			t.Errorf("step %d: got %d events, want %d: %+v", i, len(log.Events), step.want, log.Events)
+		}
+	}
+}
+
 func TestMediaLogIsBounded(t *testing.T) {
 	log := mediaLog{Version: mediaLogVersion}
 	for i := range maxEvents {
-		log.fold(posture.Found("sysfs", stick("a")), monday.Add(time.Duration(i)*time.Second), false)
-		log.fold(posture.Found[posture.Medium]("sysfs"), monday.Add(time.Duration(i)*time.Second), false)
+		log.fold(posture.Found("sysfs", stick("a")), monday.Add(time.Duration(i)*time.Second), false, "")
+		log.fold(posture.Found[posture.Medium]("sysfs"), monday.Add(time.Duration(i)*time.Second), false, "")
 	}
 	if len(log.Events) != maxEvents || log.Events[0].Number != maxEvents+1 || log.Last != 2*maxEvents {
 		t.Errorf("got %d events from %d to %d", len(log.Events), log.Events[0].Number, log.Last)
