@@ -34,6 +34,8 @@ type Ledger struct {
 	fold       *fold
 	starts     []Index // first entry of each segment
 	marked     mark
+	markKnown  bool             // while opening: there was a mark
+	tail       map[drawer]int64 // while opening: the first body that may not be synced
 	snapshotAt uint64
 	bodyFiles  map[drawer]file
 	segment    openSegment
@@ -177,9 +179,6 @@ func (l *Ledger) run() {
 // gather takes what waits, up to a batch's bytes or the next piece of work.
 func (l *Ledger) gather(r *request) (batch []*request, work *request) {
 	var bytes int64
-	// Those who were acknowledged last get the chance to append again, so
-	// that they share this sync rather than wait for the next.
-	runtime.Gosched()
 	for {
 		if r.work != nil {
 			return batch, r
@@ -188,12 +187,26 @@ func (l *Ledger) gather(r *request) (batch []*request, work *request) {
 		if bytes += r.bytes; bytes >= l.o.BatchBytes {
 			return batch, nil
 		}
-		select {
-		case r = <-l.requests:
-		default:
+		if r = l.waiting(); r == nil {
 			return batch, nil
 		}
 	}
+}
+
+// waiting returns the next request that waits, if any. Those who were
+// acknowledged last get the chance to append again, so that they share this
+// sync rather than wait for the next.
+func (l *Ledger) waiting() *request {
+	const chances = 8
+	for range chances {
+		select {
+		case r := <-l.requests:
+			return r
+		default:
+			runtime.Gosched()
+		}
+	}
+	return nil
 }
 
 // end leaves everything so that the next Open has nothing to repair.
@@ -286,14 +299,17 @@ func (l *Ledger) commit(batch []*request) {
 
 // store makes a batch durable and then lets readers see it.
 //
-// The order is what a crash at any moment survives: bodies and the mark are
-// synced before the first byte of an envelope is written, so that an envelope
-// on disk always has its bodies, and what may be torn lies beyond the mark.
+// All of it is written, then all is synced at once: the bodies, the envelopes,
+// and the mark, which says that everything before this batch is synced. A crash
+// may leave any part of it. Open therefore looks at every entry beyond the mark,
+// bodies included, and cuts from the first that is not whole: that can only be
+// one that was never acknowledged.
 func (l *Ledger) store(s *stage) error {
-	if err := l.storeBodies(s); err != nil {
-		return l.giveUp(s, err)
+	dirty, err := l.write(s)
+	if err == nil {
+		err = syncAll(dirty)
 	}
-	if err := l.storeEnvelopes(s); err != nil {
+	if err != nil {
 		return l.giveUp(s, err)
 	}
 	s.commit()
@@ -307,33 +323,34 @@ type syncError struct{ err error }
 func (e syncError) Error() string { return e.err.Error() }
 func (e syncError) Unwrap() error { return e.err }
 
-// storeBodies writes and syncs the bodies and the mark, all at once, and
-// writes what Open could make again.
-func (l *Ledger) storeBodies(s *stage) error {
+// write writes a batch and returns the files that are to be synced. What Open
+// could make again is written too, and not synced.
+func (l *Ledger) write(s *stage) (dirty []file, err error) {
 	if err := s.writeDerived(); err != nil {
-		return err
+		return nil, err
 	}
 	l.marked = l.nextMark()
 	if err := l.marked.store(l.mark); err != nil {
-		return fmt.Errorf("write %s: %w", markFile, err)
+		return nil, fmt.Errorf("write %s: %w", markFile, err)
 	}
-	dirty := []file{l.mark}
+	dirty = []file{l.mark}
 	if len(l.bodyFiles) > 64 { // months and classes that are not written any more
 		if err := l.closeBodies(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, w := range s.drawers() {
 		f, err := l.bodyFile(w)
 		if err != nil {
-			return fmt.Errorf("open %s: %w", w.bodies(), err)
+			return nil, fmt.Errorf("open %s: %w", w.bodies(), err)
 		}
 		if _, err := f.WriteAt(s.bodies[w].data, s.bodies[w].offset); err != nil {
-			return fmt.Errorf("write %s: %w", w.bodies(), err)
+			return nil, fmt.Errorf("write %s: %w", w.bodies(), err)
 		}
 		dirty = append(dirty, f)
 	}
-	return syncAll(dirty)
+	last, err := l.writeEnvelopes(s)
+	return append(dirty, last), err
 }
 
 func syncAll(dirty []file) error {
@@ -371,26 +388,26 @@ func (l *Ledger) bodyFile(w drawer) (file, error) {
 	return f, nil
 }
 
-// storeEnvelopes writes and syncs the envelopes, segment by segment.
-func (l *Ledger) storeEnvelopes(s *stage) error {
+// writeEnvelopes writes the envelopes and returns the last segment. Those
+// before it, which are full now, are synced one by one.
+func (l *Ledger) writeEnvelopes(s *stage) (last file, err error) {
 	starts := slices.Concat(l.starts, s.starts)
 	number := l.fold.end.segment
-	for _, c := range s.segments {
-		if len(c.data) > 0 {
-			f, err := l.segmentFile(number, starts[number])
-			if err != nil {
-				return fmt.Errorf("open segment: %w", err)
-			}
-			if _, err := f.WriteAt(c.data, c.offset); err != nil {
-				return fmt.Errorf("write segment: %w", err)
-			}
-			if err := f.Sync(); err != nil {
-				return syncError{fmt.Errorf("sync segment: %w", err)}
+	for n, c := range s.segments {
+		if last, err = l.segmentFile(number, starts[number]); err != nil {
+			return nil, fmt.Errorf("open segment: %w", err)
+		}
+		if _, err := last.WriteAt(c.data, c.offset); err != nil {
+			return nil, fmt.Errorf("write segment: %w", err)
+		}
+		if n < len(s.segments)-1 {
+			if err := last.Sync(); err != nil {
+				return nil, syncError{fmt.Errorf("sync segment: %w", err)}
 			}
 		}
 		number++
 	}
-	return nil
+	return last, nil
 }
 
 func (l *Ledger) segmentFile(number uint32, first Index) (file, error) {

@@ -95,7 +95,7 @@ func (l *Ledger) recover() error {
 	if err != nil {
 		return err
 	}
-	l.unsettled = map[drawer]bool{}
+	l.unsettled, l.tail = map[drawer]bool{}, map[drawer]int64{}
 	for _, w := range interrupted {
 		l.unsettled[w] = true
 	}
@@ -105,7 +105,7 @@ func (l *Ledger) recover() error {
 		}
 	}
 	synced, known := loadMark(l.mark)
-	l.marked = synced
+	l.marked, l.markKnown = synced, known
 	if !known && len(starts) > 0 {
 		l.report.Rebuilt = append(l.report.Rebuilt, markFile)
 	}
@@ -128,6 +128,9 @@ func (l *Ledger) recover() error {
 		return err
 	}
 	if err := l.settle(synced, known); err != nil {
+		return err
+	}
+	if err := l.disk.files.SyncDir(l.disk.dir); err != nil {
 		return err
 	}
 	l.report.Entries = l.fold.tree.size
@@ -189,9 +192,9 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
 			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries: restore it from a backup", len(starts), f.tree.size)}
 	}
+	l.starts = starts
 	s := newStage(l)
 	err := l.disk.walk(starts, Index(f.tree.size), f.end, spot{uint32(max(len(starts)-1, 0)), -1}, s.replay)
-	l.starts = starts
 	if err := s.flushReplay(); err != nil {
 		return err
 	}
@@ -200,9 +203,10 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 			return err
 		}
 	}
-	if len(l.starts) > 0 && int(f.end.segment) < len(l.starts)-1 {
-		// the last segments hold no entry yet
-		f.end = spot{uint32(len(l.starts) - 1), 0}
+	if n := len(l.starts); n == 0 {
+		f.end = spot{}
+	} else if int(f.end.segment) < n-1 { // the last segment holds no entry yet
+		f.end = spot{uint32(n - 1), 0}
 	}
 	if known && f.tree.size < synced.entries {
 		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
@@ -230,7 +234,7 @@ func (l *Ledger) cutTail(why error, synced mark, known bool) error {
 	var c *CorruptError
 	var torn *durable.TornError
 	var damaged *durable.CorruptError
-	if !errors.As(why, &c) || !errors.As(why, &torn) && !errors.As(why, &damaged) {
+	if !errors.As(why, &c) || !errors.As(why, &torn) && !errors.As(why, &damaged) && !errors.Is(why, errIncomplete) {
 		return why
 	}
 	segment := -1
@@ -248,16 +252,20 @@ func (l *Ledger) cutTail(why error, synced mark, known bool) error {
 	case !known && (torn == nil || segment < len(l.starts)-1):
 		return why
 	}
-	for i := len(l.starts) - 1; i > segment; i-- {
-		if err := l.disk.files.Remove(l.disk.path(segmentName(l.starts[i]))); err != nil {
-			return fmt.Errorf("remove a segment that was never acknowledged: %w", err)
-		}
+	left := segment + 1
+	if c.Offset == 0 { // nothing of the segment counts, nor does its name
+		left = segment
 	}
-	l.starts = l.starts[:segment+1]
 	lost, err := l.disk.cut(c.File, c.Offset)
 	if err != nil {
 		return err
 	}
+	for i := len(l.starts) - 1; i >= left; i-- {
+		if err := l.disk.files.Remove(l.disk.path(segmentName(l.starts[i]))); err != nil {
+			return fmt.Errorf("remove a segment that was never acknowledged: %w", err)
+		}
+	}
+	l.starts = l.starts[:left]
 	l.report.Torn = append(l.report.Torn, fmt.Sprintf("%s: %d bytes from byte %d on, never acknowledged", c.File, lost, c.Offset))
 	return l.disk.files.SyncDir(l.disk.path(segmentsDir))
 }
@@ -332,6 +340,17 @@ func (l *Ledger) settle(synced mark, known bool) error {
 	} else if n := len(l.starts); n > 0 {
 		from.segment = uint32(n - 1)
 	}
+	for w, offset := range l.tail {
+		if _, ok := l.fold.ends[w]; !ok {
+			continue // forgotten
+		}
+		if !known {
+			offset = l.fold.ends[w].offset
+		}
+		if err := l.rewrite(w.bodies(), offset); err != nil {
+			return fmt.Errorf("settle the last bodies: %w", err)
+		}
+	}
 	for segment := from.segment; int(segment) < len(l.starts); segment++ {
 		if err := l.rewrite(segmentName(l.starts[segment]), from.offset); err != nil {
 			return fmt.Errorf("settle the last segment: %w", err)
@@ -363,6 +382,10 @@ func (l *Ledger) rewrite(name string, from int64) (err error) {
 	}
 	return f.Sync()
 }
+
+// errIncomplete means that an entry lacks what was written with it. Beyond the
+// mark that is a batch that was never acknowledged.
+var errIncomplete = errors.New("a part of it was never written")
 
 // storeMark says durably that everything written so far is synced.
 func (l *Ledger) storeMark() error {

@@ -263,10 +263,19 @@ func (s *stage) derive(leaf tlog.Hash, at spot) {
 // replay adds an entry that is on disk already: what Open and a rebuild do.
 func (s *stage) replay(r Record, at spot, next int64) error {
 	corrupt := func(format string, args ...any) error {
-		return &CorruptError{File: segmentsDir, Offset: at.offset, Entry: r.Index, Known: true, Err: fmt.Errorf(format, args...)}
+		return &CorruptError{File: segmentName(s.l.starts[at.segment]), Offset: at.offset, Entry: r.Index, Known: true, Err: fmt.Errorf(format, args...)}
 	}
 	if r.Envelope.School != s.l.o.School {
 		return corrupt("entry %d is of school %q, but the ledger of %q", r.Index, r.Envelope.School, s.l.o.School)
+	}
+	tail := !s.l.markKnown || !at.before(s.l.marked.end)
+	for n := range r.places {
+		if !tail || !s.l.markKnown {
+			break
+		}
+		if _, err := s.l.disk.section(s.l.kept, r, n); err != nil && !errors.Is(err, ErrForgotten) {
+			return corrupt("%w: %w", errIncomplete, err)
+		}
 	}
 	for n, p := range r.places {
 		w := drawerOf(r.Envelope, n)
@@ -278,6 +287,9 @@ func (s *stage) replay(r Record, at spot, next int64) error {
 			return corrupt("entry %d says that a body lies at byte %d of %s, where none can", r.Index, p.offset, w.bodies())
 		}
 		s.ends[w] = bodyEnd{p.offset + int64(p.length), r.Index}
+		if _, ok := s.l.tail[w]; !ok && tail {
+			s.l.tail[w] = p.offset
+		}
 	}
 	s.entries = append(s.entries, s.follow(r.Index, keyOf(r.Envelope), r.Envelope))
 	s.end = at

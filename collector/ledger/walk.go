@@ -59,7 +59,7 @@ func (d disk) walk(starts []Index, first Index, start, limit spot, visit func(r 
 	for segment := start.segment; segment <= limit.segment && int(segment) < len(starts); segment++ {
 		if offset == 0 && starts[segment] != next {
 			return &CorruptError{File: segmentName(starts[segment]), Entry: next, Known: true,
-				Err: fmt.Errorf("it begins with entry %d, but the segments before it end with %d entries", starts[segment], next)}
+				Err: fmt.Errorf("it begins with entry %d, but the segments before it end with %d entries: %w", starts[segment], next, errIncomplete)}
 		}
 		end := int64(-1)
 		if segment == limit.segment {
