@@ -31,7 +31,7 @@ trap 'exit 0' INT TERM
 ready=$dir/ready
 : >"$ready"
 "$collector" serve --data "$dir/data" --agents 127.0.0.1:"${AGENTS_PORT:-7443}" --web 127.0.0.1:"${WEB_PORT:-8080}" \
-	--ready-file "$ready" 2>"$dir/collector.log" &
+	>"$ready" 2>"$dir/collector.log" &
 collector_pid=$!
 while ! grep -q "^web " "$ready"; do
 	kill -0 "$collector_pid" 2>/dev/null || {
