@@ -119,11 +119,11 @@ func (r *reader) finding(row DeviceRow, f posture.Finding, exempt bool, since ti
 	if f.FactAt.IsZero() {
 		f.FactAt = factAt(row, rule)
 	}
-	if lapsedAt := row.Vector.lapsesAt(rule); f.Result == posture.Pass && lapsedAt > 0 && r.nowMs >= lapsedAt {
+	if lapsedAt := row.Vector.lapsesAt(&rule); f.Result == posture.Pass && lapsedAt > 0 && r.nowMs >= lapsedAt {
 		f.Result, f.Reason, since = posture.Fail, "not-met", at(lapsedAt)
 		f.Message = strings.ReplaceAll(rule.NotMet, "{subject}", cmp.Or(f.Subject.Label, "this device"))
 	}
-	if f.Result == posture.Pass && row.Vector.stale(r.policy, rule, r.nowMs) {
+	if f.Result == posture.Pass && row.Vector.stale(&r.policy, &rule, r.nowMs) {
 		f.Result, f.Reason = posture.Unknown, "stale"
 		f.Message = "It was met when it was last read, which is too long ago to prove anything now."
 	}

@@ -114,7 +114,7 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		OSName: row.OSName, Chassis: row.Chassis, Ownership: row.Ownership, AgentVersion: row.AgentVersion,
 		EnrolledAt: row.EnrolledAt, RevokedAt: row.RevokedAt, LastContact: row.LastContact, LastReport: row.LastReport,
 		ReportedAt: row.ReportedAt, Skew: row.Clock.Skew, Policy: row.Policy,
-		Silent: row.Vector.silent(r.policy, r.nowMs),
+		Silent: row.Vector.silent(&r.policy, r.nowMs),
 	}
 	standings := r.standings(row.Vector)
 	for i := range r.policy.Rules {
@@ -145,7 +145,7 @@ func (r *reader) standings(v Vector) map[string]Standing {
 	m := make(map[string]Standing, len(v.Rules))
 	for _, s := range v.Rules {
 		if rule := r.rule(s.Slot); rule != nil {
-			m[rule.ID] = v.standing(r.policy, *rule, s, r.nowMs)
+			m[rule.ID] = v.standing(&r.policy, rule, s, r.nowMs)
 		}
 	}
 	return m

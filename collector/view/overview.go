@@ -61,12 +61,14 @@ func (r *reader) overview() (Overview, error) {
 	bySlot := make([]ruleCount, len(r.slots))
 	copy(bySlot, r.counts.Rules)
 	err := r.eachOld(func(id posture.DeviceID, v *Vector) error {
-		if v.silent(r.policy, r.nowMs) {
+		if v.silent(&r.policy, r.nowMs) {
 			o.Silent++
 		}
 		for _, s := range v.Rules {
 			if rule := r.rule(s.Slot); rule != nil {
-				bySlot[s.Slot].move(s.settled(), v.standing(r.policy, *rule, s, r.nowMs))
+				if from, to := s.settled(), v.standing(&r.policy, rule, s, r.nowMs); from != to {
+					bySlot[s.Slot].move(from, to)
+				}
 			}
 		}
 		lapses, err := r.lapses(id, v)

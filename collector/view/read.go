@@ -80,6 +80,7 @@ func (r *reader) loadPolicy() error {
 		return err
 	}
 	_, err = r.getJSON(append(key(r.school.ID, famPolicy), last...), &r.policy)
+	r.policy.prepare()
 	return err
 }
 
@@ -167,7 +168,7 @@ func (r *reader) lapses(id posture.DeviceID, v *Vector) ([]lapse, error) {
 	var list []lapse
 	for _, s := range v.Rules {
 		rule := r.rule(s.Slot)
-		if rule == nil || !v.lapsed(s, *rule, r.nowMs) {
+		if rule == nil || !v.lapsed(s, rule, r.nowMs) {
 			continue
 		}
 		was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
@@ -179,7 +180,7 @@ func (r *reader) lapses(id posture.DeviceID, v *Vector) ([]lapse, error) {
 		if was.Number > 0 && was.ResolvedAt.IsZero() {
 			continue // it has a row, which says more
 		}
-		list = append(list, lapse{was: was, breach: was.After(Lapsed(*rule, at(v.lapsesAt(*rule))))})
+		list = append(list, lapse{was: was, breach: was.After(Lapsed(*rule, at(v.lapsesAt(rule))))})
 	}
 	return list, nil
 }

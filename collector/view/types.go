@@ -49,6 +49,20 @@ type Rule struct {
 	// Lapses is set for a rule that fails by the passing of time alone: After
 	// that long since From without news. FromNothing: it does not.
 	Lapses Lapse `json:"lapses,omitzero"`
+
+	sections uint16 // the bits of Vector.ReadAt that Facts names, once prepare has run
+}
+
+// prepare works out what questions about many devices would do over and over.
+func (p *Policy) prepare() {
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		for _, name := range r.Facts {
+			if n, ok := sectionNumber(name); ok {
+				r.sections |= 1 << n
+			}
+		}
+	}
 }
 
 // Lapse says when a rule fails if nothing more is heard.

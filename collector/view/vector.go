@@ -69,11 +69,10 @@ func (v Vector) oldest() uint64 {
 }
 
 // readAt returns when the oldest of the facts that a rule reads was last read.
-func (v Vector) readAt(r Rule) uint64 {
+func (v *Vector) readAt(r *Rule) uint64 {
 	oldest := uint64(0)
-	for _, name := range r.Facts {
-		i, ok := sectionNumber(name)
-		if !ok || v.ReadAt[i] == 0 {
+	for i := range v.ReadAt {
+		if r.sections&(1<<i) == 0 || v.ReadAt[i] == 0 {
 			continue
 		}
 		if t := max(v.ReadAt[i], v.HeldAt); oldest == 0 || t < oldest {
@@ -88,10 +87,10 @@ func (v Vector) readAt(r Rule) uint64 {
 
 // silent reports whether the device has not been heard from for longer than
 // the policy allows.
-func (v Vector) silent(p Policy, now uint64) bool { return now > v.LastContact+millis(p.Silence) }
+func (v *Vector) silent(p *Policy, now uint64) bool { return now > v.LastContact+millis(p.Silence) }
 
 // stale reports whether a pass of the rule proves nothing any more.
-func (v Vector) stale(p Policy, r Rule, now uint64) bool {
+func (v *Vector) stale(p *Policy, r *Rule, now uint64) bool {
 	if v.silent(p, now) {
 		return true
 	}
@@ -100,7 +99,7 @@ func (v Vector) stale(p Policy, r Rule, now uint64) bool {
 
 // lapsesAt returns when the rule fails if nothing more is heard, or 0 if it
 // does not lapse.
-func (v Vector) lapsesAt(r Rule) uint64 {
+func (v *Vector) lapsesAt(r *Rule) uint64 {
 	switch r.Lapses.From {
 	case FromContact:
 		return v.LastContact + millis(r.Lapses.After)
@@ -118,7 +117,7 @@ func (v Vector) LapsesAt(s RuleState, r Rule) time.Time {
 	if s.Bits&lapsing == 0 {
 		return time.Time{}
 	}
-	return at(v.lapsesAt(r))
+	return at(v.lapsesAt(&r))
 }
 
 // Ended returns the vector with failures whose exemption has ended counted as
@@ -146,7 +145,7 @@ func (v *Vector) SetRead(section string, when time.Time) {
 }
 
 // lapsed reports whether a rule that lapses has done so.
-func (v Vector) lapsed(s RuleState, r Rule, now uint64) bool {
+func (v *Vector) lapsed(s RuleState, r *Rule, now uint64) bool {
 	t := v.lapsesAt(r)
 	return s.Bits&lapsing != 0 && t > 0 && now >= t
 }
@@ -155,7 +154,7 @@ func (v Vector) lapsed(s RuleState, r Rule, now uint64) bool {
 // subject: Not met before Not proven before Exempt before Met. A failure that
 // was seen stays Not met while the device is silent, because silence mends
 // nothing.
-func (v Vector) standing(p Policy, r Rule, s RuleState, now uint64) Standing {
+func (v *Vector) standing(p *Policy, r *Rule, s RuleState, now uint64) Standing {
 	excusedNow := s.Bits&excused != 0 && now < s.Until
 	switch {
 	case s.Bits&failing != 0, s.Bits&excused != 0 && s.Bits&lapsing == 0 && !excusedNow:
