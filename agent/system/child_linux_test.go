@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +49,7 @@ func childMain(mode string) int {
 				block[i] = 1
 			}
 			eaten = append(eaten, block)
+			runtime.KeepAlive(eaten)
 		}
 	case "babble":
 		for {

@@ -93,7 +93,7 @@ func forbidWriting(scratch string) error {
 	if errno != 0 {
 		return errno
 	}
-	defer unix.Close(int(fd))
+	defer func() { _ = unix.Close(int(fd)) }()
 	if err := allow(fd, os.DevNull, unix.LANDLOCK_ACCESS_FS_WRITE_FILE|truncate); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func allow(rules uintptr, name string, access uint64) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	// The kernel's struct is packed: eight bytes and four.
 	var rule [12]byte
 	binary.NativeEndian.PutUint64(rule[:], access)

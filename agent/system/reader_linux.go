@@ -60,7 +60,7 @@ func (l *linux) open(name string, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(root)
+	defer func() { _ = unix.Close(root) }()
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT}
 	fd, err := retry(func() (int, error) { return unix.Openat2(root, name, &how) })
 	if err != nil {

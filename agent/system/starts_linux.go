@@ -104,6 +104,7 @@ func (s *walkStarts) reachable(name string, class posture.Location) bool {
 			return true
 		case elsewhere:
 			why = posture.NotVisible
+		case strange:
 		}
 	}
 	s.gaps = append(s.gaps, posture.Gap{Source: string(class), Absent: why})
@@ -203,7 +204,7 @@ func (l *linux) openStart(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(root)
+	defer func() { _ = unix.Close(root) }()
 	how := unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,

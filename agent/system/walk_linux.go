@@ -193,7 +193,7 @@ func (w *walker) file(handle *os.File, st *unix.Stat_t, class posture.Location) 
 
 func identityOf(st *unix.Stat_t) FileIdentity {
 	return FileIdentity{
-		Device: uint64(st.Dev), Inode: st.Ino, Size: st.Size,
+		Device: st.Dev, Inode: st.Ino, Size: st.Size,
 		Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano(),
 	}
 }

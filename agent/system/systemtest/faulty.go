@@ -42,8 +42,9 @@ func (f Fault) err() error {
 		return errors.ErrUnsupported
 	case Absent:
 		return fs.ErrNotExist
+	default:
+		return errFault
 	}
-	return errFault
 }
 
 // Faulty is a Reader of which one reading goes wrong.
