@@ -203,6 +203,9 @@ func (l *Ledger) ProveConsistency(older, newer uint64) (proof.Consistency, error
 	return proof.Consistency{Older: older, Newer: newer, Path: digests(path)}, nil
 }
 
+// tlogHashes adapts the stored hashes for proofs.
+func (l *Ledger) tlogHashes() tlog.HashReader { return hashReader{l.hashes} }
+
 func digests(path []tlog.Hash) []proof.Digest {
 	out := make([]proof.Digest, len(path))
 	for i, h := range path {
