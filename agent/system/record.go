@@ -173,26 +173,33 @@ func (r *reading) check(q question) error {
 	if r.Missing && r.Absent != "" {
 		return errors.New("a reading is either missing or absent")
 	}
-	has := map[string]bool{
-		"content": r.Text != nil || r.Base64 != nil,
-		"entries": r.Entries != nil,
-		"target":  r.Target != nil,
-		"info":    r.Info != nil,
-		"stdout":  r.Stdout != nil,
+	has := []struct {
+		answer string
+		there  bool
+	}{
+		{"content", r.Text != nil || r.Base64 != nil},
+		{"entries", r.Entries != nil},
+		{"target", r.Target != nil},
+		{"info", r.Info != nil},
+		{"stdout", r.Stdout != nil},
 	}
 	wants := map[string]string{
 		"file": "content", "part": "content", "dir": "entries", "link": "target",
 		"stat": "info", "run": "stdout", "ask": "content",
 	}[q.kind]
-	for answer, there := range has {
+	given := failed
+	for _, h := range has {
 		switch {
-		case there && failed:
-			return fmt.Errorf("a reading that failed has no %s", answer)
-		case there && answer != wants:
-			return fmt.Errorf("a reading of %s has no %s", q.kind, answer)
-		case !there && !failed && answer == wants:
-			return fmt.Errorf("a reading of %s needs its %s or why it failed", q.kind, answer)
+		case h.there && failed:
+			return fmt.Errorf("a reading that failed has no %s", h.answer)
+		case h.there && h.answer != wants:
+			return fmt.Errorf("a reading of %s has no %s", q.kind, h.answer)
+		case h.there:
+			given = true
 		}
+	}
+	if !given && wants != "" {
+		return fmt.Errorf("a reading of %s needs its %s or why it failed", q.kind, wants)
 	}
 	if q.kind == "under" && !r.Missing {
 		return errors.New(`"under" only says that all else below it is missing`)
