@@ -64,7 +64,7 @@ func (j *judgement) lapse(id string) error {
 	if when.IsZero() || when.After(j.received) {
 		return nil
 	}
-	e := view.Lapsed(rule, when)
+	e := view.Lapsed(&rule, when)
 	e.Order = j.order
 	if err := j.event(breach.Key{Device: j.row.ID, Rule: id, Kind: "device"}, e); err != nil {
 		return err

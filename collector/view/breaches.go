@@ -71,7 +71,7 @@ func (p *pager) silence() error {
 		if p.query.Device != "" && p.query.Device != id {
 			return nil
 		}
-		lapses, err := p.r.lapses(id, v)
+		lapses, err := p.r.lapses(id, v, false)
 		for _, l := range lapses {
 			if l.reopens() {
 				p.reopened[l.breach.Key] = true

@@ -154,7 +154,7 @@ func (r *reader) standings(v Vector) map[string]Standing {
 // ofDevice returns the breaches that are followed on a device, those by silence
 // included.
 func (r *reader) ofDevice(row DeviceRow) ([]breach.Breach, error) {
-	lapses, err := r.lapses(row.ID, &row.Vector)
+	lapses, err := r.lapses(row.ID, &row.Vector, false)
 	if err != nil {
 		return nil, err
 	}

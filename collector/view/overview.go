@@ -71,14 +71,7 @@ func (r *reader) overview() (Overview, error) {
 				}
 			}
 		}
-		lapses, err := r.lapses(id, v)
-		for _, l := range lapses {
-			if l.reopens() {
-				r.counts.breach(l.was.Status(r.now), l.was.Severity(r.now), -1)
-			}
-			r.counts.breach(l.breach.Status(r.now), l.breach.Severity(r.now), 1)
-		}
-		return err
+		return r.countLapses(id, v)
 	})
 	if err != nil {
 		return o, err
@@ -95,6 +88,35 @@ func (r *reader) overview() (Overview, error) {
 		}
 	}
 	return o, nil
+}
+
+// countLapses adds a device's breaches by silence to the totals. In the summer
+// every device has some: only where something is known of one is it read.
+func (r *reader) countLapses(id posture.DeviceID, v *Vector) error {
+	known := false
+	for _, s := range v.Rules {
+		rule := r.rule(s.Slot)
+		if rule == nil || !v.lapsed(s, rule, r.nowMs) {
+			continue
+		}
+		if s.Bits&cased != 0 {
+			known = true
+			continue
+		}
+		b := breach.Breach{FirstFailed: at(v.lapsesAt(rule)), Terms: TermsOf(rule)}
+		r.counts.breach(b.Status(r.now), b.Severity(r.now), 1)
+	}
+	if !known {
+		return nil
+	}
+	lapses, err := r.lapses(id, v, true)
+	for _, l := range lapses {
+		if l.reopens() {
+			r.counts.breach(l.was.Status(r.now), l.was.Severity(r.now), -1)
+		}
+		r.counts.breach(l.breach.Status(r.now), l.breach.Severity(r.now), 1)
+	}
+	return err
 }
 
 // turn brings the totals of breaches from the time of the last entry to now.

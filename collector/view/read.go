@@ -164,11 +164,12 @@ func (r *reader) eachOld(f func(posture.DeviceID, *Vector) error) error {
 
 // lapses returns the breaches of a device that exist only because nothing was
 // heard from it. The ledger has no entry about them, so no row does either.
-func (r *reader) lapses(id posture.DeviceID, v *Vector) ([]lapse, error) {
+// With followed, only those under whose key a breach was followed before.
+func (r *reader) lapses(id posture.DeviceID, v *Vector, followed bool) ([]lapse, error) {
 	var list []lapse
 	for _, s := range v.Rules {
 		rule := r.rule(s.Slot)
-		if rule == nil || !v.lapsed(s, rule, r.nowMs) {
+		if rule == nil || !v.lapsed(s, rule, r.nowMs) || followed && s.Bits&cased == 0 {
 			continue
 		}
 		was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
@@ -180,7 +181,7 @@ func (r *reader) lapses(id posture.DeviceID, v *Vector) ([]lapse, error) {
 		if was.Number > 0 && was.ResolvedAt.IsZero() {
 			continue // it has a row, which says more
 		}
-		list = append(list, lapse{was: was, breach: was.After(Lapsed(*rule, at(v.lapsesAt(rule))))})
+		list = append(list, lapse{was: was, breach: was.After(Lapsed(rule, at(v.lapsesAt(rule))))})
 	}
 	return list, nil
 }
@@ -193,12 +194,12 @@ type lapse struct{ was, breach breach.Breach }
 func (l lapse) reopens() bool { return l.was.Number > 0 && l.was.Number == l.breach.Number }
 
 // Lapsed is the event of a rule that failed because nothing was heard.
-func Lapsed(r Rule, when time.Time) breach.Event {
+func Lapsed(r *Rule, when time.Time) breach.Event {
 	return breach.Event{What: breach.Failed, At: when, Received: when, Order: ^uint64(0), Terms: TermsOf(r)}
 }
 
 // TermsOf returns what a rule says about a failure of the whole device.
-func TermsOf(r Rule) breach.Terms {
+func TermsOf(r *Rule) breach.Terms {
 	return breach.Terms{
 		Severity: r.Severity, Grace: r.Grace, Escalate: r.Escalate,
 		Label: "this device", Message: r.NotMet,
