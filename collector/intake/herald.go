@@ -35,11 +35,11 @@ func (s *session) want(w wants) {
 		s.wants.contact = w.contact
 	}
 	// Before the hello is answered, nothing else is said.
-	if s.sender || s.hello == nil || s.wants.empty() {
+	if s.saying != nil || s.hello == nil || s.wants.empty() {
 		return
 	}
-	s.sender = true
-	s.senders.Go(s.say)
+	s.saying = make(chan struct{})
+	go s.say(s.saying) // end waits for it
 }
 
 // assess asks the device for an assessment.
@@ -47,12 +47,13 @@ func (s *session) assess(request string) { s.want(wants{assess: request}) }
 
 // say sends what is wanted until there is nothing more. If that fails, the
 // stream is at its end, and its handler notices.
-func (s *session) say() {
+func (s *session) say(done chan struct{}) {
+	defer close(done)
 	for {
 		s.mu.Lock()
 		w := s.wants
 		if w.empty() {
-			s.sender = false
+			s.saying = nil
 			s.mu.Unlock()
 			return
 		}
@@ -61,7 +62,7 @@ func (s *session) say() {
 		for _, m := range s.messages(w) {
 			if s.send(m) != nil {
 				s.mu.Lock()
-				s.wants, s.sender = wants{closed: true}, false
+				s.wants, s.saying = wants{closed: true}, nil
 				s.mu.Unlock()
 				return
 			}

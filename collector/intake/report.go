@@ -160,6 +160,8 @@ func (s *session) gap(statement proof.ReportStatement) (roster.Gap, bool) {
 	switch {
 	case statement.Sequence == next && (statement.Previous == s.device.Hash || s.device.Last == 0):
 		return roster.Gap{}, false
+	case statement.Sequence == next && s.conflicts:
+		return roster.Gap{}, false // recorded when the other report came
 	case statement.Sequence == next:
 		// It follows another report than the one that is recorded.
 		return roster.Gap{From: s.device.Last, To: s.device.Last, Reason: roster.GapConflict}, true

@@ -40,12 +40,11 @@ type session struct {
 
 	sending sync.Mutex // held while a message is sent
 
-	mu      sync.Mutex // guards all below
-	hello   *pb.Hello  // nil until it came
-	skew    time.Duration
-	wants   wants
-	sender  bool // a goroutine is sending what is wanted
-	senders sync.WaitGroup
+	mu     sync.Mutex // guards all below
+	hello  *pb.Hello  // nil until it came
+	skew   time.Duration
+	wants  wants
+	saying chan struct{} // closed when the goroutine that sends what is wanted ends; nil if there is none
 }
 
 // refusal ends a stream with a reason that the device is told.
@@ -225,33 +224,38 @@ func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
 	return nil // progress, or something that a newer agent says
 }
 
+// farewell is how long a peer may take to read what was being sent to it when
+// its stream ends.
+const farewell = 5 * time.Second
+
 // end closes the stream: with a refusal that the device is told, or with a
 // status.
 func (s *session) end(err error) error {
-	var r *refusal
-	if errors.As(err, &r) {
-		s.school.in.o.Log.Warn("device refused", "school", s.school.ID, "device", s.id, "code", r.code, "reason", r.reason)
-		told := s.sending.TryLock() // else it does not even take what was sent before
-		if told {
-			told = s.stream.Send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Refusal{
-				Refusal: &pb.Refusal{Code: r.code, Reason: r.reason},
-			}}) == nil
-			s.sending.Unlock()
-		}
-		if !told {
-			s.conn.Close()
-		}
-		err = status.Error(codes.FailedPrecondition, r.reason)
-	}
 	s.mu.Lock()
 	s.wants = wants{closed: true}
-	stuck := s.sender
+	saying := s.saying
 	s.mu.Unlock()
-	if stuck {
-		s.conn.Close() // its Send may wait for a peer that does not read
+	if saying != nil {
+		late, stop := s.school.in.o.Clock.After(farewell)
+		select {
+		case <-saying:
+		case <-late:
+			s.conn.Close() // what is being said is not read
+			<-saying
+		}
+		stop()
 	}
-	s.senders.Wait()
-	return err
+	var r *refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	s.school.in.o.Log.Warn("device refused", "school", s.school.ID, "device", s.id, "code", r.code, "reason", r.reason)
+	if err := s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Refusal{
+		Refusal: &pb.Refusal{Code: r.code, Reason: r.reason},
+	}}); err != nil {
+		return err
+	}
+	return status.Error(codes.FailedPrecondition, r.reason)
 }
 
 // failed logs what went wrong on our side and tells the device to come again.
