@@ -31,6 +31,9 @@ func initCommand(o *options) *cobra.Command {
 			return operate(c, o, "init", args, func(a app.InitAnswer) {
 				fmt.Fprintf(c.OutOrStdout(), "Made %s (%s) in %s.\n", a.Name, a.School, o.data)
 				fmt.Fprintf(c.OutOrStdout(), "Its key, with which anyone can check what it signs:\n  %s\n", a.Key)
+				if a.Serving {
+					fmt.Fprintln(c.OutOrStdout(), "Restart the collector to serve it.")
+				}
 			})
 		},
 	}

@@ -43,7 +43,20 @@ func deviceCommand(o *options) *cobra.Command {
 		},
 	}
 	schoolFlag(show, &one.School)
-	return group("device", "Laptops and what is known of them", list, show)
+	var asked app.ListArguments
+	assess := &cobra.Command{
+		Use:   "assess DEVICE",
+		Short: "Ask a connected laptop to assess itself at once",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			asked.Device = rest[0]
+			return operate(c, o, "device.assess", asked, func(a app.AssessAnswer) {
+				fmt.Fprintf(c.OutOrStdout(), "Asked %s. What it finds shows as soon as it has reported.\n", a.Hostname)
+			})
+		},
+	}
+	schoolFlag(assess, &asked.School)
+	return group("device", "Laptops and what is known of them", list, show, assess)
 }
 
 func showDevice(c *cobra.Command, d view.DeviceDetail) {

@@ -109,7 +109,10 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if _, err := s.state.load(chainFile, &s.position); err != nil {
 		return nil, err
 	}
-	s.inbox = &inbox{state: s.state, device: s.device, log: c.Log, now: clk.Now, wake: make(chan struct{}, 1)}
+	s.inbox = &inbox{
+		state: s.state, device: s.device, log: c.Log, now: clk.Now, wake: make(chan struct{}, 1),
+		waiting: func() int { return s.spool.Stats().Waiting },
+	}
 	if s.inbox.terms, err = loadTerms(s.device); err != nil {
 		return nil, err
 	}

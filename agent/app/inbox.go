@@ -18,7 +18,9 @@ type inbox struct {
 	device *enroll.Device
 	log    *slog.Logger
 	now    func() time.Time
-	wake   chan struct{} // holds a token when something has come
+	// waiting returns how many statements wait in the spool.
+	waiting func() int
+	wake    chan struct{} // holds a token when something has come
 
 	mu    sync.Mutex // guards all below
 	terms terms
@@ -97,7 +99,8 @@ func (b *inbox) Ended(reason error) {
 
 // Acknowledged implements uplink.Handler.
 func (b *inbox) Acknowledged(p spool.Position) error {
-	b.report(func(r *running) { r.ReportedAt, r.Acknowledged = b.now(), p.Sequence })
+	waiting := b.waiting()
+	b.report(func(r *running) { r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), p.Sequence, waiting })
 	b.put(func() {
 		if b.acked.Before(p) {
 			b.acked = p

@@ -21,6 +21,9 @@ type InitAnswer struct {
 	School posture.SchoolID `json:"school"`
 	Name   string           `json:"name"`
 	Key    string           `json:"key"` // with which a stranger checks what the school signs
+	// Serving says that a collector runs on the folder. It was started before
+	// the school was made, and serves it after a restart.
+	Serving bool `json:"serving"`
 }
 
 // TokenArguments makes an enrolment token.
@@ -87,6 +90,12 @@ type ListArguments struct {
 	Limit  int    `json:"limit,omitempty"`
 }
 
+// AssessAnswer is a device that was asked to assess itself.
+type AssessAnswer struct {
+	Device   posture.DeviceID `json:"device"`
+	Hostname string           `json:"hostname"`
+}
+
 // LedgerArguments asks about a ledger.
 type LedgerArguments struct {
 	School string       `json:"school"`
@@ -102,6 +111,7 @@ type LedgerReport struct {
 	Statements uint64           `json:"statements"` // whose signatures were checked against the enrolled keys
 	Bodies     uint64           `json:"bodies"`     // whose hashes were checked
 	Forgotten  uint64           `json:"forgotten"`  // bodies that were purged; their hashes stay
+	Gaps       uint64           `json:"gaps"`       // reports that are missing from the devices' chains
 	Root       proof.Digest     `json:"root"`
 	Checkpoint string           `json:"checkpoint,omitempty"` // signed by the school's key
 	Trouble    string           `json:"trouble,omitempty"`    // the first thing that is wrong, with its place

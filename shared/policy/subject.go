@@ -121,13 +121,13 @@ func programSubject(p *posture.Program) posture.Subject {
 }
 
 func executableSubject(e *posture.Executable) posture.Subject {
-	key := string(e.Location) + ":"
+	key, label := string(e.Location)+":", "unlisted program"
 	if e.SHA256.Known() {
 		key += e.SHA256.Value
+		label += " " + e.SHA256.Value[:min(8, len(e.SHA256.Value))] // tells several apart; no name may
 	} else {
 		key += "unread:" + string(e.Format)
 	}
-	label := "unlisted program"
 	if e.Product.Known() && e.Product.Value != "" {
 		label = e.Product.Value
 	}

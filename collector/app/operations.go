@@ -1,0 +1,314 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/enroll"
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// do carries out one operation of the command line.
+func (c *collector) do(ctx context.Context, operation string, arguments json.RawMessage) (any, error) {
+	switch operation {
+	case "init":
+		return with(arguments, c.init)
+	case "token.create":
+		return within(ctx, arguments, c.createToken)
+	case "account.create":
+		return within(ctx, arguments, c.createAccount)
+	case "account.list":
+		return c.accounts(), nil
+	case "policy.show":
+		return within(ctx, arguments, c.showPolicy)
+	case "policy.publish":
+		return within(ctx, arguments, c.publish)
+	case "device.list":
+		return within(ctx, arguments, c.devices)
+	case "device.show":
+		return within(ctx, arguments, c.device)
+	case "device.assess":
+		return within(ctx, arguments, c.assess)
+	case "breach.list":
+		return within(ctx, arguments, c.breaches)
+	case "ledger.verify":
+		return within(ctx, arguments, c.verify)
+	case "ledger.show":
+		return within(ctx, arguments, c.entries)
+	case "view.rebuild":
+		return c.rebuild(ctx)
+	}
+	return nil, fmt.Errorf("this collector knows no operation %q", operation)
+}
+
+// within decodes the arguments of an operation and carries it out.
+func within[A, R any](ctx context.Context, arguments json.RawMessage, do func(context.Context, A) (R, error)) (any, error) {
+	return with(arguments, func(a A) (R, error) { return do(ctx, a) })
+}
+
+func with[A, R any](arguments json.RawMessage, do func(A) (R, error)) (any, error) {
+	var a A
+	if err := json.Unmarshal(arguments, &a); err != nil {
+		return nil, fmt.Errorf("read the arguments: %w", err)
+	}
+	return do(a)
+}
+
+func (c *collector) init(a InitArguments) (InitAnswer, error) {
+	s, err := enroll.CreateSchool(c.data, a.School, c.clock.Now())
+	if err != nil {
+		return InitAnswer{}, err
+	}
+	key, err := s.Key.Verifier()
+	if err != nil {
+		return InitAnswer{}, err
+	}
+	return InitAnswer{School: s.ID, Name: s.Name, Key: key.String(), Serving: c.running}, nil
+}
+
+func (c *collector) createToken(ctx context.Context, a TokenArguments) (TokenAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
+	if len(a.Addresses) == 0 {
+		address, err := c.address()
+		if err != nil {
+			return TokenAnswer{}, err
+		}
+		a.Addresses = []string{address}
+	}
+	now := c.clock.Now()
+	t, err := enroll.CreateToken(ctx, s.School, s.ledger, enroll.NewToken{
+		Addresses: a.Addresses, Uses: a.Uses, Lasts: a.Lifetime, Ownership: a.Ownership, By: operator(), Intake: intakeName,
+	}, now)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
+	if err := s.roster.CatchUp(ctx); err != nil {
+		return TokenAnswer{}, err
+	}
+	recorded, _, ok := s.roster.Token(t.ID)
+	if !ok {
+		return TokenAnswer{}, errors.New("the token was made and is not in the roster")
+	}
+	return TokenAnswer{Token: t.String(), ID: t.ID, Uses: recorded.Uses, Ends: recorded.Ends, Ownership: recorded.Ownership}, nil
+}
+
+// address is where laptops reach this collector: where it last served, under
+// this machine's name if it served on every address.
+func (c *collector) address() (string, error) {
+	if c.served.Agents == "" {
+		return "", errors.New("where laptops reach this collector is not known before it has served once: give it with --address HOST:PORT")
+	}
+	host, port, err := net.SplitHostPort(c.served.Agents)
+	if err != nil {
+		return "", fmt.Errorf("read where the collector last served: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return "", fmt.Errorf("read this machine's name: %w", err)
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// operator names the account of the system that called, for the record.
+func operator() string {
+	u, err := user.Current()
+	if err != nil {
+		return "console"
+	}
+	return "console:" + u.Username
+}
+
+func (c *collector) createAccount(ctx context.Context, a AccountArguments) (AccountAnswer, error) {
+	role, err := access.ParseRole(a.Role)
+	if err != nil {
+		return AccountAnswer{}, err
+	}
+	n := access.NewAccount{Name: a.Name}
+	answer := AccountAnswer{Name: a.Name, Role: string(role)}
+	for _, name := range a.Schools {
+		s, err := c.school(name)
+		if err != nil {
+			return AccountAnswer{}, err
+		}
+		n.Grants = append(n.Grants, access.Grant{School: s.ID, Role: role})
+		answer.Schools = append(answer.Schools, s.ID)
+	}
+	if len(n.Grants) == 0 {
+		n.Grants = []access.Grant{{School: access.EverySchool, Role: role}}
+	}
+	for _, s := range c.schools {
+		n.Context = append(n.Context, s.Name)
+	}
+	_, password, err := c.access.CreateAccount(ctx, n)
+	if err != nil {
+		return AccountAnswer{}, err
+	}
+	answer.Password = password
+	return answer, nil
+}
+
+func (c *collector) accounts() []AccountAnswer {
+	answer := []AccountAnswer{}
+	for _, account := range c.access.Accounts() {
+		one := AccountAnswer{Name: account.Name}
+		for _, g := range account.Grants {
+			one.Role = string(g.Role)
+			if g.School != access.EverySchool {
+				one.Schools = append(one.Schools, g.School)
+			}
+		}
+		answer = append(answer, one)
+	}
+	return answer
+}
+
+func (c *collector) showPolicy(ctx context.Context, a PolicyArguments) (*policy.Policy, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return nil, err
+	}
+	if a.Number == 0 {
+		a.Number = s.roster.Policy()
+	}
+	if a.Number == 0 {
+		p, _, err := rulebook.Baseline()
+		return p, err
+	}
+	for r, err := range s.ledger.Entries(ctx, 0, ledger.Index(s.ledger.Size())) {
+		if err != nil {
+			return nil, err
+		}
+		for n, section := range r.Envelope.Sections {
+			if section.Name != roster.SectionPolicy {
+				continue
+			}
+			document, err := s.ledger.Body(ctx, r.Index, n)
+			if err != nil {
+				return nil, err
+			}
+			p, err := roster.OpenPolicy(s.verifier, document)
+			if err != nil {
+				return nil, err
+			}
+			if p.Number == a.Number {
+				return p, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s has no policy %d", s.Name, a.Number)
+}
+
+func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	p, err := rulebook.Compile(a.File, a.Source)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if err := s.roster.CatchUp(ctx); err != nil {
+		return PublishAnswer{}, err
+	}
+	p.Number = s.roster.Policy() + 1
+	body, err := policy.Encode(p)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	document, err := s.Key.SignDocument(roster.DocumentPolicy, body)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	entry, err := roster.Maker{School: s.ID, Intake: intakeName}.Policy(document, a.Source, c.clock.Now())
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	at, err := s.ledger.Append(ctx, entry)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	return PublishAnswer{School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0]}, s.roster.CatchUp(ctx)
+}
+
+func (c *collector) devices(ctx context.Context, a ListArguments) (view.DevicePage, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return view.DevicePage{}, err
+	}
+	return c.view.Queries().Devices(ctx, s.ID, view.DeviceQuery{Search: a.Search, After: a.After, Limit: a.Limit}, c.clock.Now())
+}
+
+// device shows a device by identifier, or by a host name that only one has.
+func (c *collector) device(ctx context.Context, a ListArguments) (view.DeviceDetail, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return view.DeviceDetail{}, err
+	}
+	now := c.clock.Now()
+	d, err := c.view.Queries().Device(ctx, s.ID, posture.DeviceID(a.Device), now)
+	if !errors.Is(err, view.ErrNotFound) {
+		return d, err
+	}
+	page, err := c.view.Queries().Devices(ctx, s.ID, view.DeviceQuery{Search: a.Device, Limit: 500}, now)
+	if err != nil {
+		return view.DeviceDetail{}, err
+	}
+	var named []posture.DeviceID
+	for _, d := range page.Devices {
+		if strings.EqualFold(d.Hostname, a.Device) {
+			named = append(named, d.ID)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return view.DeviceDetail{}, fmt.Errorf("%s has no device %q", s.Name, a.Device)
+	case 1:
+		return c.view.Queries().Device(ctx, s.ID, named[0], now)
+	}
+	return view.DeviceDetail{}, fmt.Errorf("%d devices are named %q: give the identifier of one", len(named), a.Device)
+}
+
+// assess asks a connected device for an assessment at once.
+func (c *collector) assess(ctx context.Context, a ListArguments) (AssessAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return AssessAnswer{}, err
+	}
+	d, err := c.device(ctx, a)
+	if err != nil {
+		return AssessAnswer{}, err
+	}
+	if c.door == nil {
+		return AssessAnswer{}, errors.New("no collector runs on this data folder, so no laptop is connected: start it with serve")
+	}
+	if err := c.door.AssessNow(s.ID, d.ID, operator()); err != nil {
+		return AssessAnswer{}, fmt.Errorf("ask %s to assess itself: %w", d.Hostname, err)
+	}
+	return AssessAnswer{Device: d.ID, Hostname: d.Hostname}, nil
+}
+
+func (c *collector) breaches(ctx context.Context, a ListArguments) (view.BreachPage, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return view.BreachPage{}, err
+	}
+	return c.view.Queries().Breaches(ctx, s.ID, view.BreachQuery{Device: posture.DeviceID(a.Device), After: a.After, Limit: a.Limit}, c.clock.Now())
+}
