@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/enroll"
@@ -57,6 +58,7 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 			return posture.Report{}, nil, fmt.Errorf("open the recorded machine: %w", err)
 		}
 		asker = inProcess{replay}
+		clk = stopped{clk, replay.Machine().RecordedAt}
 	}
 	a := assessor{children: asker, clock: clk}
 	outcome, err := a.assess(ctx, assess.Sections(), terms, nil, position{}, true)
@@ -71,6 +73,16 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 	}
 	return report, rules, nil
 }
+
+// stopped is a clock that stands still: a recorded machine is judged as of the
+// moment when it was recorded.
+type stopped struct {
+	clock.Clock
+	at time.Time
+}
+
+// Now implements clock.Clock.
+func (s stopped) Now() time.Time { return s.at }
 
 // AnythingOpen reports whether something fails or is not proven.
 func AnythingOpen(r posture.Report) bool {

@@ -77,7 +77,7 @@ func All() []Probe {
 				return SecurityFacts(ctx, sys, q.Now)
 			},
 			func(f *posture.Facts) *posture.Answer[posture.Security] { return &f.Security }),
-		{Section: "executables", Every: 6 * time.Hour, Within: walkLimits.Time + time.Minute, Folders: true, Ask: askExecutables},
+		{Section: "executables", Every: 50 * time.Minute, Within: walkLimits.Time + time.Minute, Folders: true, Ask: askExecutables},
 	}
 }
 
