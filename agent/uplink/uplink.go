@@ -190,12 +190,19 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 		return fmt.Errorf("connect to %s: %w", address, err)
 	}
 	u.setStatus(func(st *Status) { st.Connected, st.Trouble = true, "" })
-	acknowledged := make(chan spool.Position, window)
+	acknowledged, sent := make(chan spool.Position, window), make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return u.send(ctx, s, acknowledged) })
+	g.Go(func() error {
+		defer close(sent)
+		err := u.send(ctx, s, acknowledged)
+		if err != nil {
+			cancel() // the receiver is waiting for the network
+		}
+		return err
+	})
 	g.Go(func() error {
 		defer cancel() // the sender may be waiting for the network
-		return u.receive(ctx, s, acknowledged)
+		return u.receive(s, acknowledged, sent)
 	})
 	return g.Wait()
 }
@@ -296,7 +303,7 @@ func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledg
 }
 
 // receive acts on what the collector says, until the stream ends.
-func (u *Uplink) receive(ctx context.Context, s pb.Uplink_ConnectClient, acknowledged chan<- spool.Position) error {
+func (u *Uplink) receive(s pb.Uplink_ConnectClient, acknowledged chan<- spool.Position, sent <-chan struct{}) error {
 	for {
 		m, err := s.Recv()
 		if err != nil {
@@ -309,8 +316,7 @@ func (u *Uplink) receive(ctx context.Context, s pb.Uplink_ConnectClient, acknowl
 			}
 			select {
 			case acknowledged <- p:
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-sent: // nobody waits for it any more
 			}
 			if err := u.c.Handler.Acknowledged(p); err != nil {
 				return err
