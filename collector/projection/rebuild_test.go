@@ -103,7 +103,7 @@ func change(t *rapid.T, l *laptop, s *school) {
 func TestRebuildEqualsFollow(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newSchool(t, "hollybank")
-		live := open(t, s)
+		live := open(rt, s)
 		live.catchUp(t)
 		end := history(t, rt, s, func() {
 			for range rapid.IntRange(0, 2).Draw(rt, "steps") {
@@ -114,7 +114,7 @@ func TestRebuildEqualsFollow(t *testing.T) {
 		})
 		live.catchUp(t)
 		followed := live.dump(t, s)
-		again := open(t, s)
+		again := open(rt, s)
 		again.catchUp(t)
 		if rebuilt := again.dump(t, s); rebuilt != followed {
 			rt.Fatalf("followed:\n%s\nrebuilt:\n%s", followed, rebuilt)
@@ -264,7 +264,7 @@ func TestWalls(t *testing.T) {
 func TestFoldingTwiceChangesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newSchool(t, "hollybank")
-		f := open(t, s)
+		f := open(rt, s)
 		f.catchUp(t)
 		history(t, rt, s, func() {
 			f.catchUp(t)

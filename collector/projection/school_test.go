@@ -34,6 +34,7 @@ var term = time.Date(2026, time.September, 7, 8, 0, 0, 0, time.UTC)
 type shelf struct {
 	mu      sync.Mutex
 	grown   chan struct{}
+	idle    chan int // told how many entries there are when a follower waits for more; nil: nobody is
 	records []ledger.Record
 	bodies  [][][]byte
 }
@@ -80,6 +81,9 @@ func (s *shelf) Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger
 			for int(i) >= len(s.records) {
 				grown := s.grown
 				s.mu.Unlock()
+				if s.idle != nil {
+					s.idle <- int(i)
+				}
 				select {
 				case <-grown:
 				case <-ctx.Done():
@@ -359,6 +363,14 @@ func (l *laptop) contact(tb testing.TB, made, received time.Time) {
 	l.school.ledger.append(l.school.envelope(proof.KindContacts, "", received), proof.Section{Name: "contact", Class: proof.Contacts, Body: data})
 }
 
+// cleaner is what tests, benchmarks and checks of properties have in common.
+type cleaner interface {
+	Helper()
+	Fatal(args ...any)
+	Error(args ...any)
+	Cleanup(f func())
+}
+
 // fixture is a view of schools and what fills it.
 type fixture struct {
 	view *view.View
@@ -366,7 +378,7 @@ type fixture struct {
 	q *view.Queries
 }
 
-func open(tb testing.TB, schools ...*school) fixture {
+func open(tb cleaner, schools ...*school) fixture {
 	tb.Helper()
 	var list []School
 	for _, s := range schools {
