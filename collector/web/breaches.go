@@ -32,6 +32,7 @@ type choice struct {
 // breachRow is a policy breach as lists show it.
 type breachRow struct {
 	view.Breach
+	Label       string // the subject's, unless that is the device itself
 	StatusWords string
 	StatusClass string
 	Device      string // address
@@ -105,6 +106,9 @@ func newBreachRow(school posture.SchoolID, b view.Breach, c clockwork) breachRow
 		Breach: b, StatusWords: statusWords(b.Status), StatusClass: statusKey(b.Status),
 		Device: deviceAddress(school, b.Device), RuleAddress: ruleAddress(school, b.Rule),
 		First: c.moment(b.FirstFailed), Ended: c.moment(b.ResolvedAt),
+	}
+	if b.Subject.Kind != "device" {
+		row.Label = b.Subject.Label
 	}
 	if b.Status == breach.Pending {
 		row.Ends = c.moment(b.GraceEnds)

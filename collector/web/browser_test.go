@@ -188,7 +188,7 @@ func lookAt(t *testing.T, ctx context.Context, base, axe string, l look, name, p
 	if wide && l.medium == "screen" {
 		t.Errorf("the page is wider than its window of %d", l.width)
 	}
-	if *screenshots != "" {
+	if *screenshots != "" && *pictureOf == "" {
 		picture(t, ctx, filepath.Join(*screenshots, name+"-"+l.name+".png"))
 	}
 }
@@ -250,5 +250,45 @@ func TestSignInInABrowser(t *testing.T) {
 	do(chromedp.Click(chromedp.CSS(".ct-header__button")), chromedp.WaitVisible(pass), chromedp.Navigate(base+device))
 	if got := text(chromedp.Location()); !strings.HasPrefix(got, base+"/sign-in?") {
 		t.Errorf("after signing out the page is at %s", got)
+	}
+}
+
+var (
+	pictureOf = flag.String("picture-of", "", "with -screenshots: the address of a running collector's pages to take pictures of")
+	pictureAs = flag.String("picture-as", "", "with -picture-of: the account to sign in with; its password is read from CARETAKER_PASSWORD")
+)
+
+// TestPictures takes the pictures for the documentation, of a collector that
+// somebody has started:
+//
+//	CARETAKER_PASSWORD=… go test ./collector/web -run TestPictures -args \
+//		-screenshots "$PWD/shared/docs/images" -picture-of http://127.0.0.1:8080 -picture-as NAME
+func TestPictures(t *testing.T) {
+	if *pictureOf == "" {
+		t.Skip("no picture was asked for with -picture-of")
+	}
+	ctx := startBrowser(t)
+	base := strings.TrimSuffix(*pictureOf, "/")
+	err := chromedp.Do(ctx, looks[0].set(), chromedp.Navigate(base+"/sign-in"),
+		chromedp.SendKeys(chromedp.CSS("#name"), *pictureAs), chromedp.SendKeys(chromedp.CSS("#password"), os.Getenv("CARETAKER_PASSWORD")),
+		chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(chromedp.CSS(".ct-header__account")))
+	if err != nil {
+		t.Fatalf("sign in at %s: %v", base, err)
+	}
+	school := eval[string](t, ctx, `document.querySelector(".ct-header__name").href`)
+	device := func() string {
+		if err := chromedp.Do(ctx, chromedp.Navigate(school+"/devices")); err != nil {
+			t.Fatal(err)
+		}
+		return eval[string](t, ctx, `document.querySelector("th[scope=row] a").href`)
+	}()
+	for _, l := range looks[:3] {
+		for name, address := range map[string]string{"overview": school, "devices": school + "/devices", "device": device, "breaches": school + "/breaches"} {
+			if err := chromedp.Do(ctx, l.set(), chromedp.Navigate(address)); err != nil {
+				t.Fatal(err)
+			}
+			eval[chromedp.Void](t, ctx, `document.fonts.ready.then(() => 0)`)
+			picture(t, ctx, filepath.Join(*screenshots, name+"-"+l.name+".png"))
+		}
 	}
 }

@@ -28,7 +28,8 @@ type devicePage struct {
 	ClockOff     string // how far the device's clock is off, if it is
 	Owner        string
 	System       string
-	FactsAt      *moment // when most of what the findings rest on was read
+	OnDisk       []findingRow // of these, about the system disk
+	FactsAt      *moment      // when most of what the findings rest on was read
 }
 
 // findingRow is one finding as the page shows it.
@@ -38,7 +39,7 @@ type findingRow struct {
 	RuleAddress string
 	Label       string // the subject's, unless that is the device itself
 	Since       *moment
-	Read        *moment // if it was not when most facts of the page were read
+	Read        *moment // if that was before most facts of the page were read
 }
 
 // eventRow is one line of the log of media.
@@ -95,7 +96,7 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 		if f.Subject.Kind != "device" {
 			row.Label = f.Subject.Label
 		}
-		if d := f.FactAt.Sub(usual); d.Abs() >= time.Minute {
+		if usual.Sub(f.FactAt) >= time.Minute {
 			row.Read = c.moment(f.FactAt)
 		}
 		if f.Standing == view.NotFor {
@@ -104,6 +105,8 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 		}
 		p.Findings = append(p.Findings, row)
 	}
+	p.OnDisk = onSystemDisk(p.Findings, d.Facts.Volumes)
+	p.Encryption = p.Encryption.today(d.Silent, p.OnDisk)
 	slices.SortStableFunc(p.Findings, func(a, b findingRow) int { return rank(a.Standing) - rank(b.Standing) })
 	for _, b := range d.Breaches[:min(len(d.Breaches), maxRows)] {
 		p.Breaches = append(p.Breaches, newBreachRow(school, b, c))
@@ -115,6 +118,23 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 		p.Gaps = append(p.Gaps, gapRow{gapWords(g), c.moment(g.At)})
 	}
 	return p
+}
+
+// onSystemDisk picks the findings about the system disk, which say since when
+// it has been as it is.
+func onSystemDisk(findings []findingRow, volumes posture.Answer[posture.Volume]) []findingRow {
+	var picked []findingRow
+	for _, v := range volumes.Items {
+		if v.Role != posture.SystemVolume || volumes.Absent != posture.None {
+			continue
+		}
+		for _, f := range findings {
+			if f.Subject.Kind == "volume" && f.Subject.Key == v.ID {
+				picked = append(picked, f)
+			}
+		}
+	}
+	return picked
 }
 
 // usualTime is the time, to the minute, at which most of the facts behind the

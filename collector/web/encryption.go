@@ -25,6 +25,29 @@ func encryptionVerdict(volumes posture.Answer[posture.Volume], c clockwork) verd
 	return v
 }
 
+// today takes back the look of Met where what was once so proves nothing now:
+// the device has been silent for too long, or a rule about its system disk is
+// not met or not proven. The words, which speak of then, stay.
+func (v verdict) today(silent bool, onDisk []findingRow) verdict {
+	if v.Standing.Class != "met" {
+		return v
+	}
+	for _, f := range onDisk {
+		switch f.Words.Class {
+		case "not-met":
+			v.Standing = f.Words
+			return v
+		case "not-proven":
+			v.Standing = f.Words
+		}
+	}
+	if silent {
+		v.Standing = newStanding(view.NotProven)
+		v.Detail += " It has been silent for longer than the policy allows, so this proves nothing about today."
+	}
+	return v
+}
+
 func verdictOf(volumes posture.Answer[posture.Volume]) verdict {
 	if volumes.Absent != posture.None {
 		return notProven(why(volumes.Absent))

@@ -4,7 +4,9 @@
 # in CI fail.
 set -eu
 cd "$(dirname "$0")/web"
-[ ! -f node_modules/axe-core/axe.min.js ] || exit 0
+if [ -f node_modules/axe-core/axe.min.js ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
+	exit 0
+fi
 command -v npm >/dev/null 2>&1 || {
 	echo 'setup: npm is not installed: the pages will not be tested with axe-core'
 	[ -z "${CI:-}" ] || exit 1
