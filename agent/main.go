@@ -62,6 +62,7 @@ func runCommand() *cobra.Command {
 		Short: "Assess this laptop and report, until stopped",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			app.KeepSmall()
 			return daemon.Run(c.Context(), func(ctx context.Context) error { return app.Run(ctx, config, clock.System{}) })
 		},
 	}

@@ -46,10 +46,15 @@ const (
 	memoryLimit = 24 * mebibyte
 )
 
-// Run assesses this machine and reports until ctx ends.
-func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
+// KeepSmall makes the whole process prefer little memory to speed. It is for
+// the program that stays, not for one that runs an agent beside other things.
+func KeepSmall() {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
+}
+
+// Run assesses this machine and reports until ctx ends.
+func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	unlock, err := durable.Lock(state{c.State}.path(lockFile))
 	if err != nil {
 		return fmt.Errorf("take the agent's state folder %s: %w", c.State, err)
