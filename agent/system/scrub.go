@@ -58,7 +58,7 @@ func (s *scrubber) call(kind, name string) {
 // nobodys are names that tell nothing and stand in many places for other
 // things: the users of freshly installed systems are called so.
 var nobodys = []string{
-	"admin", "administrator", "arch", "debian", "fedora", "home", "linux", "lost+found", "media", "root", "school",
+	".ecryptfs", "admin", "administrator", "arch", "debian", "fedora", "home", "linux", "lost+found", "media", "root", "school",
 	"student", "teacher", "ubuntu", "user", "users",
 }
 
