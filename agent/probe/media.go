@@ -199,6 +199,9 @@ func (m *mediaList) partition(ctx context.Context, d *device) posture.Partition 
 	switch {
 	case h.content == holdsEncrypted:
 		p.Filesystem = posture.Unread[string](posture.NotVisible)
+	case h.content == holdsUnknown && len(d.holders) > 0: // open, as a VeraCrypt volume can be
+		p.Filesystem = posture.Unread[string](posture.NotVisible)
+		p.Encryption, p.Method = m.above(ctx, d)
 	case h.content == holdsUnknown, h.content == holdsNothing, h.content == holdsTable:
 		p.Filesystem = posture.Unread[string](posture.Unreadable)
 	case h.content == holdsMember:
