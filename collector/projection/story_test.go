@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -78,6 +79,9 @@ func TestAStickThatIsPulledOutResolvesNothing(t *testing.T) {
 	d := f.device(t, s, "hb-lt-014", term.Add(2*hour))
 	if got := line(d.Breaches); got != "[USB-01 open]" {
 		t.Errorf("pulled out: got %s", got)
+	}
+	if got := counts(t, f.overview(t, s, term.Add(2*hour)), "USB-01"); got != [5]int{0, 0, 0, 0, 1} {
+		t.Errorf("pulled out: the overview has %v", got)
 	}
 	l.facts.Media.Items = []posture.Medium{stick(serial, posture.Encrypted)}
 	l.report(t, term.Add(3*hour), term.Add(3*hour))
@@ -342,5 +346,27 @@ func TestProgramsThatGo(t *testing.T) {
 	l.report(t, term.Add(3*hour), term.Add(3*hour))
 	if got := line(f.device(t, s, "hb-lt-014", term.Add(4*hour)).Breaches); got != "[EXE-02 resolved]" {
 		t.Errorf("uninstalled: got %s", got)
+	}
+}
+
+// TestAFailureOffTheListIsNotGone: more programs fail than are listed one by
+// one, so that one which is not among them may fail still.
+func TestAFailureOffTheListIsNotGone(t *testing.T) {
+	s := newSchool(t, "hollybank")
+	l := s.enrol(t, "hb-lt-014", term)
+	last := posture.Program{Source: "dpkg", Name: "transmission-gtk", Version: "4", Architecture: "zzz"}
+	l.facts.Programs.Items = []posture.Program{last}
+	l.report(t, term, term)
+	for i := range 150 {
+		other := last
+		other.Architecture = fmt.Sprintf("a%03d", i)
+		l.facts.Programs.Items = append(l.facts.Programs.Items, other)
+	}
+	l.report(t, term.Add(hour), term.Add(hour))
+	d := open(t, s).device(t, s, "hb-lt-014", term.Add(2*hour))
+	for _, b := range d.Breaches {
+		if b.Status == breach.Resolved {
+			t.Errorf("resolved: %+v", b)
+		}
 	}
 }

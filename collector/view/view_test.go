@@ -274,6 +274,31 @@ func TestAQuestionEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestStandingIsTheWorstOfTheSubjects(t *testing.T) {
+	p := Policy{Silence: 14 * 24 * time.Hour}
+	for name, c := range map[string]struct {
+		bits byte
+		at   time.Duration
+		want Standing
+	}{
+		"nothing covered":            {0, 0, NotFor},
+		"met":                        {passing, 0, Met},
+		"met, long silent":           {passing, 15 * 24 * time.Hour, NotProven},
+		"failing, long silent":       {failing | passing, 15 * 24 * time.Hour, NotMet},
+		"one fails":                  {failing | unproven | excused | passing, 0, NotMet},
+		"one is not proven":          {unproven | excused | passing, 0, NotProven},
+		"one is exempt":              {excused | passing, 0, Exempt},
+		"the exemption has ended":    {excused | passing, 2 * time.Hour, NotMet},
+		"one is not proven, and two": {unproven | excused, 2 * time.Hour, NotMet},
+	} {
+		v := Vector{LastContact: ms(start)}
+		s := RuleState{Bits: c.bits, Until: ms(start.Add(time.Hour))}
+		if got := v.standing(&p, &Rule{}, s, ms(start.Add(c.at))); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestKeysKeepTheirPartsApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.StringOf(rapid.SampledFrom([]rune{0, 1, 2, 'a', '/', 'é'})), 2, 2)
