@@ -165,7 +165,7 @@ func leaf(e ledger.Entry) proof.Digest {
 func TestPowerCut(t *testing.T) {
 	seeds := 2
 	if thorough() {
-		seeds = 200
+		seeds = 40
 	}
 	for seed := range uint64(seeds) {
 		for at := 1; ; at++ {
