@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/system"
@@ -33,7 +34,7 @@ type assessor struct {
 // failed is a fact that is absent; an assessment that failed is an error.
 func (a assessor) assess(ctx context.Context, due []string, t terms, before []wire.Body, p position, began bool) (assess.Outcome, error) {
 	r := assess.Request{
-		Now: a.clock.Now(), Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
+		Now: a.clock.Now().Truncate(time.Millisecond), Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
 		Due: due, Before: before, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, Began: began,
 	}
 	if slices.Contains(due, wire.Executables) {

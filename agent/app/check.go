@@ -65,7 +65,7 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 	if err != nil {
 		return posture.Report{}, nil, err
 	}
-	report := posture.Report{Sequence: 1, MadeAt: clk.Now(), Policy: outcome.Policy}
+	report := posture.Report{Sequence: 1, MadeAt: outcome.At, Policy: outcome.Policy}
 	for _, b := range outcome.Bodies {
 		if err := wire.DecodeSection(b.Name, b.Data, b.ReadAt, &report.Facts, &report.Findings); err != nil {
 			return posture.Report{}, nil, fmt.Errorf("read the assessment: %w", err)

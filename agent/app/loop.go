@@ -94,7 +94,7 @@ func (s *service) work(ctx context.Context) error {
 	case len(due) > 0 || t.judge || t.full:
 		return s.round(ctx, due)
 	case s.position.Chain.Sequence > 0 && !now.Before(s.lastSaid.Add(contactEvery)):
-		draft, chain, err := s.position.Chain.Contact(nil, s.moment())
+		draft, chain, err := s.position.Chain.Contact(nil, s.moment(now))
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (s *service) round(ctx context.Context, due []string) error {
 	}
 	s.looked = true
 	s.position.MediaLog = outcome.MediaLog
-	draft, chain, err := s.position.Chain.Next(outcome.Bodies, s.moment(), salt)
+	draft, chain, err := s.position.Chain.Next(outcome.Bodies, s.moment(outcome.At), salt)
 	if err != nil {
 		return err
 	}
@@ -189,12 +189,14 @@ func (s *service) settle(acked spool.Position) {
 	}
 }
 
-// moment is the circumstances under which a statement is made now.
-func (s *service) moment() assess.Moment {
+// moment is the circumstances of a statement that speaks of the time at. For a
+// report that is when its facts were asked for, to the millisecond: whoever
+// judges them again must do it as of the same moment.
+func (s *service) moment(at time.Time) assess.Moment {
 	t := s.inbox.currentTerms()
 	m := assess.Moment{
 		School: s.device.School, Device: s.device.Device, Policy: t.number, Assignment: t.assignment.Number,
-		MadeAt: s.clock.Now(), Boot: s.boot, Witness: s.inbox.witness(),
+		MadeAt: at, Boot: s.boot, Witness: s.inbox.witness(),
 	}
 	if !s.booted.IsZero() {
 		m.Uptime = max(m.MadeAt.Sub(s.booted), 0)

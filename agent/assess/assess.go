@@ -52,6 +52,7 @@ type Outcome struct {
 	MediaLog  json.RawMessage `json:"mediaLog,omitempty"`
 	LastEvent uint64          `json:"lastEvent"` // number of the last event in the log
 	Policy    uint64          `json:"policy"`    // number of the policy that judged
+	At        time.Time       `json:"at"`        // when: the request's Now
 }
 
 // Assess asks, judges and encodes.
@@ -100,7 +101,7 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	if err := mergeFolders(&facts, r); err != nil {
 		return posture.Report{}, Outcome{}, err
 	}
-	outcome := Outcome{Policy: rules.Policy().Number}
+	outcome := Outcome{Policy: rules.Policy().Number, At: r.Now}
 	if err := foldMedia(&facts, r, &outcome); err != nil {
 		return posture.Report{}, Outcome{}, err
 	}
