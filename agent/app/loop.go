@@ -94,7 +94,7 @@ func (s *service) work(ctx context.Context) error {
 	case len(due) > 0 || t.judge || t.full:
 		return s.round(ctx, due)
 	case s.position.Chain.Sequence > 0 && !now.Before(s.lastSaid.Add(contactEvery)):
-		draft, chain, err := s.position.Chain.Contact(nil, s.moment(now))
+		draft, chain, err := s.position.Chain.Contact(nil, s.moment(now, s.inbox.currentTerms()))
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (s *service) round(ctx context.Context, due []string) error {
 	}
 	s.looked = true
 	s.position.MediaLog = outcome.MediaLog
-	draft, chain, err := s.position.Chain.Next(outcome.Bodies, s.moment(outcome.At), salt)
+	draft, chain, err := s.position.Chain.Next(outcome.Bodies, s.moment(outcome.At, terms), salt)
 	if err != nil {
 		return err
 	}
@@ -191,9 +191,8 @@ func (s *service) settle(acked spool.Position) {
 
 // moment is the circumstances of a statement that speaks of the time at. For a
 // report that is when its facts were asked for, to the millisecond: whoever
-// judges them again must do it as of the same moment.
-func (s *service) moment(at time.Time) assess.Moment {
-	t := s.inbox.currentTerms()
+// judges them again must do it as of the same moment, and by the same terms.
+func (s *service) moment(at time.Time, t terms) assess.Moment {
 	m := assess.Moment{
 		School: s.device.School, Device: s.device.Device, Policy: t.number, Assignment: t.assignment.Number,
 		MadeAt: at, Boot: s.boot, Witness: s.inbox.witness(),
