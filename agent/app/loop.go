@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// contactEvery is how often the agent says that nothing has changed.
-	contactEvery = 15 * time.Minute
+	// contactEvery is how often the agent says that nothing has changed. Each
+	// time leaves a hash in the ledger for good.
+	contactEvery = time.Hour
 	// settling is how long it waits after a disk or a package list changed,
 	// since neither changes once.
 	settling = 2 * time.Second
