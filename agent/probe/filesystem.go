@@ -42,7 +42,7 @@ func (s *survey) coverFolders(ctx context.Context, d *device, m mount, c coverag
 	switch {
 	case err != nil:
 		return s.fscryptFolder(ctx, m, c, headerAbsence(err))
-	case h.format != m.filesystem && !(m.filesystem == "ext4" && strings.HasPrefix(h.format, "ext")):
+	case h.format != m.filesystem && (m.filesystem != "ext4" || !strings.HasPrefix(h.format, "ext")):
 		return unread(posture.Unreadable)
 	case h.encryption.Value == posture.Partial:
 		return partly("fscrypt")
@@ -208,8 +208,7 @@ func (s *survey) unclaimed() []*device {
 	}
 	var free []*device
 	for _, d := range s.tree.devices {
-		switch d.kind() {
-		case loopDevice, memoryDevice, remoteDevice, unknownDevice:
+		if k := d.kind(); k != physicalDevice && k != mappedDevice && k != stackedDevice {
 			continue
 		}
 		disk := s.tree.whole(d)

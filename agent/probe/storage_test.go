@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,9 +175,10 @@ func believed(what, fault string) bool {
 // wrong in one way.
 func eachFault(t *testing.T, dir string, ask func(sys system.Reader), check func(name string)) {
 	t.Helper()
+	machine := systemtest.Load(t, dir)
 	for _, fault := range faults {
 		for nth := 1; ; nth++ {
-			sys := &faulty{Reader: systemtest.Load(t, dir), nth: nth, err: fault.err}
+			sys := &faulty{Reader: machine, nth: nth, err: fault.err}
 			ask(sys)
 			if sys.what == "" {
 				break
@@ -290,8 +292,16 @@ func checkMedia(t *testing.T, fault string, got, want posture.Answer[posture.Med
 		}
 		return
 	}
-	for i, m := range got.Items {
-		w := want.Items[i]
+	left := slices.Clone(want.Items)
+	for _, m := range got.Items {
+		// The same medium has the same serial number or, where that was lost,
+		// the same product.
+		i := slices.IndexFunc(left, func(w posture.Medium) bool { return w.Serial == m.Serial && m.Serial.Known() })
+		if i < 0 {
+			i = slices.IndexFunc(left, func(w posture.Medium) bool { return w.Product == m.Product })
+		}
+		w := left[max(i, 0)]
+		left = slices.Delete(left, max(i, 0), max(i, 0)+1)
 		told(t, fault, "serial", m.Serial, w.Serial)
 		told(t, fault, "capacity", m.Capacity, w.Capacity)
 		told(t, fault, "writable", m.Writable, w.Writable)

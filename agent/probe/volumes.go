@@ -370,6 +370,7 @@ func (v *volumeList) addUnmounted(ctx context.Context, d *device, h header) {
 		format = posture.Unread[string](posture.NotVisible)
 	case holdsUnknown, holdsTable:
 		format = posture.Unread[string](posture.Unreadable)
+	case holdsNothing, holdsFilesystem, holdsSwap:
 	}
 	uuid := h.uuid
 	if uuid == "" {
