@@ -184,10 +184,7 @@ func (d *Device) KeepCertificate(ctx context.Context, c clock.Clock, log *slog.L
 		wait := min(max(due.Sub(now), 0), renewLook)
 		if wait == 0 {
 			wait = renewLook
-			if err := d.Renew(ctx, c); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
+			if err := d.Renew(ctx, c); err != nil && ctx.Err() == nil {
 				log.Warn("certificate not renewed", "error", err)
 				wait = renewAgain
 			}
@@ -239,7 +236,7 @@ func (d *Device) replace(der []byte) error {
 		return fmt.Errorf("renew the certificate: %w", err)
 	}
 	d.mu.Lock()
-	d.certificate, d.Identity.Certificate = checked.certificate, der
+	d.certificate, d.Certificate = checked.certificate, der
 	d.mu.Unlock()
 	return d.writeIdentity()
 }

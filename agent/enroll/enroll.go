@@ -141,8 +141,8 @@ func call(ctx context.Context, address string, config *tls.Config, c clock.Clock
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	late, stop := c.After(callWithin)
 	defer stop()
 	ended := make(chan error, 1)
@@ -150,9 +150,8 @@ func call(ctx context.Context, address string, config *tls.Config, c clock.Clock
 	select {
 	case err = <-ended:
 	case <-late:
-		cancel(errors.New("it did not answer in time"))
-		<-ended
-		return context.Cause(ctx)
+		cancel()
+		return errors.Join(errors.New("it did not answer in time"), <-ended)
 	}
 	if s, ok := status.FromError(err); ok && err != nil {
 		return errors.New(wire.Visible(s.Message(), 500))

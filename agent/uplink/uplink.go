@@ -134,7 +134,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		began := u.c.Clock.Now()
 		err := u.stream(ctx, u.c.Addresses[attempt%len(u.c.Addresses)])
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end, and a stream always ends with an error
 		}
 		u.setStatus(func(s *Status) { s.Connected, s.Trouble = false, err.Error() })
 		u.c.Log.Info("stream ended", "reason", err)
@@ -172,7 +172,7 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(u.c.TLS)),
 		// A laptop has one stream with little in it; large buffers would be
 		// most of its memory.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
 		// Rarely enough to let the processor sleep, often enough to find out
 		// within the hour that a school's router has forgotten the stream.

@@ -162,7 +162,7 @@ func (in *Intake) server(maxMessage int) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(doorCredentials{}), grpc.ForceServerCodecV2(wire.Codec{}),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(8<<10), grpc.MaxConcurrentStreams(4),
-		grpc.ReadBufferSize(0), grpc.WriteBufferSize(4<<10), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(0), grpc.WriteBufferSize(4<<10),
 		grpc.InitialWindowSize(256<<10), grpc.InitialConnWindowSize(512<<10),
 		grpc.ConnectionTimeout(20*time.Second), grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 2 * time.Minute, Time: 15 * time.Minute, Timeout: time.Minute}),

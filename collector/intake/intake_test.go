@@ -31,11 +31,11 @@ func TestReportsAreRecordedAndAcknowledged(t *testing.T) {
 	c.wantAck(1, 0)
 	c.send(l.report(wire.Encryption))
 	c.wantAck(2, 0)
-	d, _ := school.roster.Device(l.id)
 	if err := school.roster.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if d, _ = school.roster.Device(l.id); d.Last != 2 || d.Hash != l.previous {
+	d, _ := school.roster.Device(l.id)
+	if d.Last != 2 || d.Hash != l.previous {
 		t.Errorf("the roster has report %d, want 2", d.Last)
 	}
 	rec, err := school.ledger.Read(t.Context(), d.Entry)

@@ -84,7 +84,7 @@ func (s *session) work(ctx context.Context, v *visitor) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if err := s.greet(ctx); err != nil {
+	if err := s.greet(); err != nil {
 		return err
 	}
 	for {
@@ -162,7 +162,7 @@ func (s *session) settle(ctx context.Context) error {
 }
 
 // greet answers the hello.
-func (s *session) greet(ctx context.Context) error {
+func (s *session) greet() error {
 	m, err := s.stream.Recv()
 	if err != nil {
 		return receiving(err)

@@ -116,8 +116,7 @@ func decode[T any](body []byte) (T, error) {
 	return v, nil
 }
 
-// DecodeToken, DecodeEnrolment, DecodeRevocation and DecodeGap read the bodies
-// of the sections that are named for them.
+// DecodeToken reads the body of a token.
 func DecodeToken(body []byte) (Token, error) { return named[Token](SectionToken, body) }
 
 // DecodeEnrolment reads the body of an enrolment.

@@ -71,24 +71,42 @@ type section struct {
 // sections returns the table of a report's sections, in their order.
 func sections() []section {
 	return []section{
-		{System, proof.Posture, 64 << 10, 1, blank[pb.SystemSection], encodeSystems, decodeSystems,
-			func(f *posture.Facts) { spoil(&f.System) }},
-		{Encryption, proof.Posture, 512 << 10, 1000, blank[pb.EncryptionSection], encodeVolumes, decodeVolumes,
-			func(f *posture.Facts) { spoil(&f.Volumes) }},
-		{Antivirus, proof.Posture, 128 << 10, 100, blank[pb.AntivirusSection], encodeAntiviruses, decodeAntiviruses,
-			func(f *posture.Facts) { spoil(&f.Antivirus) }},
-		{Media, proof.Media, 512 << 10, 500, blank[pb.MediaSection], encodeMedia, decodeMedia,
-			func(f *posture.Facts) { spoil(&f.Media) }},
-		{MediaEvents, proof.Media, 2 << 20, 10_000, blank[pb.MediaEventsSection], encodeMediumEvents, decodeMediumEvents,
-			func(f *posture.Facts) { spoil(&f.MediaEvents) }},
-		{Programs, proof.Inventory, 3 << 20, 20_000, blank[pb.ProgramsSection], encodePrograms, decodePrograms,
-			func(f *posture.Facts) { spoil(&f.Programs) }},
-		{Executables, proof.Inventory, 4 << 20, 20_000, blank[pb.ExecutablesSection], encodeExecutables, decodeExecutables,
-			func(f *posture.Facts) { spoil(&f.Executables); spoil(&f.Scripts) }},
-		{Security, proof.Posture, 64 << 10, 1, blank[pb.SecuritySection], encodeSecurities, decodeSecurities,
-			func(f *posture.Facts) { spoil(&f.Security) }},
-		{Findings, proof.Posture, proof.MaxBody - 1<<20, 60_000, blank[pb.FindingsSection], encodeFindings, decodeFindings,
-			func(*posture.Facts) {}},
+		{
+			System, proof.Posture, 64 << 10, 1, blank[pb.SystemSection], encodeSystems, decodeSystems,
+			func(f *posture.Facts) { spoil(&f.System) },
+		},
+		{
+			Encryption, proof.Posture, 512 << 10, 1000, blank[pb.EncryptionSection], encodeVolumes, decodeVolumes,
+			func(f *posture.Facts) { spoil(&f.Volumes) },
+		},
+		{
+			Antivirus, proof.Posture, 128 << 10, 100, blank[pb.AntivirusSection], encodeAntiviruses, decodeAntiviruses,
+			func(f *posture.Facts) { spoil(&f.Antivirus) },
+		},
+		{
+			Media, proof.Media, 512 << 10, 500, blank[pb.MediaSection], encodeMedia, decodeMedia,
+			func(f *posture.Facts) { spoil(&f.Media) },
+		},
+		{
+			MediaEvents, proof.Media, 2 << 20, 10_000, blank[pb.MediaEventsSection], encodeMediumEvents, decodeMediumEvents,
+			func(f *posture.Facts) { spoil(&f.MediaEvents) },
+		},
+		{
+			Programs, proof.Inventory, 3 << 20, 20_000, blank[pb.ProgramsSection], encodePrograms, decodePrograms,
+			func(f *posture.Facts) { spoil(&f.Programs) },
+		},
+		{
+			Executables, proof.Inventory, 4 << 20, 20_000, blank[pb.ExecutablesSection], encodeExecutables, decodeExecutables,
+			func(f *posture.Facts) { spoil(&f.Executables); spoil(&f.Scripts) },
+		},
+		{
+			Security, proof.Posture, 64 << 10, 1, blank[pb.SecuritySection], encodeSecurities, decodeSecurities,
+			func(f *posture.Facts) { spoil(&f.Security) },
+		},
+		{
+			Findings, proof.Posture, 5 << 20, 60_000, blank[pb.FindingsSection], encodeFindings, decodeFindings,
+			func(*posture.Facts) {},
+		},
 	}
 }
 

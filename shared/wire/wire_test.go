@@ -152,8 +152,10 @@ func TestWhatExceedsABoundIsAGap(t *testing.T) {
 	if len(got.System.Items) != 1 || got.System.Complete() {
 		t.Errorf("two systems: got %+v, want one and a gap", got.System)
 	}
-	if diff := cmp.Diff(bodies, encode(t, got, findings)); diff != "" {
-		t.Errorf("encoding again changed the bodies:\n%.2000s", diff)
+	for i, again := range encode(t, got, findings) {
+		if !bytes.Equal(again.Data, bodies[i].Data) {
+			t.Errorf("encoding again changed section %s", again.Name)
+		}
 	}
 	if _, err := EncodeFacts(posture.Facts{}, make([]posture.Finding, 60_001)); !errors.Is(err, errTooMany) {
 		t.Errorf("too many findings: got %v, want an error", err)
@@ -165,14 +167,14 @@ func TestAFullReportFitsOneMessage(t *testing.T) {
 	for _, s := range sections() {
 		sum += s.most + 100
 	}
-	if limit := MaxMessage + 4<<20; sum > limit {
-		t.Errorf("sections at their bounds have %d bytes, beyond %d", sum, limit)
+	if sum > MaxMessage {
+		t.Errorf("sections at their bounds have %d bytes, beyond %d", sum, MaxMessage)
 	}
 }
 
 func TestEncodeDecodeEncodeIsStable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(rapid.String(), rapid.StringN(60, 1200, 4000))
+		text := rapid.OneOf(rapid.String(), rapid.StringN(60, 300, 1200))
 		f := posture.Facts{
 			System: posture.Answer[posture.System]{Absent: posture.Absence(rapid.IntRange(0, 9).Draw(t, "absent")), Items: []posture.System{{
 				Hostname: text.Draw(t, "hostname"), Platform: posture.Linux,

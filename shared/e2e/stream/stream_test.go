@@ -136,7 +136,7 @@ func TestEnrollingIsTheSameAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.SchoolName != "Hollybank Primary School" || first.Identity.School != c.school.ID {
+	if first.SchoolName != "Hollybank Primary School" || first.School != c.school.ID {
 		t.Errorf("got %+v", first.Identity)
 	}
 	if _, number, err := first.Document(agentenroll.Assignment); err != nil || number != 1 {
@@ -271,6 +271,7 @@ func (l *laptop) Checkpoint(c proof.Checkpoint) error {
 	l.note(func() { l.witness = c })
 	return nil
 }
+
 func (l *laptop) SendFull(reason string) error {
 	l.note(func() { l.full = append(l.full, reason) })
 	return nil
@@ -344,7 +345,7 @@ func (l *laptop) report() {
 	l.sequence++
 	section := proof.Section{Name: wire.System, Class: proof.Posture, Salt: [proof.SaltSize]byte{byte(l.sequence)}, Body: fmt.Appendf(nil, "body %d", l.sequence)}
 	statement, err := proof.ReportStatement{
-		School: string(l.device.Identity.School), Device: string(l.device.Device), Sequence: l.sequence, Previous: l.previous,
+		School: string(l.device.School), Device: string(l.device.Device), Sequence: l.sequence, Previous: l.previous,
 		Boot: "boot-1", Sections: []proof.SectionRef{section.Ref(1, l.sequence)},
 	}.Encode()
 	if err != nil {
@@ -368,7 +369,7 @@ func (l *laptop) contact() {
 	l.t.Helper()
 	l.contacts++
 	statement, err := proof.ContactStatement{
-		School: string(l.device.Identity.School), Device: string(l.device.Device), Report: l.sequence, Hash: l.previous, Count: l.contacts, Boot: "boot-1",
+		School: string(l.device.School), Device: string(l.device.Device), Report: l.sequence, Hash: l.previous, Count: l.contacts, Boot: "boot-1",
 	}.Encode()
 	if err != nil {
 		l.t.Fatal(err)
