@@ -28,7 +28,7 @@ const goodPassword = "walnut harbour lantern"
 
 func open(t *testing.T, dir string, c *clocktest.Driven) *Access {
 	t.Helper()
-	a, err := Open(dir, Options{Clock: c, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	a, err := Open(dir, Options{Clock: c, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,8 @@ func visit(t *testing.T, a *Access) *visitor {
 	return &visitor{t, server, &http.Client{Jar: jar}}
 }
 
-func (v *visitor) get(path string) (string, *http.Response) {
+// get returns what a page says and the cookies it sets.
+func (v *visitor) get(path string) (string, []*http.Cookie) {
 	v.t.Helper()
 	r, err := v.client.Get(v.server.URL + path)
 	if err != nil {
@@ -249,7 +250,7 @@ func (v *visitor) get(path string) (string, *http.Response) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return string(body), r
+	return string(body), r.Cookies()
 }
 
 func (v *visitor) wantName(want string) {
@@ -265,8 +266,11 @@ func TestSessionSurvivesARestart(t *testing.T) {
 	create(t, a, "Head", goodPassword)
 	v := visit(t, a)
 	v.wantName("")
-	_, response := v.get("/in")
-	cookie := response.Cookies()[0]
+	_, cookies := v.get("/in")
+	if len(cookies) != 1 {
+		t.Fatalf("signing in set the cookies %v, want one", cookies)
+	}
+	cookie := cookies[0]
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Secure || cookie.Path != "/" || !cookie.Expires.IsZero() {
 		t.Errorf("got the cookie %+v", cookie)
 	}

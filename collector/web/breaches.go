@@ -61,8 +61,9 @@ func statusWords(s breach.Status) string {
 		return "Exempt"
 	case breach.Resolved:
 		return "Resolved"
+	default:
+		return "Not yet"
 	}
-	return "Not yet"
 }
 
 // statusKey is a status in an address.
@@ -70,7 +71,7 @@ func statusKey(s breach.Status) string { return strings.ReplaceAll(s.String(), "
 
 func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
 	q := r.URL.Query()
-	query := view.BreachQuery{After: q.Get("after"), Rule: bounded(q.Get("rule"), 64)}
+	query := view.BreachQuery{After: q.Get("after"), Rule: bounded(q.Get("rule"))}
 	body := breachesPage{
 		Rule: query.Rule, All: schoolAddress(v.school.ID) + "/breaches", Words: "Newest first. Resolved ones are left out unless you ask for them.",
 		Statuses: []choice{{Key: "", Words: "All that stand"}}, Severity: []choice{{Key: "", Words: "All"}},
@@ -163,11 +164,14 @@ func turn(address string, q url.Values, after, next string) (nextPage, firstPage
 	return nextPage, firstPage
 }
 
+// maxTyped is the most that is taken of a search or a name, in characters.
+const maxTyped = 64
+
 // bounded cuts what a person typed to a length that no honest search has.
-func bounded(s string, most int) string {
+func bounded(s string) string {
 	s = strings.TrimSpace(strings.ToValidUTF8(s, ""))
-	if r := []rune(s); len(r) > most {
-		return string(r[:most])
+	if r := []rune(s); len(r) > maxTyped {
+		return string(r[:maxTyped])
 	}
 	return s
 }

@@ -33,7 +33,7 @@ type deviceRow struct {
 
 func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
 	q := r.URL.Query()
-	query := view.DeviceQuery{Search: bounded(q.Get("q"), 64), After: q.Get("after")}
+	query := view.DeviceQuery{Search: bounded(q.Get("q")), After: q.Get("after")}
 	found, err := s.Queries.Devices(r.Context(), v.school.ID, query, v.now)
 	if err != nil {
 		return err

@@ -287,8 +287,9 @@ func mediumName(vendor, product string, kind posture.MediumKind) string {
 		return "CD or DVD"
 	case posture.PhoneMedium:
 		return "Phone"
+	default:
+		return "Stick or disk"
 	}
-	return "Stick or disk"
 }
 
 func bus(b string) string {
@@ -309,8 +310,9 @@ func location(l posture.Location) string {
 		return "Removable media"
 	case posture.Temp:
 		return "Temporary folder"
+	default:
+		return capital(string(l))
 	}
-	return capital(string(l))
 }
 
 func format(f posture.Format) string {

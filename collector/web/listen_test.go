@@ -57,7 +57,7 @@ func TestServe(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() {
-			done <- Serve(ctx, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }), slog.New(slog.NewTextHandler(io.Discard, nil)))
+			done <- Serve(ctx, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }), slog.New(slog.DiscardHandler))
 		}()
 		scheme := map[bool]string{false: "http://", true: "https://"}[secure]
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}

@@ -139,7 +139,7 @@ func newStanding(s view.Standing) standingWords {
 		return standingWords{"Exempt", "exempt"}
 	case view.NotFor:
 		return standingWords{"Not applicable", "not-for"}
+	default: // whatever else it may be, it is not known to be met
+		return standingWords{"Not proven", "not-proven"}
 	}
-	// Whatever else it may be, it is not known to be met.
-	return standingWords{"Not proven", "not-proven"}
 }

@@ -32,7 +32,7 @@ func (s *site) programs(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	q := r.URL.Query()
 	body := programsPage{
-		Device: deviceAddress(v.school.ID, d.ID), Search: bounded(q.Get("q"), 64),
+		Device: deviceAddress(v.school.ID, d.ID), Search: bounded(q.Get("q")),
 		Origin: newOrigin(d.Facts.Programs, s.clockwork(v)),
 	}
 	body.Address = body.Device + "/programs"

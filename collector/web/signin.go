@@ -32,7 +32,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err := r.ParseForm(); err != nil {
 		return errNoPage
 	}
-	body := signInBody{Name: bounded(r.PostForm.Get("name"), 64), Next: ownAddress(r.PostForm.Get("next"))}
+	body := signInBody{Name: bounded(r.PostForm.Get("name")), Next: ownAddress(r.PostForm.Get("next"))}
 	password := r.PostForm.Get("password")
 	if body.Name == "" || password == "" {
 		body.Error = "Enter your name and your password."

@@ -407,6 +407,7 @@ func poison(v reflect.Value, text string) {
 		for i := range v.Len() {
 			poison(v.Index(i), text)
 		}
+	default: // holds no text
 	}
 }
 

@@ -141,8 +141,9 @@ func why(a posture.Absence) string {
 		return "this system has no way to tell"
 	case posture.NotVisible:
 		return "it is where the agent does not look"
+	default:
+		return "the answer could not be understood"
 	}
-	return "the answer could not be understood"
 }
 
 // value is one reading as a page shows it: a text, or why there is none.
