@@ -73,7 +73,7 @@ func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
 	q := r.URL.Query()
 	query := view.BreachQuery{After: q.Get("after"), Rule: bounded(q.Get("rule"))}
 	body := breachesPage{
-		Rule: query.Rule, All: schoolAddress(v.school.ID) + "/breaches", Words: "Newest first. Resolved ones are left out unless you ask for them.",
+		Rule: query.Rule, All: schoolAddress(v.school.ID) + "/breaches", Words: "Newest first, those still in grace among them. Resolved ones are left out unless you ask for them.",
 		Statuses: []choice{{Key: "", Words: "All that stand"}}, Severity: []choice{{Key: "", Words: "All"}},
 	}
 	for _, status := range breach.Statuses() {
