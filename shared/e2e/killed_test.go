@@ -28,7 +28,11 @@ type exchange struct {
 
 func newExchange(t *testing.T) *exchange {
 	t.Helper()
-	dir := openDir(t)
+	return newExchangeIn(t, openDir(t))
+}
+
+func newExchangeIn(t *testing.T, dir string) *exchange {
+	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("the moments are those of seed %d", seed)
 	x := &exchange{
@@ -48,6 +52,9 @@ func newExchange(t *testing.T) *exchange {
 	return x
 }
 
+// startAgent starts the agent. The child of one that was just killed may hold
+// the state folder for a moment longer: then it is started again, as a system's
+// service manager would.
 func (x *exchange) startAgent() {
 	self, err := os.Executable()
 	must(x.t, err)
@@ -79,6 +86,11 @@ func (x *exchange) talk(moment time.Duration) {
 	x.t.Helper()
 	x.change()
 	until(x.t, "the agent is connected", func() bool {
+		select {
+		case <-x.agent.gone:
+			x.startAgent()
+		default:
+		}
 		return collectorapp.Do(x.t.Context(), x.data, "device.assess", collectorapp.ListArguments{Device: x.status().Device}, new(collectorapp.AssessAnswer), clock.System{}) == nil
 	})
 	<-time.After(moment)

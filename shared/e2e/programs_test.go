@@ -89,12 +89,13 @@ type process struct {
 	cmd    *exec.Cmd
 	lines  chan string // of standard output
 	stderr *lines
-	ended  func() error // waits for its end
+	gone   chan struct{} // closed at its end
+	ended  func() error  // waits for its end
 }
 
 func run(t *testing.T, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, args...), lines: make(chan string, 64), stderr: &lines{t: t}}
+	p := &process{t: t, cmd: exec.Command(path, args...), lines: make(chan string, 64), stderr: &lines{t: t}, gone: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
 	must(t, err)
@@ -107,10 +108,13 @@ func run(t *testing.T, path string, args ...string) *process {
 			p.lines <- s.Text()
 		}
 	}()
-	p.ended = sync.OnceValue(func() error {
+	ended := make(chan error, 1)
+	go func() {
 		<-read
-		return p.cmd.Wait()
-	})
+		ended <- p.cmd.Wait()
+		close(p.gone)
+	}()
+	p.ended = sync.OnceValue(func() error { return <-ended })
 	t.Cleanup(p.kill)
 	return p
 }

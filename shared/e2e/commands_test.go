@@ -1,0 +1,205 @@
+package e2e
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the list of the JSON documents' fields")
+
+// reading are the commands of the collector that only read, by their words.
+func reading(device string) map[string][]string {
+	return map[string][]string{
+		"account list":  {"account", "list"},
+		"policy check":  {"policy", "check", "testdata/hollybank.yaml"},
+		"policy show":   {"policy", "show"},
+		"device list":   {"device", "list"},
+		"device show":   {"device", "show", device},
+		"breach list":   {"breach", "list"},
+		"ledger show":   {"ledger", "show"},
+		"ledger verify": {"ledger", "verify"},
+		"view rebuild":  {"view", "rebuild"},
+	}
+}
+
+// making are the commands that add something.
+func making(n string) map[string][]string {
+	return map[string][]string{
+		"init":           {"init", "--school", "School " + n},
+		"token create":   {"token", "create", "--school", schoolName, "--address", "127.0.0.1:1"},
+		"account create": {"account", "create", "--role", "technician", "--name", "person-" + n},
+		"policy publish": {"policy", "publish", "--school", schoolName, "testdata/hollybank.yaml"},
+	}
+}
+
+func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
+	x := newExchange(t)
+	x.settled()
+	device := x.status().Device
+	x.agent.kill()
+	fields := map[string][]string{
+		"agent check":  fieldsOf(t, command(t, "caretaker-agent", "check", "--json", "--replay", "testdata/machines/plain-laptop-with-stick").stdout),
+		"agent status": fieldsOf(t, good(t, "caretaker-agent", "status", "--json", "--state", x.state)),
+	}
+	answers := func(commands map[string][]string) map[string]string {
+		all := map[string]string{}
+		for name, args := range commands {
+			all[name] = good(t, "caretaker-collector", append(args, "--data", x.data, "--json")...)
+		}
+		return all
+	}
+	made := answers(making("one"))
+	x.collector.kill() // a school that was made while it ran is served after a restart
+	x.startCollector()
+	read := func() map[string]string {
+		commands := reading(device)
+		for name, args := range commands {
+			if !slices.Contains([]string{"account list", "policy check", "view rebuild"}, name) {
+				commands[name] = append(args, "--school", schoolName)
+			}
+		}
+		return answers(commands)
+	}
+	running := read()
+	x.collector.kill()
+	for name, alone := range read() {
+		if alone != running[name] {
+			t.Errorf("%s --json answers\n%s\nwhile no collector runs, and while one does\n%s", name, alone, running[name])
+		}
+		fields[name] = fieldsOf(t, alone)
+	}
+	for name, alone := range answers(making("two")) {
+		fields[name] = fieldsOf(t, made[name])
+		if name == "init" {
+			continue // says in a field of its own whether a collector runs
+		}
+		if got := fieldsOf(t, alone); !slices.Equal(got, fields[name]) {
+			t.Errorf("%s --json has %v while no collector runs, and %v while one does", name, got, fields[name])
+		}
+	}
+	stableFields(t, fields)
+}
+
+// stableFields compares the fields of all documents with the committed list:
+// fields are added, never renamed or removed.
+func stableFields(t *testing.T, fields map[string][]string) {
+	t.Helper()
+	const file = "testdata/json-fields.txt"
+	var got []string
+	for name, paths := range fields {
+		for _, p := range paths {
+			got = append(got, name+"\t"+p)
+		}
+	}
+	sort.Strings(got)
+	if *update {
+		must(t, os.WriteFile(file, []byte(strings.Join(got, "\n")+"\n"), 0o644))
+	}
+	data, err := os.ReadFile(file)
+	must(t, err)
+	want := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for _, f := range want {
+		if !slices.Contains(got, f) {
+			t.Errorf("a field that others may rely on is gone: %s", f)
+		}
+	}
+	for _, f := range got {
+		if !slices.Contains(want, f) {
+			t.Errorf("a new field: %s; if that is meant, describe it in its type's comment and run this test with -update", f)
+		}
+	}
+}
+
+// fieldsOf lists the paths of all fields of the one document in text.
+func fieldsOf(t *testing.T, text string) []string {
+	t.Helper()
+	paths := map[string]bool{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, inner := range v {
+				walk(path+"."+k, inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(path+"[]", inner)
+			}
+			if len(v) == 0 {
+				paths[path+"[]"] = true
+			}
+		default:
+			paths[path] = true
+		}
+	}
+	walk("", asJSON[any](t, text))
+	var list []string
+	for p := range paths {
+		list = append(list, p)
+	}
+	sort.Strings(list)
+	return list
+}
+
+func TestAnErrorIsASentenceOnStandardError(t *testing.T) {
+	dir := openDir(t)
+	for _, c := range []struct {
+		program string
+		args    []string
+		words   string
+	}{
+		{"caretaker-collector", []string{"serve", "--data", dir + "/none"}, "no school"},
+		{"caretaker-collector", []string{"device", "show", "x", "--data", dir + "/none"}, "make one with init"},
+		{"caretaker-collector", []string{"policy", "check", "testdata/none.yaml"}, "testdata/none.yaml"},
+		{"caretaker-agent", []string{"run", "--state", dir}, "not enrolled"},
+		{"caretaker-agent", []string{"enroll", "--state", dir, "--token", "ctk1-x"}, "token"},
+		{"caretaker-agent", []string{"check", "--policy", "testdata/hollybank.yaml"}, "policy"},
+	} {
+		o := command(t, c.program, c.args...)
+		if o.status != 2 || !strings.Contains(o.stderr, c.words) || o.stdout != "" {
+			t.Errorf("%s %v: status %d, want 2 and a word of %q; it said %q and %q", c.program, c.args, o.status, c.words, o.stderr, o.stdout)
+		}
+	}
+}
+
+func TestEveryCommandAnswersWithOneDocument(t *testing.T) {
+	// That each prints exactly one is checked where the answers are compared;
+	// here, that no command was left out of those lists.
+	help := good(t, "caretaker-collector", "--help")
+	known := reading("")
+	for name, args := range making("") {
+		known[name] = args
+	}
+	for _, group := range commandsIn(help) {
+		inner := commandsIn(good(t, "caretaker-collector", group, "--help"))
+		if len(inner) == 0 {
+			inner = []string{""}
+		}
+		for _, c := range inner {
+			name := strings.TrimSpace(group + " " + c)
+			if known[name] == nil && !slices.Contains([]string{"serve", "help", "policy compile", "device assess"}, name) {
+				t.Errorf("%q is in no test of the JSON documents", name)
+			}
+		}
+	}
+}
+
+// commandsIn lists the commands that a help text names.
+func commandsIn(help string) []string {
+	_, list, ok := strings.Cut(help, "Available Commands:\n")
+	if !ok {
+		return nil
+	}
+	var names []string
+	for line := range strings.Lines(list) {
+		if strings.TrimSpace(line) == "" {
+			break
+		}
+		names = append(names, strings.Fields(line)[0])
+	}
+	return names
+}

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	agentapp "github.com/caretaker-school/caretaker/agent/app"
+)
+
+// smallDisk mounts a disk of its own at a folder. It needs root.
+func smallDisk(t *testing.T, dir, size string) {
+	t.Helper()
+	must(t, os.MkdirAll(dir, 0o700))
+	err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+size)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		t.Skip("a full disk can only be made by root")
+	}
+	must(t, err)
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+// fill leaves no room on a disk and returns what makes room again.
+func fill(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	name := filepath.Join(dir, "filler")
+	f, err := os.Create(name)
+	must(t, err)
+	chunk := make([]byte, 1<<20)
+	for len(chunk) > 0 {
+		n, err := f.Write(chunk)
+		if errors.Is(err, unix.ENOSPC) {
+			chunk = chunk[:n/2]
+			if n == 0 {
+				break
+			}
+			continue
+		}
+		must(t, err)
+	}
+	must(t, f.Close())
+	return func() { must(t, os.Remove(name)) }
+}
+
+// TestACollectorOnAFullDiskLosesNothing: what cannot be stored is not
+// acknowledged, and arrives once there is room.
+func TestACollectorOnAFullDiskLosesNothing(t *testing.T) {
+	dir := openDir(t)
+	smallDisk(t, filepath.Join(dir, "data"), "256m")
+	x := newExchangeIn(t, dir)
+	free := fill(t, x.data)
+	before := x.status()
+	x.talk(0)
+	until(t, "the laptop has assessed itself", func() bool { return x.status().AssessedAt.After(before.AssessedAt) })
+	if s := x.status(); s.Acknowledged != before.Acknowledged {
+		t.Errorf("report %d is acknowledged, with no room for it", s.Acknowledged)
+	}
+	x.collector.kill()
+	free()
+	x.startCollector()
+	x.once(x.settled())
+}
+
+// TestAnAgentOnAFullDiskLosesNothing: it says so and ends, or goes on; once
+// there is room its chain has no hole.
+func TestAnAgentOnAFullDiskLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	smallDisk(t, filepath.Join(w.dir, "laptop"), "4m")
+	l := w.laptop("laptop", "plain-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	must(t, l.stop())
+
+	free := fill(t, l.state)
+	l.becomes("encrypted-laptop")
+	w.clock.Advance(2 * time.Hour)
+	err := agentapp.Run(t.Context(), agentapp.Config{State: l.state, Replay: l.machine, Log: logTo(t, "agent")}, w.clock)
+	refusedWith(t, err, "no space left")
+	free()
+	l.run()
+	w.untilPassing(10*time.Second, "the report has arrived", func() bool { return l.shown().LastReport == 2 })
+	w.once(l)
+}
+
+// once checks that the ledger has each of a laptop's reports exactly once.
+func (w *world) once(l *laptop) {
+	w.t.Helper()
+	next := uint64(1)
+	for _, e := range w.entries() {
+		if e.Kind == "gap" {
+			w.t.Errorf("entry %d says that reports are missing", e.Index)
+		}
+		if e.Kind == "report" && e.Subject == l.device {
+			if e.Sequence != next {
+				w.t.Errorf("entry %d is report %d, want %d", e.Index, e.Sequence, next)
+			}
+			next++
+		}
+	}
+	w.verified()
+}
