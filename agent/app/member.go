@@ -106,7 +106,7 @@ func ReadStatus(dir string, built time.Time) (Status, error) {
 	unlock, err := durable.Lock(state{dir}.path(lockFile))
 	if err != nil {
 		s.Running, s.Connected = true, r.Connected
-		return s, nil
+		return s, nil //nolint:nilerr // that another process holds it is the answer
 	}
 	return s, unlock()
 }

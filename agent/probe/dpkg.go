@@ -55,7 +55,7 @@ func dpkgPrograms(ctx context.Context, sys system.Reader) ([]posture.Program, er
 
 // partReader reads a file piece by piece through a Reader.
 type partReader struct {
-	ctx    context.Context // of the one scan that this reader is made for
+	ctx    context.Context //nolint:containedctx // of the one scan that this reader is made for
 	sys    system.Reader
 	path   string
 	limit  int64

@@ -78,7 +78,7 @@ func Executables(
 
 // walker gathers what one walk finds.
 type walker struct {
-	ctx         context.Context // of the one walk
+	ctx         context.Context //nolint:containedctx // lives as long as the one walk
 	known       *Known
 	personalUse bool
 	counts      map[posture.Tally]int // by location and format, Count being 0

@@ -70,7 +70,7 @@ type openSegment struct {
 // request is one Append on its way to run, or work that run shall do between
 // two batches.
 type request struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // of the Append that waits for it
 	entries []prepared
 	bytes   int64
 	work    func() error

@@ -71,13 +71,13 @@ type keptRow struct {
 
 const keptRowSize = 8 + 4 + 8 + 4 + 4
 
-func (r keptRow) append(dst []byte) []byte {
-	start := len(dst)
+func (r keptRow) bytes() []byte {
+	dst := make([]byte, 0, keptRowSize)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.entry))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(r.number))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.place.offset))
 	dst = binary.BigEndian.AppendUint32(dst, r.place.length)
-	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst, castagnoli))
 }
 
 func readKeptRow(f io.ReaderAt, name string, i int64) (keptRow, error) {
@@ -170,7 +170,7 @@ func writeRows(bodies, rows file, name string, count uint64) error {
 	var written uint64
 	err := scanBodies(bodies, name, keptHeader, -1, func(b bodyRecord, p place) error {
 		written++
-		_, err := out.Write(keptRow{b.entry, b.number, p}.append(nil))
+		_, err := out.Write(keptRow{b.entry, b.number, p}.bytes())
 		return err
 	})
 	if err != nil {

@@ -111,8 +111,10 @@ func (l *Ledger) checkCheckpoint() error {
 	// Each is recorded among all before it stands alone.
 	switch {
 	case len(alone) > 0 && sizes[0] > sizes[1], sizes[0] == sizes[1] && !bytes.Equal(alone, given.last):
-		return &CorruptError{File: checkpointsFile, Offset: given.end,
-			Err: fmt.Errorf("the latest checkpoint, of %d entries, is not among those that were given", sizes[0])}
+		return &CorruptError{
+			File: checkpointsFile, Offset: given.end,
+			Err: fmt.Errorf("the latest checkpoint, of %d entries, is not among those that were given", sizes[0]),
+		}
 	case given.end < given.size:
 		l.report.Torn = append(l.report.Torn, fmt.Sprintf("%s: %d bytes from byte %d on, never given", checkpointsFile, given.size-given.end, given.end))
 		if _, err := l.disk.cut(checkpointsFile, given.end); err != nil {
@@ -139,8 +141,10 @@ func openCheckpoint(o Options, signed []byte) (proof.Checkpoint, error) {
 func (l *Ledger) agreesWith(name string, c proof.Checkpoint) error {
 	size := l.fold.tree.size
 	if c.Size > size {
-		return &CorruptError{File: segmentsDir, Entry: Index(size), Known: true,
-			Err: fmt.Errorf("the ledger is shorter than its %s: it has %d entries of %d: restore it from a backup", name, size, c.Size)}
+		return &CorruptError{
+			File: segmentsDir, Entry: Index(size), Known: true,
+			Err: fmt.Errorf("the ledger is shorter than its %s: it has %d entries of %d: restore it from a backup", name, size, c.Size),
+		}
 	}
 	root, err := tlog.TreeHash(int64(c.Size), l.tlogHashes())
 	if err != nil {

@@ -339,11 +339,10 @@ func TestTruncated(t *testing.T) {
 func TestFlipped(t *testing.T) {
 	d, s, root := closedLedger(t)
 	harmless := map[string]bool{}
-	bit := 0
 	for _, name := range d.Names() {
 		size := len(d.File(name)) * 8
 		for at := 0; at < size; at += step(size) {
-			bit = at
+			bit := at
 			if !thorough() {
 				bit = min(at+at%7, size-1)
 			}

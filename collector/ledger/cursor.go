@@ -17,7 +17,6 @@ type bodyCursor struct {
 	rows   file
 	row    int64
 	later  *bodyScan // bodies of entries that head does not cover; nil if there are none
-	end    int64     // of later, as the ledger has it
 }
 
 // bodyScan is one file of bodies being read.
@@ -143,8 +142,10 @@ func (c *bodyCursor) checkRow(i Index, n int) error {
 		return err
 	}
 	if row != (keptRow{i, n, c.kept.place()}) {
-		return &CorruptError{File: c.drawer.at(), Offset: c.row * keptRowSize, Entry: i, Known: true,
-			Err: errors.New("its row does not say where a kept body lies; delete the file, and it is made again")}
+		return &CorruptError{
+			File: c.drawer.at(), Offset: c.row * keptRowSize, Entry: i, Known: true,
+			Err: errors.New("its row does not say where a kept body lies; delete the file, and it is made again"),
+		}
 	}
 	c.row++
 	return nil
@@ -155,16 +156,22 @@ func (c *bodyCursor) atEnd() error {
 	if c.kept != nil {
 		switch {
 		case c.kept.has:
-			return &CorruptError{File: c.kept.name, Offset: c.kept.scanner.Offset(), Entry: c.kept.body.entry, Known: true,
-				Err: errors.New("no entry names the body there")}
+			return &CorruptError{
+				File: c.kept.name, Offset: c.kept.scanner.Offset(), Entry: c.kept.body.entry, Known: true,
+				Err: errors.New("no entry names the body there"),
+			}
 		case uint64(c.row) != c.head.count || c.forgot != c.head.forgotten:
-			return &CorruptError{File: c.kept.name,
-				Err: fmt.Errorf("it holds %d bodies and %d are forgotten, but its head says %d and %d", c.row, c.forgot, c.head.count, c.head.forgotten)}
+			return &CorruptError{
+				File: c.kept.name,
+				Err:  fmt.Errorf("it holds %d bodies and %d are forgotten, but its head says %d and %d", c.row, c.forgot, c.head.count, c.head.forgotten),
+			}
 		}
 	}
 	if c.later != nil && c.later.has {
-		return &CorruptError{File: c.later.name, Offset: c.later.scanner.Offset(), Entry: c.later.body.entry, Known: true,
-			Err: errors.New("no entry names the body there")}
+		return &CorruptError{
+			File: c.later.name, Offset: c.later.scanner.Offset(), Entry: c.later.body.entry, Known: true,
+			Err: errors.New("no entry names the body there"),
+		}
 	}
 	return nil
 }

@@ -61,14 +61,20 @@ func TestForget(t *testing.T) {
 		err   error
 		left  int
 	}{
-		{name: "two are held", month: september, keep: []uint64{2, 5}, left: 2,
-			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 4, ForgottenBytes: 76, Kept: 2, KeptBytes: 38}},
+		{
+			name: "two are held", month: september, keep: []uint64{2, 5}, left: 2,
+			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 4, ForgottenBytes: 76, Kept: 2, KeptBytes: 38},
+		},
 		{name: "the same again", month: september, keep: []uint64{2, 5}, left: 2, err: ledger.ErrNothingToForget},
-		{name: "one hold ended", month: september, keep: []uint64{5}, left: 1,
-			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 1, ForgottenBytes: 19, Kept: 1, KeptBytes: 19}},
+		{
+			name: "one hold ended", month: september, keep: []uint64{5}, left: 1,
+			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 1, ForgottenBytes: 19, Kept: 1, KeptBytes: 19},
+		},
 		{name: "a month without bodies", month: ledger.Month{Year: 2025, Month: 9}, left: 1, err: ledger.ErrNothingToForget},
-		{name: "the last hold ended", month: september, left: 0,
-			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 1, ForgottenBytes: 19}},
+		{
+			name: "the last hold ended", month: september, left: 0,
+			want: ledger.Purge{Class: "media", Month: "2026-09", Forgotten: 1, ForgottenBytes: 19},
+		},
 	}
 	for _, step := range steps {
 		size, root := l.Root()

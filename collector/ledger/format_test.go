@@ -141,13 +141,13 @@ func FuzzReadSnapshot(f *testing.F) {
 }
 
 func FuzzReadKept(f *testing.F) {
-	f.Add(kept{before: 3, count: 1, forgotten: 2}.frame(), keptRow{3, 1, place{4, 5}}.append(nil), mark{number: 2}.bytes())
+	f.Add(kept{before: 3, count: 1, forgotten: 2}.frame(), keptRow{3, 1, place{4, 5}}.bytes(), mark{number: 2}.bytes())
 	f.Fuzz(func(t *testing.T, head, row, slot []byte) {
 		if k, err := readKept(bytes.NewReader(head), "kept"); err == nil && !bytes.HasPrefix(head, k.frame()) {
 			t.Errorf("read %x, wrote %x", head, k.frame())
 		}
-		if r, err := readKeptRow(bytes.NewReader(row), "at", 0); err == nil && !bytes.HasPrefix(row, r.append(nil)) {
-			t.Errorf("read %x, wrote %x", row, r.append(nil))
+		if r, err := readKeptRow(bytes.NewReader(row), "at", 0); err == nil && !bytes.HasPrefix(row, r.bytes()) {
+			t.Errorf("read %x, wrote %x", row, r.bytes())
 		}
 		if m, ok := readMark(slot); ok && !bytes.Equal(m.bytes(), slot) {
 			t.Errorf("read %x, wrote %x", slot, m.bytes())

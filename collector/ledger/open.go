@@ -56,9 +56,11 @@ func Open(dir string, o Options) (_ *Ledger, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	l := &Ledger{disk: d, o: o, log: o.Log, release: release,
+	l := &Ledger{
+		disk: d, o: o, log: o.Log, release: release,
 		requests: make(chan *request, 1024), room: semaphore.NewWeighted(o.PendingBytes),
-		stop: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{}}
+		stop: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.closeFiles(), release())
@@ -114,8 +116,10 @@ func (l *Ledger) recover() error {
 	if err := l.catchUp(starts, synced, known); err != nil {
 		return err
 	}
-	l.published = published{size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
-		starts: l.starts, changed: make(chan struct{})}
+	l.published = published{
+		size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
+		starts: l.starts, changed: make(chan struct{}),
+	}
 	if err := l.checkCheckpoint(); err != nil {
 		return err
 	}
@@ -187,8 +191,10 @@ func (l *Ledger) agrees(f *fold, root proof.Digest, starts []Index) error {
 func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 	f := l.fold
 	if int(f.end.segment) >= len(starts) && f.end != (spot{}) {
-		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
-			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries: restore it from a backup", len(starts), f.tree.size)}
+		return &CorruptError{
+			File: segmentsDir, Entry: Index(f.tree.size), Known: true,
+			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries: restore it from a backup", len(starts), f.tree.size),
+		}
 	}
 	l.starts = starts
 	s := newStage(l)
@@ -207,8 +213,10 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 		f.end = spot{uint32(n - 1), 0}
 	}
 	if known && f.tree.size < synced.entries {
-		return &CorruptError{File: segmentsDir, Entry: Index(f.tree.size), Known: true,
-			Err: fmt.Errorf("the ledger has %d entries, but %d were synced: restore it from a backup", f.tree.size, synced.entries)}
+		return &CorruptError{
+			File: segmentsDir, Entry: Index(f.tree.size), Known: true,
+			Err: fmt.Errorf("the ledger has %d entries, but %d were synced: restore it from a backup", f.tree.size, synced.entries),
+		}
 	}
 	return l.checkSchool()
 }

@@ -54,8 +54,10 @@ func (l *Ledger) read(i Index) (_ Record, err error) {
 		return Record{}, err
 	}
 	if int(info.segment) >= len(v.starts) {
-		return Record{}, &CorruptError{File: entriesFile, Offset: int64(i) * entryInfoSize, Entry: i, Known: true,
-			Err: errors.New("it names a segment that there is not; delete the file, and it is made again")}
+		return Record{}, &CorruptError{
+			File: entriesFile, Offset: int64(i) * entryInfoSize, Entry: i, Known: true,
+			Err: errors.New("it names a segment that there is not; delete the file, and it is made again"),
+		}
 	}
 	name := segmentName(v.starts[info.segment])
 	corrupt := func(err error) error {
@@ -107,8 +109,10 @@ func (l *Ledger) entriesTo(ctx context.Context, first, end Index, yield func(Rec
 	}
 	info, err := l.entryInfo(first)
 	if err == nil && int(info.segment) >= len(v.starts) {
-		err = &CorruptError{File: entriesFile, Offset: int64(first) * entryInfoSize, Entry: first, Known: true,
-			Err: errors.New("it names a segment that there is not; delete the file, and it is made again")}
+		err = &CorruptError{
+			File: entriesFile, Offset: int64(first) * entryInfoSize, Entry: first, Known: true,
+			Err: errors.New("it names a segment that there is not; delete the file, and it is made again"),
+		}
 	}
 	next = first
 	if err == nil {

@@ -93,8 +93,10 @@ func (l *Ledger) checkBodies() error {
 	}
 	for w, end := range l.fold.ends {
 		if sizes[w] < end.offset {
-			return &CorruptError{File: w.bodies(), Offset: sizes[w],
-				Err: fmt.Errorf("it has %d bytes, but had %d, and nothing says that it was forgotten", sizes[w], end.offset)}
+			return &CorruptError{
+				File: w.bodies(), Offset: sizes[w],
+				Err: fmt.Errorf("it has %d bytes, but had %d, and nothing says that it was forgotten", sizes[w], end.offset),
+			}
 		}
 	}
 	return nil

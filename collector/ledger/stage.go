@@ -86,9 +86,11 @@ type stage struct {
 
 func newStage(l *Ledger) *stage {
 	f := l.fold
-	return &stage{l: l, base: f.tree.size, tree: f.tree, end: f.end,
+	return &stage{
+		l: l, base: f.tree.size, tree: f.tree, end: f.end,
 		ends: map[drawer]bodyEnd{}, subjects: map[subjectKey]position{}, bodies: map[drawer]*chunk{},
-		segments: []chunk{{offset: f.end.offset}}}
+		segments: []chunk{{offset: f.end.offset}},
+	}
 }
 
 // admit gives the entries of one append their indexes, or refuses them all.
@@ -147,8 +149,10 @@ func (s *stage) recorded(p prepared) (i Index, known bool, err error) {
 		case info.sequence < sequence || info.previous == 0:
 			return 0, false, ErrOrder
 		case info.previous > uint64(i):
-			return 0, false, &CorruptError{File: entriesFile, Offset: int64(i) * entryInfoSize, Entry: i, Known: true,
-				Err: errors.New("it names a later entry as an earlier one; delete the file, and it is made again")}
+			return 0, false, &CorruptError{
+				File: entriesFile, Offset: int64(i) * entryInfoSize, Entry: i, Known: true,
+				Err: errors.New("it names a later entry as an earlier one; delete the file, and it is made again"),
+			}
 		}
 		i = Index(info.previous - 1)
 	}

@@ -201,8 +201,10 @@ func (l *Ledger) publish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.published.changed
-	l.published = published{size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
-		starts: slices.Clip(l.starts), changed: make(chan struct{}), err: l.published.err}
+	l.published = published{
+		size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
+		starts: slices.Clip(l.starts), changed: make(chan struct{}), err: l.published.err,
+	}
 	close(old)
 }
 

@@ -66,7 +66,7 @@ func (l *Ledger) Verify(ctx context.Context, o VerifyOptions) (VerifyReport, err
 
 // checker walks a ledger once.
 type checker struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // of the one Verify that it is made for
 	l      *Ledger
 	o      VerifyOptions
 	seen   published
@@ -105,12 +105,16 @@ func (c *checker) all() error {
 		return err
 	}
 	if c.report.Entries != c.seen.size {
-		return &CorruptError{File: segmentsDir, Entry: Index(c.report.Entries), Known: true,
-			Err: fmt.Errorf("the segments hold %d entries of %d", c.report.Entries, c.seen.size)}
+		return &CorruptError{
+			File: segmentsDir, Entry: Index(c.report.Entries), Known: true,
+			Err: fmt.Errorf("the segments hold %d entries of %d", c.report.Entries, c.seen.size),
+		}
 	}
 	if len(c.given) > 0 {
-		return &CorruptError{File: checkpointsFile,
-			Err: fmt.Errorf("a checkpoint of %d entries was given, but the ledger has %d", c.given[0].Size, c.seen.size)}
+		return &CorruptError{
+			File: checkpointsFile,
+			Err:  fmt.Errorf("a checkpoint of %d entries was given, but the ledger has %d", c.given[0].Size, c.seen.size),
+		}
 	}
 	c.report.Root = c.tree.root()
 	if c.o.Progress != nil {
@@ -172,8 +176,10 @@ func (c *checker) derived(r Record, at spot) error {
 			return &CorruptError{File: hashesFile, Offset: first, Entry: r.Index, Known: true, Err: fmt.Errorf("read it: %w", err)}
 		}
 		if stored != h {
-			return &CorruptError{File: hashesFile, Offset: first + int64(n)*tlog.HashSize, Entry: r.Index, Known: true,
-				Err: fmt.Errorf("the stored hash is not that of the envelopes up to entry %d; if its segment is whole, close the ledger and delete %s: it is made again", r.Index, hashesFile)}
+			return &CorruptError{
+				File: hashesFile, Offset: first + int64(n)*tlog.HashSize, Entry: r.Index, Known: true,
+				Err: fmt.Errorf("the stored hash is not that of the envelopes up to entry %d; if its segment is whole, close the ledger and delete %s: it is made again", r.Index, hashesFile),
+			}
 		}
 	}
 	row := make([]byte, entryInfoSize)
@@ -188,8 +194,10 @@ func (c *checker) derived(r Record, at spot) error {
 		}
 	}
 	if readEntryInfo(row) != want {
-		return &CorruptError{File: entriesFile, Offset: int64(r.Index) * entryInfoSize, Entry: r.Index, Known: true,
-			Err: fmt.Errorf("its row does not say where entry %d lies; close the ledger and delete %s: it is made again", r.Index, entriesFile)}
+		return &CorruptError{
+			File: entriesFile, Offset: int64(r.Index) * entryInfoSize, Entry: r.Index, Known: true,
+			Err: fmt.Errorf("its row does not say where entry %d lies; close the ledger and delete %s: it is made again", r.Index, entriesFile),
+		}
 	}
 	return nil
 }
@@ -295,8 +303,10 @@ func (c *checker) readCheckpoints() (err error) {
 func (c *checker) passCheckpoints() error {
 	for len(c.given) > 0 && c.given[0].Size == c.tree.size {
 		if c.given[0].Root != c.tree.root() {
-			return &CorruptError{File: checkpointsFile, Entry: Index(c.tree.size), Known: c.tree.size > 0,
-				Err: fmt.Errorf("the first %d entries are not those of the checkpoint that was given for them", c.tree.size)}
+			return &CorruptError{
+				File: checkpointsFile, Entry: Index(c.tree.size), Known: c.tree.size > 0,
+				Err: fmt.Errorf("the first %d entries are not those of the checkpoint that was given for them", c.tree.size),
+			}
 		}
 		c.given = c.given[1:]
 		c.report.Checkpoints++

@@ -58,8 +58,10 @@ func (d disk) walk(starts []Index, first Index, start, limit spot, visit func(r 
 	next, offset := first, start.offset
 	for segment := start.segment; segment <= limit.segment && int(segment) < len(starts); segment++ {
 		if offset == 0 && starts[segment] != next {
-			return &CorruptError{File: segmentName(starts[segment]), Entry: next, Known: true,
-				Err: fmt.Errorf("it begins with entry %d, but the segments before it end with %d entries: %w", starts[segment], next, errIncomplete)}
+			return &CorruptError{
+				File: segmentName(starts[segment]), Entry: next, Known: true,
+				Err: fmt.Errorf("it begins with entry %d, but the segments before it end with %d entries: %w", starts[segment], next, errIncomplete),
+			}
 		}
 		end := int64(-1)
 		if segment == limit.segment {
@@ -89,8 +91,10 @@ func (d disk) walkSegment(name, next Index, start spot, end int64, visit func(Re
 		end = size
 	}
 	if size < end || end < start.offset {
-		return 0, &CorruptError{File: segmentName(name), Offset: size, Entry: next, Known: start.offset == size,
-			Err: fmt.Errorf("it has %d bytes, but had %d", size, max(end, start.offset))}
+		return 0, &CorruptError{
+			File: segmentName(name), Offset: size, Entry: next, Known: start.offset == size,
+			Err: fmt.Errorf("it has %d bytes, but had %d", size, max(end, start.offset)),
+		}
 	}
 	scanner := durable.NewScanner(f, start.offset, end, maxEnvelope)
 	for scanner.Scan() {

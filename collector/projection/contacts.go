@@ -27,11 +27,11 @@ func (f *folder) contacts(ctx context.Context, tx *view.Tx, r ledger.Record) err
 		}
 		signed, err := proof.DecodeSignedContact(data)
 		if err != nil {
-			return &notUnderstood{err}
+			return &notUnderstoodError{err}
 		}
 		st, err := proof.DecodeContactStatement(signed.Statement)
 		if err != nil {
-			return &notUnderstood{err}
+			return &notUnderstoodError{err}
 		}
 		if err := f.contact(ctx, tx, st, r, i); err != nil {
 			return err

@@ -26,7 +26,7 @@ func (f *folder) enrolment(ctx context.Context, tx *view.Tx, r ledger.Record) er
 	}
 	body, err := roster.DecodeEnrolment(data)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	hostname, err := f.hostname(ctx, r)
 	if err != nil {
@@ -59,7 +59,7 @@ func (f *folder) hostname(ctx context.Context, r ledger.Record) (string, error) 
 	}
 	var facts posture.Facts
 	if err := wire.DecodeSection(wire.System, data, time.Time{}, &facts, nil); err != nil {
-		return "", &notUnderstood{err}
+		return "", &notUnderstoodError{err}
 	}
 	if len(facts.System.Items) == 0 {
 		return "", nil
@@ -99,7 +99,7 @@ func (f *folder) assign(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	a, err := roster.OpenAssignment(f.school.Verifier, data)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	id := a.Device
 	if err := tx.PutAssignment(id, a.Assignment); err != nil {
@@ -128,15 +128,15 @@ func (f *folder) readPolicy(ctx context.Context, i ledger.Index) (*prepared, err
 		return nil, err
 	}
 	if !ok {
-		return nil, &notUnderstood{errors.New("the entry carries no policy")}
+		return nil, &notUnderstoodError{errors.New("the entry carries no policy")}
 	}
 	p, err := roster.OpenPolicy(f.school.Verifier, data)
 	if err != nil {
-		return nil, &notUnderstood{err}
+		return nil, &notUnderstoodError{err}
 	}
 	made, err := prepare(p)
 	if err != nil {
-		return nil, &notUnderstood{err}
+		return nil, &notUnderstoodError{err}
 	}
 	return made, nil
 }

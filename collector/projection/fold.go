@@ -58,7 +58,7 @@ func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 		}
 		return nil // tokens, purges and notices show nowhere yet
 	}()
-	if bad, ok := errors.AsType[*notUnderstood](err); ok {
+	if bad, ok := errors.AsType[*notUnderstoodError](err); ok {
 		f.log.Warn("an entry was not understood and is not shown",
 			"entry", uint64(r.Index), "kind", r.Envelope.Kind.String(), "error", bad.Error())
 		return nil
@@ -66,12 +66,12 @@ func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	return err
 }
 
-// notUnderstood is an entry that is whole and says something that this version
+// notUnderstoodError is an entry that is whole and says something that this version
 // cannot read.
-type notUnderstood struct{ err error }
+type notUnderstoodError struct{ err error }
 
-func (e *notUnderstood) Error() string { return e.err.Error() }
-func (e *notUnderstood) Unwrap() error { return e.err }
+func (e *notUnderstoodError) Error() string { return e.err.Error() }
+func (e *notUnderstoodError) Unwrap() error { return e.err }
 
 // body reads the section of a name from an entry; ok is false if the entry has
 // none or it was forgotten.
@@ -111,7 +111,7 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	d, err := decision.Decode(data)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	was, ok, err := tx.Device(d.Breach.Device)
 	if err != nil || !ok {
@@ -144,7 +144,7 @@ func (f *folder) gap(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	}
 	g, err := roster.DecodeGap(data)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	return tx.PutGap(posture.DeviceID(r.Envelope.Subject), view.Gap{
 		From: g.From, To: g.To, Reason: g.Reason, At: moment(r.Envelope.ReceivedAt),
@@ -160,7 +160,7 @@ func (f *folder) revoke(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	revocation, err := roster.DecodeRevocation(data)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	was, ok, err := tx.Device(revocation.Device)
 	if err != nil || !ok {

@@ -97,7 +97,7 @@ func (p *Projection) Run(ctx context.Context) error {
 			for {
 				err := f.follow(ctx)
 				if ctx.Err() != nil {
-					return nil
+					return nil //nolint:nilerr // it was told to stop
 				}
 				if errors.Is(err, ledger.ErrClosed) {
 					return fmt.Errorf("follow the ledger of school %s: %w", f.school.ID, err)

@@ -22,7 +22,7 @@ import (
 func (f *folder) report(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	st, err := proof.DecodeReportStatement(r.Envelope.Statement)
 	if err != nil {
-		return &notUnderstood{err}
+		return &notUnderstoodError{err}
 	}
 	was, _, err := tx.Device(posture.DeviceID(st.Device))
 	if err != nil || (was.ID != "" && st.Sequence <= was.LastReport) {

@@ -18,7 +18,7 @@ import (
 // reader is one question's sight of one school: a snapshot of its rows, and
 // the moment for which it is asked.
 type reader struct {
-	ctx    context.Context // of the question; a reader does not outlive it
+	ctx    context.Context //nolint:containedctx // of the question; a reader does not outlive it
 	txn    *badger.Txn
 	school School
 	now    time.Time

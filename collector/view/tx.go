@@ -317,7 +317,7 @@ func (tx *Tx) PutDevice(old, row DeviceRow) error {
 			return err
 		}
 	}
-	vector := row.Vector.append(nil)
+	vector := row.Vector.bytes()
 	if err := tx.put(tx.judgedKey(row), vector); err != nil {
 		return err
 	}

@@ -201,7 +201,8 @@ func (v Vector) untils() []uint64 {
 	return ends
 }
 
-func (v Vector) append(b []byte) []byte {
+func (v Vector) bytes() []byte {
+	var b []byte
 	for _, t := range append([]uint64{v.LastContact, v.HeldAt, v.EncryptionAt}, v.ReadAt[:]...) {
 		b = binary.AppendUvarint(b, t)
 	}
@@ -252,7 +253,7 @@ func (v *Vector) decode(b []byte) error {
 }
 
 // MarshalJSON writes the vector's bytes, so that it takes little room in a row.
-func (v Vector) MarshalJSON() ([]byte, error) { return json.Marshal(v.append(nil)) }
+func (v Vector) MarshalJSON() ([]byte, error) { return json.Marshal(v.bytes()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (v *Vector) UnmarshalJSON(data []byte) error {
