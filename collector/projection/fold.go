@@ -127,6 +127,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if err := j.event(d.Breach, d.Event(j.order+1)); err != nil {
 		return err
 	}
+	if err := j.follow(d.Breach); err != nil {
+		return err
+	}
 	if d.Kind == decision.Resolve {
 		j.row.Recheck = true
 	}

@@ -66,22 +66,30 @@ func (j *judgement) lapse(id string) error {
 	}
 	e := view.Lapsed(&rule, when)
 	e.Order = j.order
-	if err := j.event(breach.Key{Device: j.row.ID, Rule: id, Kind: "device"}, e); err != nil {
+	k := breach.Key{Device: j.row.ID, Rule: id, Kind: "device"}
+	if err := j.event(k, e); err != nil {
 		return err
 	}
-	return j.follow(id)
+	return j.follow(k)
 }
 
-// follow marks that a breach of the device under a rule is followed.
-func (j *judgement) follow(id string) error {
-	states, err := j.tx.States(j.row.ID, id)
+// follow marks on the subject of a key that a breach is followed there, if one
+// is: also one that has only been exempted yet, so that the exemption counts
+// when the subject fails by silence alone.
+func (j *judgement) follow(k breach.Key) error {
+	if _, ok, err := j.tx.Case(k); err != nil || !ok {
+		return err
+	}
+	states, err := j.tx.States(j.row.ID, k.Rule)
 	if err != nil {
 		return err
 	}
-	for i := range states {
-		states[i].Cased = states[i].Cased || states[i].Kind == "device"
+	for i, s := range states {
+		if s.Kind == k.Kind && s.Key == k.ID {
+			states[i].Cased = true
+		}
 	}
-	return j.tx.PutStates(j.row.ID, id, states)
+	return j.tx.PutStates(j.row.ID, k.Rule, states)
 }
 
 // apply takes the findings of one rule into states, breaches and tally. whole

@@ -225,6 +225,30 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// TestExemptBeforeTheSilence exempts a laptop from being seen before it falls
+// silent: its line, the overview and its own page then say the same.
+func TestExemptBeforeTheSilence(t *testing.T) {
+	s := newSchool(t, "hollybank")
+	s.enrol(t, "hb-lt-014", term).report(t, term, term)
+	from, until := term.Add(hour), term.Add(40*24*hour)
+	s.decide(t, decision.Decision{
+		Kind: decision.Exempt, By: "technician", At: from, Reason: "lent to the archive for a month", Breach: keyOf("hb-lt-014", "LIF-01", "device", ""),
+		Exemption: &breach.Exemption{ID: "e1", From: from, Until: until, AskedBy: "technician", Approver: "head", Reason: "lent to the archive for a month"},
+	})
+	f := open(t, s)
+	for at, want := range map[time.Time]view.Standing{
+		term.Add(2 * hour): view.Met, term.Add(20 * 24 * hour): view.Exempt, until.Add(hour): view.NotMet,
+	} {
+		if got := standing(t, f.device(t, s, "hb-lt-014", at), "LIF-01"); got.Standing != want {
+			t.Errorf("%s: its page says %s, want %s", at.Sub(term), got.Standing, want)
+		}
+		column := map[view.Standing]int{view.Met: 0, view.NotMet: 1, view.Exempt: 3}[want]
+		if got := counts(t, f.overview(t, s, at), "LIF-01"); got[column] != 1 {
+			t.Errorf("%s: the overview counts %v, want one %s", at.Sub(term), got, want)
+		}
+	}
+}
+
 func TestALieIsADisagreement(t *testing.T) {
 	s := newSchool(t, "hollybank")
 	l := s.enrol(t, "hb-lt-014", term)
