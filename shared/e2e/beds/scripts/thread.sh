@@ -1,0 +1,48 @@
+# A laptop that enrols, runs its agent, has a stick plugged in and pulled out,
+# and whose agent is killed and started again in between. It waits for the host
+# to say what it has seen.
+set -eu
+modprobe -a dm-crypt aesni-intel xts algif_skcipher sha256-ssse3 2>/dev/null || :
+printf bed >/run/key
+state=/var/lib/caretaker-agent
+mkdir -p /var/lib
+
+# told WORD: waits until the host has said it.
+told() { while [ ! -e "/bed/out/$1" ]; do sleep 0.3; done; }
+# note WORD: tells the host, with the time.
+note() { date +%s >"/bed/out/$1.new"; mv "/bed/out/$1.new" "/bed/out/$1"; }
+# assessed prints when the agent last assessed the laptop.
+assessed() { caretaker-agent status --state "$state" --json | grep '"assessedAt"'; }
+
+caretaker-agent enroll --state "$state" --token "$TOKEN"
+caretaker-agent run --state "$state" 2>/bed/out/agent.log &
+agent=$!
+told running
+
+note before-attach
+bed usb-add stick serial=HB0042 vendor=Kingston product=DataTraveler size=64M
+dev=
+while [ -z "$dev" ]; do
+	udevadm settle
+	dev=$(lsblk --nodeps --noheadings --paths --output NAME,SERIAL | awk '$2 == "HB0042" { print $1 }')
+done
+note attached
+told seen-attached
+cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$dev" /run/key
+note encrypted
+told seen-encrypted
+
+kill -9 "$agent"
+wait "$agent" || :
+before=$(assessed)
+caretaker-agent run --state "$state" 2>>/bed/out/agent.log &
+agent=$!
+while [ "$(assessed)" = "$before" ]; do sleep 0.3; done
+
+note before-detach
+bed usb-del stick
+note detached
+told seen-detached
+caretaker-agent status --state "$state" --json >/bed/out/status.json
+kill "$agent"
+wait "$agent" || :
