@@ -1,4 +1,5 @@
-// Package clocktest drives time by hand in tests.
+// Package clocktest drives time by hand in tests. It is in no released
+// program.
 package clocktest
 
 import (

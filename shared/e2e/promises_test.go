@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestPromisesHaveTests(t *testing.T) {
+	text, err := os.ReadFile("../docs/promises.md")
+	must(t, err)
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \|[^|]+\|([^|]+)\|$`).FindAllStringSubmatch(string(text), -1)
+	if len(rows) != 11 {
+		t.Fatalf("the table has %d promises, want 11", len(rows))
+	}
+	inRoom := regexp.MustCompile("`([a-z/0-9]+)`([^`]+)")
+	test := regexp.MustCompile(`\bTest\w+`)
+	for _, row := range rows {
+		named := 0
+		for _, room := range inRoom.FindAllStringSubmatch(row[2], -1) {
+			files, err := filepath.Glob(filepath.Join("../..", room[1], "*_test.go"))
+			must(t, err)
+			var source strings.Builder
+			for _, f := range files {
+				data, err := os.ReadFile(f)
+				must(t, err)
+				source.Write(data)
+			}
+			for _, name := range test.FindAllString(room[2], -1) {
+				named++
+				if !strings.Contains(source.String(), "func "+name+"(") {
+					t.Errorf("promise %s names %s in %s, and there is none", row[1], name, room[1])
+				}
+			}
+		}
+		if named == 0 {
+			t.Errorf("promise %s names no test", row[1])
+		}
+	}
+}
