@@ -98,7 +98,7 @@ func (l *Ledger) checkCheckpoint() error {
 		name := []string{checkpointFile, checkpointsFile}[n]
 		c, err := openCheckpoint(l.o, signed)
 		if err != nil {
-			return &CorruptError{File: name, Err: err}
+			return &CorruptError{File: name, Err: fmt.Errorf("it, or the school's key, is not what it was: %w", err)}
 		}
 		if err := l.agreesWith(name, c); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (l *Ledger) agreesWith(name string, c proof.Checkpoint) error {
 	if c.Size > size {
 		return &CorruptError{
 			File: segmentsDir, Entry: Index(size), Known: true,
-			Err: fmt.Errorf("the ledger is shorter than its %s: it has %d entries of %d: restore it from a backup", name, size, c.Size),
+			Err: fmt.Errorf("the ledger is shorter than its %s: it has %d entries of %d", name, size, c.Size),
 		}
 	}
 	root, err := tlog.TreeHash(int64(c.Size), l.tlogHashes())
@@ -151,10 +151,13 @@ func (l *Ledger) agreesWith(name string, c proof.Checkpoint) error {
 		return fmt.Errorf("compute the tree of the latest checkpoint: %w", err)
 	}
 	if proof.Digest(root) != c.Root {
-		return &CorruptError{File: name, Err: fmt.Errorf("the first %d entries are not those of this checkpoint", c.Size)}
+		return &CorruptError{File: name, Err: fmt.Errorf("%w of this checkpoint, which has %d", errOtherTree, c.Size)}
 	}
 	return nil
 }
+
+// errOtherTree means that the stored hashes do not give a checkpoint's root.
+var errOtherTree = errors.New("the entries are not those")
 
 // given is what the file of all checkpoints holds.
 type given struct {

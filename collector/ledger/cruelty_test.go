@@ -307,12 +307,21 @@ func whole(t *testing.T, d *ledger.MemoryDisk, s *story, root proof.Digest) erro
 	return errors.Join(err, l.Close())
 }
 
-// named fails the test unless damage was named, or did no harm.
-func named(t *testing.T, what string, err error) {
+// named fails the test unless damage to a file was named, or did no harm.
+func named(t *testing.T, file, what string, err error) {
 	t.Helper()
 	var c *ledger.CorruptError
 	if err != nil && (!errors.As(err, &c) || c.File == "") {
 		t.Errorf("%s: got %v, want an error that names the file", what, err)
+	}
+	if err == nil || what == "removed" {
+		return
+	}
+	if want := strings.TrimPrefix(file, "ledger/"); c.File != want && c.File != "segments" && !strings.HasPrefix(want, "checkpoint") {
+		t.Errorf("%s: got %v, want an error that names %s", what, err, want)
+	}
+	if !c.Known && strings.HasSuffix(c.File, ".seg") && !strings.Contains(err.Error(), "bytes, but had") {
+		t.Errorf("%s: got %v, want an error that names the entry", what, err)
 	}
 }
 
@@ -326,7 +335,7 @@ func TestTruncated(t *testing.T) {
 			c := d.Clone()
 			c.SetFile(name, c.File(name)[:at])
 			err := whole(t, c, s, root)
-			named(t, fmt.Sprintf("%s cut at byte %d of %d", name, at, size), err)
+			named(t, name, fmt.Sprintf("%s cut at byte %d of %d", name, at, size), err)
 			if err == nil {
 				harmless[name] = true
 			}
@@ -349,7 +358,7 @@ func TestFlipped(t *testing.T) {
 			c := d.Clone()
 			c.File(name)[bit/8] ^= 1 << (bit % 8)
 			err := whole(t, c, s, root)
-			named(t, fmt.Sprintf("%s with bit %d of byte %d flipped", name, bit%8, bit/8), err)
+			named(t, name, fmt.Sprintf("%s with bit %d of byte %d flipped", name, bit%8, bit/8), err)
 			if err == nil {
 				harmless[name] = true
 			}
@@ -388,7 +397,7 @@ func TestMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := whole(t, c, s, root)
-		named(t, name+" removed", err)
+		named(t, name, "removed", err)
 		if err == nil {
 			harmless[name] = true
 		}

@@ -26,6 +26,7 @@ type bodyScan struct {
 	scanner *durable.Scanner
 	body    bodyRecord // the next, if has
 	has     bool
+	damage  *CorruptError // why there is no next; the entry that asks for it is the one concerned
 }
 
 func (l *Ledger) openCursor(w drawer, end int64) (_ *bodyCursor, err error) {
@@ -76,26 +77,34 @@ func (d disk) openScan(name string, offset, end int64) (*bodyScan, error) {
 		return nil, errors.Join(&CorruptError{File: name, Offset: size, Err: fmt.Errorf("it has %d bytes, but had %d", size, end)}, f.Close())
 	}
 	s := &bodyScan{name: name, file: f, scanner: durable.NewScanner(f, offset, end, maxBodyPayload)}
-	if err := s.next(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
+	s.next()
 	return s, nil
 }
 
 // next reads the next body.
-func (s *bodyScan) next() error {
+func (s *bodyScan) next() {
 	s.has = s.scanner.Scan()
 	if err := s.scanner.Err(); err != nil {
-		return &CorruptError{File: s.name, Offset: s.scanner.Next(), Err: err}
+		s.damage = &CorruptError{File: s.name, Offset: s.scanner.Next(), Err: err}
+		return
 	}
 	if !s.has {
-		return nil
+		return
 	}
 	var err error
 	if s.body, err = readBody(s.scanner.Payload()); err != nil {
-		return &CorruptError{File: s.name, Offset: s.scanner.Offset(), Err: err}
+		s.has, s.damage = false, &CorruptError{File: s.name, Offset: s.scanner.Offset(), Err: err}
 	}
-	return nil
+}
+
+// damaged returns what is wrong with the next body, which belongs to an entry.
+func (s *bodyScan) damaged(i Index) error {
+	if s == nil || s.damage == nil {
+		return nil
+	}
+	found := *s.damage
+	found.Entry, found.Known = i, true
+	return &found
 }
 
 // at reports whether the next body is the one of an entry's section.
@@ -111,6 +120,9 @@ func (s *bodyScan) place() place {
 func (c *bodyCursor) check(r Record, n int) (there bool, err error) {
 	scan := c.later
 	if c.kept != nil && r.Index < c.head.before {
+		if err := c.kept.damaged(r.Index); err != nil {
+			return false, err
+		}
 		if !c.kept.at(r.Index, n) {
 			c.forgot++
 			return false, nil
@@ -123,6 +135,9 @@ func (c *bodyCursor) check(r Record, n int) (there bool, err error) {
 	corrupt := func(name string, offset int64, err error) error {
 		return &CorruptError{File: name, Offset: offset, Entry: r.Index, Known: true, Err: err}
 	}
+	if err := scan.damaged(r.Index); err != nil {
+		return false, err
+	}
 	switch {
 	case scan == nil:
 		return false, corrupt(c.drawer.bodies(), 0, errors.New("the ledger has no bodies of that class and month, and nothing says that they were forgotten"))
@@ -132,7 +147,8 @@ func (c *bodyCursor) check(r Record, n int) (there bool, err error) {
 	if _, err := scan.body.section(r.Envelope.Sections[n]); err != nil {
 		return false, corrupt(scan.name, scan.scanner.Offset(), err)
 	}
-	return true, scan.next()
+	scan.next()
+	return true, nil
 }
 
 // checkRow compares the row of a kept body with where it lies.
@@ -153,6 +169,11 @@ func (c *bodyCursor) checkRow(i Index, n int) error {
 
 // atEnd checks that nothing is left that no entry names.
 func (c *bodyCursor) atEnd() error {
+	for _, s := range []*bodyScan{c.kept, c.later} {
+		if s != nil && s.damage != nil {
+			return s.damage
+		}
+	}
 	if c.kept != nil {
 		switch {
 		case c.kept.has:

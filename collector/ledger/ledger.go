@@ -14,6 +14,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"golang.org/x/mod/sumdb/note"
@@ -103,6 +104,9 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
+	if e.Known {
+		return fmt.Sprintf("entry %d, in %s: %v", e.Entry, e.File, e.Err)
+	}
 	return e.File + ": " + e.Err.Error()
 }
 

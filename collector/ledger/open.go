@@ -67,6 +67,9 @@ func Open(dir string, o Options) (_ *Ledger, err error) {
 		}
 	}()
 	if err := l.recover(); err != nil {
+		if _, damaged := errors.AsType[*CorruptError](err); damaged {
+			err = fmt.Errorf("%w (nothing is added to a damaged ledger: restore what is named here from a backup)", err)
+		}
 		return nil, fmt.Errorf("open ledger %s: %w", dir, err)
 	}
 	for _, word := range l.report.Torn {
@@ -113,14 +116,14 @@ func (l *Ledger) recover() error {
 	if err != nil {
 		return err
 	}
-	if err := l.catchUp(starts, synced, known); err != nil {
-		return err
+	err = l.replayFrom(starts, synced, known)
+	if errors.Is(err, errOtherTree) && l.snapshotAt > 0 {
+		// The stored hashes may be at fault, and only the envelopes can tell.
+		l.report.Rebuilt = append(l.report.Rebuilt, subjectsFile, hashesFile, entriesFile)
+		l.fold, l.tail, l.latest, l.snapshotAt = newFold(), map[drawer]int64{}, latest{}, 0
+		err = l.replayFrom(l.starts, synced, known)
 	}
-	l.published = published{
-		size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
-		starts: l.starts, changed: make(chan struct{}),
-	}
-	if err := l.checkCheckpoint(); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := l.endPurges(); err != nil {
@@ -137,6 +140,19 @@ func (l *Ledger) recover() error {
 	}
 	l.report.Entries = l.fold.tree.size
 	return nil
+}
+
+// replayFrom brings the fold up to date with the envelopes, and compares it
+// with the latest checkpoint.
+func (l *Ledger) replayFrom(starts []Index, synced mark, known bool) error {
+	if err := l.catchUp(starts, synced, known); err != nil {
+		return err
+	}
+	l.published = published{
+		size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree,
+		starts: l.starts, changed: make(chan struct{}),
+	}
+	return l.checkCheckpoint()
 }
 
 // loadFold returns the fold of the last snapshot, if it and the files that it
@@ -193,7 +209,7 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 	if int(f.end.segment) >= len(starts) && f.end != (spot{}) {
 		return &CorruptError{
 			File: segmentsDir, Entry: Index(f.tree.size), Known: true,
-			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries: restore it from a backup", len(starts), f.tree.size),
+			Err: fmt.Errorf("there are %d segments, fewer than there were; the ledger held at least %d entries", len(starts), f.tree.size),
 		}
 	}
 	l.starts = starts
@@ -215,7 +231,7 @@ func (l *Ledger) catchUp(starts []Index, synced mark, known bool) error {
 	if known && f.tree.size < synced.entries {
 		return &CorruptError{
 			File: segmentsDir, Entry: Index(f.tree.size), Known: true,
-			Err: fmt.Errorf("the ledger has %d entries, but %d were synced: restore it from a backup", f.tree.size, synced.entries),
+			Err: fmt.Errorf("the ledger has %d entries, but %d were synced", f.tree.size, synced.entries),
 		}
 	}
 	return l.checkSchool()
@@ -226,7 +242,7 @@ func (l *Ledger) checkSchool() error {
 	if l.fold.tree.size == 0 {
 		return nil
 	}
-	l.published = published{size: l.fold.tree.size, end: l.fold.end, starts: l.starts}
+	l.published = published{size: l.fold.tree.size, end: l.fold.end, tree: l.fold.tree, starts: l.starts}
 	r, err := l.read(0)
 	if err == nil && r.Envelope.School != l.o.School {
 		err = fmt.Errorf("it is the ledger of school %q, not of %q", r.Envelope.School, l.o.School)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -44,11 +45,54 @@ func (l *Ledger) Read(ctx context.Context, i Index) (Record, error) {
 	return l.read(i)
 }
 
-func (l *Ledger) read(i Index) (_ Record, err error) {
+// read finds an entry by its row. Rows and stored hashes can be made again from
+// the envelopes: where they are damaged, the entry is looked for without them.
+func (l *Ledger) read(i Index) (Record, error) {
 	v := l.view()
 	if uint64(i) >= v.size {
 		return Record{}, fmt.Errorf("read entry %d of %d: %w", i, v.size, ErrNotFound)
 	}
+	r, err := l.readByRow(v, i)
+	if _, damaged := errors.AsType[*CorruptError](err); damaged {
+		if found, ok := l.search(v, i); ok {
+			return found, nil
+		}
+	}
+	return r, err
+}
+
+// search reads an entry's segment from its beginning, and proves what it finds
+// by the tree in memory.
+func (l *Ledger) search(v published, i Index) (found Record, ok bool) {
+	n, exact := slices.BinarySearch(v.starts, i)
+	if !exact {
+		n--
+	}
+	if n < 0 {
+		return Record{}, false
+	}
+	limit := v.end
+	if n < len(v.starts)-1 {
+		limit = spot{uint32(n), -1}
+	}
+	err := l.disk.walk(v.starts, v.starts[n], spot{segment: uint32(n)}, limit, func(r Record, _ spot, _ int64) error {
+		if r.Index < i {
+			return nil
+		}
+		found = r
+		return errStop
+	})
+	if !errors.Is(err, errStop) {
+		return Record{}, false
+	}
+	path, err := tlog.ProveRecord(int64(v.size), int64(i), l.tlogHashes())
+	if err != nil {
+		return Record{}, false
+	}
+	return found, tlog.CheckRecord(path, int64(v.size), tlog.Hash(v.tree.root()), int64(i), tlog.Hash(proof.LeafHash(found.Encoded))) == nil
+}
+
+func (l *Ledger) readByRow(v published, i Index) (_ Record, err error) {
 	info, err := l.entryInfo(i)
 	if err != nil {
 		return Record{}, err
@@ -85,7 +129,7 @@ func (l *Ledger) read(i Index) (_ Record, err error) {
 		return Record{}, err
 	}
 	if proof.LeafHash(r.Encoded) != proof.Digest(leaf[0]) {
-		return Record{}, corrupt(errors.New("it is not the entry that the tree holds there"))
+		return Record{}, corrupt(fmt.Errorf("it is not the entry that the tree holds there; verifying the ledger says whether it or %s was changed", hashesFile))
 	}
 	return r, nil
 }

@@ -304,8 +304,8 @@ func (c *checker) passCheckpoints() error {
 	for len(c.given) > 0 && c.given[0].Size == c.tree.size {
 		if c.given[0].Root != c.tree.root() {
 			return &CorruptError{
-				File: checkpointsFile, Entry: Index(c.tree.size), Known: c.tree.size > 0,
-				Err: fmt.Errorf("the first %d entries are not those of the checkpoint that was given for them", c.tree.size),
+				File: checkpointsFile,
+				Err:  fmt.Errorf("the first %d entries are not those of the checkpoint that was given for them", c.tree.size),
 			}
 		}
 		c.given = c.given[1:]
