@@ -21,6 +21,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/console"
 	"github.com/caretaker-school/caretaker/collector/enroll"
 	"github.com/caretaker-school/caretaker/collector/intake"
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/web"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/release"
@@ -75,6 +76,12 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range col.schools {
 		g.Go(func() error { return s.roster.Run(ctx) })
+		g.Go(func() error {
+			if err := s.ledger.Wait(ctx); err != nil {
+				return fmt.Errorf("record for %s: %w", s.Name, err)
+			}
+			return nil
+		})
 	}
 	g.Go(func() error { return col.follow(ctx) })
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
@@ -170,31 +177,16 @@ func Do(ctx context.Context, data, operation string, arguments, answer any, clk 
 	if !errors.Is(err, console.ErrNotRunning) {
 		return err
 	}
-	if operation != "init" {
-		if _, err := os.Stat(data); err != nil {
-			return fmt.Errorf("open the data folder: %w (make one with init)", err)
-		}
-	}
-	c, err := open(ctx, data, false, clk, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	for _, s := range c.schools {
-		if err := s.roster.CatchUp(ctx); err != nil {
-			return err
-		}
-	}
-	if operation != "view.rebuild" {
-		if err := c.projection.CatchUp(ctx); err != nil {
-			return err
-		}
-	}
 	body, err := json.Marshal(arguments)
 	if err != nil {
 		return fmt.Errorf("write the arguments of %s: %w", operation, err)
 	}
-	result, err := c.do(ctx, operation, body)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	here := alone
+	if operation == "ledger.verify" {
+		here = verifyAlone
+	}
+	result, err := here(ctx, data, operation, body, clk, log)
 	if err != nil {
 		return err
 	}
@@ -203,4 +195,50 @@ func Do(ctx context.Context, data, operation string, arguments, answer any, clk 
 		return fmt.Errorf("write the answer to %s: %w", operation, err)
 	}
 	return json.Unmarshal(text, answer)
+}
+
+// alone carries out an operation where no collector runs.
+func alone(ctx context.Context, data, operation string, arguments json.RawMessage, clk clock.Clock, log *slog.Logger) (_ any, err error) {
+	if operation == "init" {
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			return nil, fmt.Errorf("make the data folder: %w", err)
+		}
+	}
+	c, err := open(ctx, data, false, clk, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if operation != "view.rebuild" {
+		if err := c.projection.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.do(ctx, operation, arguments)
+}
+
+// verifyAlone verifies a ledger where no collector runs. It opens nothing else,
+// because a damaged ledger keeps everything else from opening, and damage that
+// keeps the ledger itself from opening is the answer.
+func verifyAlone(ctx context.Context, data, _ string, arguments json.RawMessage, clk clock.Clock, log *slog.Logger) (_ any, err error) {
+	c, found, err := take(data, clk, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return with(arguments, func(a LedgerArguments) (LedgerReport, error) {
+		chosen, err := c.choose(found, a.School)
+		if err != nil {
+			return LedgerReport{}, err
+		}
+		_, err = c.openLedger(chosen)
+		if _, damaged := errors.AsType[*ledger.CorruptError](err); damaged {
+			return LedgerReport{School: chosen.ID, Trouble: err.Error()}, nil
+		}
+		if err != nil {
+			return LedgerReport{}, err
+		}
+		a.School = string(chosen.ID)
+		return c.verify(ctx, a)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -67,32 +68,50 @@ type served struct {
 	Agents string `json:"agents"`
 }
 
-// open takes the data folder and opens all that is in it. A second collector
-// on the same folder is refused.
-func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+// take takes the data folder, which must be there, and finds the schools in it.
+// A second collector on the same folder is refused.
+func take(data string, clk clock.Clock, log *slog.Logger) (_ *collector, found []*enroll.School, err error) {
+	if info, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("there is no data folder %s: make one with init --school NAME", data)
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("open the data folder: %w", err)
+	} else if !info.IsDir() {
+		return nil, nil, fmt.Errorf("open the data folder: %s is not a folder", data)
 	}
-	c := &collector{data: data, clock: clk, log: log, rebuilds: make(chan chan<- error)}
+	unlock, err := durable.Lock(filepath.Join(data, lockFile))
+	if err != nil {
+		return nil, nil, fmt.Errorf("take the data folder %s: %w", data, err)
+	}
+	c := &collector{data: data, clock: clk, log: log, rebuilds: make(chan chan<- error), close: []func() error{unlock}}
+	if found, err = enroll.LoadSchools(data); err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	return c, found, nil
+}
+
+// open takes the data folder and opens all that is in it.
+func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
+	c, found, err := take(data, clk, log)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	unlock, err := durable.Lock(filepath.Join(data, lockFile))
-	if err != nil {
-		return nil, fmt.Errorf("take the data folder %s: %w", data, err)
-	}
-	c.close = append(c.close, unlock)
 	if err := c.readServed(); err != nil {
 		return nil, err
 	}
-	found, err := enroll.LoadSchools(data)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range found {
-		if err := c.openSchool(ctx, s); err != nil {
+	for _, f := range found {
+		s, err := c.openLedger(f)
+		if err != nil {
+			return nil, err
+		}
+		s.roster, err = roster.Open(ctx, roster.Options{
+			School: s.ID, Ledger: s.ledger, Verifier: s.verifier, Snapshot: s.SnapshotFile(), Log: c.log,
+		})
+		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", s.Name, err)
 		}
 	}
@@ -102,32 +121,28 @@ func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *s
 	return c, c.openView()
 }
 
-func (c *collector) openSchool(ctx context.Context, found *enroll.School) error {
-	s := &school{School: found}
-	var err error
+// openLedger opens a school's ledger, and nothing else of it.
+func (c *collector) openLedger(found *enroll.School) (s *school, err error) {
+	s = &school{School: found}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open %s: %w", found.Name, err)
+		}
+	}()
 	if s.verifier, err = found.Key.Verifier(); err != nil {
-		return err
+		return nil, err
 	}
 	signer, err := found.Key.Signer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.ledger, err = ledger.Open(found.LedgerDir(), ledger.Options{School: string(found.ID), Signer: signer, Verifier: s.verifier.Note, Log: c.log})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.close = append(c.close, s.ledger.Close)
-	for _, word := range s.ledger.Report().Torn {
-		c.log.Warn("ledger repaired after a crash", "school", found.ID, "what", word)
-	}
-	s.roster, err = roster.Open(ctx, roster.Options{
-		School: found.ID, Ledger: s.ledger, Verifier: s.verifier, Snapshot: found.SnapshotFile(), Log: c.log,
-	})
-	if err != nil {
-		return err
-	}
 	c.schools = append(c.schools, s)
-	return nil
+	return s, nil
 }
 
 func (c *collector) openView() error {
@@ -143,6 +158,9 @@ func (c *collector) openView() error {
 	for _, s := range c.schools {
 		sources = append(sources, projection.School{ID: s.ID, Name: s.Name, Ledger: s.ledger, Verifier: s.verifier})
 	}
+	if err := c.room(); err != nil {
+		return err
+	}
 	made := sha256.Sum256(compiled)
 	c.view, err = view.Open(filepath.Join(c.data, viewFolder), view.Options{
 		Facts: projection.NewFacts(sources), Made: hex.EncodeToString(made[:]), Log: c.log,
@@ -150,9 +168,39 @@ func (c *collector) openView() error {
 	if err != nil {
 		return err
 	}
-	c.close = append(c.close, c.view.Close)
-	c.projection, err = projection.New(projection.Options{View: c.view, Schools: sources, Baseline: baseline, Clock: c.clock, Log: c.log})
+	c.close = append(c.close, c.closeView)
+	c.projection, err = projection.New(projection.Options{
+		View: c.view, Schools: sources, Baseline: baseline, Room: c.room, Clock: c.clock, Log: c.log,
+	})
 	return err
+}
+
+// viewRoom is what must be free on the disk before anything is written to the
+// view, in bytes. Its database writes through mapped memory, where a full disk
+// is no error but the end of the program; this is more than it writes between
+// two looks, what it does by itself included.
+const viewRoom = 96 << 20
+
+// room says why nothing may be written to the view now.
+func (c *collector) room() error {
+	free, err := durable.Free(c.data)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err == nil && free < viewRoom {
+		err = fmt.Errorf("the disk of %s is full: what the pages show needs at least %d MB free; make room, and nothing is lost", c.data, viewRoom>>20)
+	}
+	return err
+}
+
+// closeView closes the view in order, which writes, or leaves it as a crash
+// would: it is read again or made again then.
+func (c *collector) closeView() error {
+	if err := c.room(); err != nil {
+		c.log.Warn("the view was not closed in order", "reason", err)
+		return nil
+	}
+	return c.view.Close()
 }
 
 // Close closes everything, last opened first.
@@ -168,21 +216,30 @@ func (c *collector) Close() error {
 // school returns the school of a name or identifier; the only one if none is
 // named.
 func (c *collector) school(name string) (*school, error) {
-	if name == "" && len(c.schools) == 1 {
-		return c.schools[0], nil
-	}
 	var all []*enroll.School
 	for _, s := range c.schools {
 		all = append(all, s.School)
 	}
-	if found, ok := enroll.FindSchool(all, name); ok {
-		return c.byID(found.ID), nil
+	found, err := c.choose(all, name)
+	if err != nil {
+		return nil, err
 	}
+	return c.byID(found.ID), nil
+}
+
+// choose is school among those that were found, opened or not.
+func (c *collector) choose(all []*enroll.School, name string) (*enroll.School, error) {
+	if name == "" && len(all) == 1 {
+		return all[0], nil
+	}
+	found, ok := enroll.FindSchool(all, name)
 	switch {
-	case len(c.schools) == 0:
+	case ok:
+		return found, nil
+	case len(all) == 0:
 		return nil, fmt.Errorf("there is no school in %s yet: make one with init --school NAME", c.data)
 	case name == "":
-		return nil, fmt.Errorf("there are %d schools: say which with --school", len(c.schools))
+		return nil, fmt.Errorf("there are %d schools: say which with --school", len(all))
 	}
 	return nil, fmt.Errorf("there is no school %q", name)
 }

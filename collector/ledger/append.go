@@ -26,6 +26,7 @@ type Ledger struct {
 	room     *semaphore.Weighted // bytes of appends that may wait
 	stop     chan struct{}       // closed by Close
 	stopOnce sync.Once
+	broken   chan struct{} // closed when nothing can be appended any more
 	done     chan struct{} // closed when run has ended
 	closeErr error         // of run, once done is closed
 
@@ -222,7 +223,8 @@ func (l *Ledger) end() error {
 	}
 	var err error
 	if l.failed() == nil {
-		err = errors.Join(l.saveSnapshot(), l.storeMark(), l.storeMark())
+		l.trySnapshot()
+		err = errors.Join(l.storeMark(), l.storeMark())
 	}
 	l.fail(ErrClosed)
 	return errors.Join(err, l.closeFiles(), l.release())
@@ -259,6 +261,19 @@ func (l *Ledger) fail(err error) {
 	defer l.mu.Unlock()
 	if l.published.err == nil {
 		l.published.err = err
+		close(l.broken)
+	}
+}
+
+// Wait returns when nothing can be appended any more, with the reason: the
+// ledger was closed, or it failed to write and must be opened again. It
+// returns nil when ctx ends first.
+func (l *Ledger) Wait(ctx context.Context) error {
+	select {
+	case <-l.broken:
+		return l.failed()
+	case <-ctx.Done():
+		return nil
 	}
 }
 
@@ -290,8 +305,13 @@ func (l *Ledger) commit(batch []*request) {
 		close(r.done)
 	}
 	if l.failed() == nil && l.fold.tree.size-l.snapshotAt >= l.o.SnapshotEvery {
-		if err := l.saveSnapshot(); err != nil {
-			l.log.Warn("ledger: the index of subjects was not saved; the next start takes longer", "err", err)
-		}
+		l.trySnapshot()
+	}
+}
+
+// trySnapshot saves a snapshot, without which nothing is lost but time.
+func (l *Ledger) trySnapshot() {
+	if err := l.saveSnapshot(); err != nil {
+		l.log.Warn("ledger: the index of subjects was not saved; the next start takes longer", "err", err)
 	}
 }

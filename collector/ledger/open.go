@@ -59,7 +59,7 @@ func Open(dir string, o Options) (_ *Ledger, err error) {
 	l := &Ledger{
 		disk: d, o: o, log: o.Log, release: release,
 		requests: make(chan *request, 1024), room: semaphore.NewWeighted(o.PendingBytes),
-		stop: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{},
+		stop: make(chan struct{}), broken: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{},
 	}
 	defer func() {
 		if err != nil {

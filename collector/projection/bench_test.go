@@ -72,7 +72,7 @@ func BenchmarkOverview20k(b *testing.B) {
 
 // BenchmarkDevice asks for one device's page among few and many.
 func BenchmarkDevice(b *testing.B) {
-	for _, n := range []int{20, 2_000} {
+	for _, n := range []int{20, 2_000, 20_000} {
 		f, s, _ := fleet(b, n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {

@@ -18,6 +18,7 @@ import (
 type folder struct {
 	school   School
 	view     *view.View
+	room     func() error
 	log      *slog.Logger
 	policies map[uint64]*prepared
 }

@@ -225,7 +225,7 @@ func (j *judgement) tally(id string) error {
 			if err != nil {
 				return err
 			}
-			t.Followed()
+			t.Followed(!b.ResolvedAt.IsZero() && !b.ResolvedAt.After(j.row.LastContact) && !j.received.Before(b.Exemption.Ends()))
 			if b.Exemption.Runs(j.received) {
 				until = b.Exemption.Ends()
 			}

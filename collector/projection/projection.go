@@ -52,6 +52,7 @@ type Options struct {
 	View     *view.View
 	Schools  []School
 	Baseline *policy.Policy // policy 0, as built into agents and collector
+	Room     func() error   // why nothing can be written to the view now; nil: it always can
 	Clock    clock.Clock    // only to wait before trying again
 	Log      *slog.Logger   // nil discards
 }
@@ -72,6 +73,9 @@ func New(o Options) (*Projection, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
+	if o.Room == nil {
+		o.Room = func() error { return nil }
+	}
 	baseline, err := prepare(o.Baseline)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the baseline: %w", err)
@@ -79,21 +83,27 @@ func New(o Options) (*Projection, error) {
 	p := &Projection{view: o.View, clock: o.Clock, log: o.Log}
 	for _, s := range o.Schools {
 		p.folders = append(p.folders, &folder{
-			school: s, view: o.View, log: o.Log.With("school", s.ID), policies: map[uint64]*prepared{0: baseline},
+			school: s, view: o.View, room: o.Room, log: o.Log.With("school", s.ID), policies: map[uint64]*prepared{0: baseline},
 		})
 	}
 	return p, nil
 }
 
 // retryAfter is how long the projection waits after a failure: it is the only
-// one that fills the view, so it never gives up.
-const retryAfter = 10 * time.Second
+// one that fills the view, so it never gives up. What stays wrong is said again
+// after repeatAfter.
+const (
+	retryAfter  = 10 * time.Second
+	repeatAfter = time.Hour
+)
 
 // Run follows every school's ledger until ctx ends, and returns nil then.
 func (p *Projection) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range p.folders {
 		g.Go(func() error {
+			var said string
+			var saidAt time.Time
 			for {
 				err := f.follow(ctx)
 				if ctx.Err() != nil {
@@ -102,7 +112,10 @@ func (p *Projection) Run(ctx context.Context) error {
 				if errors.Is(err, ledger.ErrClosed) {
 					return fmt.Errorf("follow the ledger of school %s: %w", f.school.ID, err)
 				}
-				f.log.Error("the view could not be brought up to date; trying again", "error", err)
+				if now := p.clock.Now(); err.Error() != said || now.Sub(saidAt) >= repeatAfter {
+					f.log.Error("the view could not be brought up to date; trying again", "error", err)
+					said, saidAt = err.Error(), now
+				}
 				wait, stop := p.clock.After(retryAfter)
 				select {
 				case <-wait:
@@ -130,6 +143,9 @@ func (p *Projection) CatchUp(ctx context.Context) error {
 // not run beside Run.
 func (p *Projection) Rebuild(ctx context.Context) error {
 	for _, f := range p.folders {
+		if err := f.room(); err != nil {
+			return err
+		}
 		if err := p.view.Clear(f.school.ID); err != nil {
 			return err
 		}
@@ -167,10 +183,16 @@ func (f *folder) next() (next uint64, err error) {
 }
 
 func (f *folder) catchUp(ctx context.Context) error {
+	if err := f.room(); err != nil {
+		return err
+	}
 	if err := f.view.Update(f.school.ID, f.prelude); err != nil {
 		return err
 	}
 	for {
+		if err := f.room(); err != nil {
+			return err
+		}
 		more, err := f.step(ctx, batch)
 		if err != nil || !more {
 			return err

@@ -32,9 +32,7 @@ func Lock(path string) (release func() error, err error) {
 		}
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := nameHolder(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("write lock file: %w", err), f.Close())
-	}
+	_ = nameHolder(f) // a courtesy, for which a full disk may have no room; the lock holds
 	return f.Close, nil
 }
 

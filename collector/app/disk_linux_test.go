@@ -1,0 +1,104 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// fill leaves no room on a disk and returns what makes room again.
+func fill(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	name := filepath.Join(dir, "filler")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
+		if _, err := f.Write(chunk); errors.Is(err, unix.ENOSPC) {
+			chunk = chunk[:len(chunk)/2]
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestAFullDisk fills the disk under a collector that runs and under one that
+// does not: every operation ends in words, nothing that was recorded is lost,
+// and when there is room again the same process goes on.
+func TestAFullDisk(t *testing.T) {
+	data := t.TempDir()
+	err := unix.Mount("tmpfs", data, "tmpfs", 0, "size=256m,mode=700")
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		t.Skip("a full disk can only be made by root")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(data, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	school := do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"}).School
+	makeToken(t, data, school)
+	made := uint64(1)
+	refused := func(what string) {
+		t.Helper()
+		var err error
+		for range 200 { // the last page of each file may have room for a few
+			err = Do(t.Context(), data, "token.create", TokenArguments{
+				Uses: 1, Lifetime: time.Hour, Ownership: posture.SchoolSingleUser, Addresses: []string{"127.0.0.1:1"},
+			}, &TokenAnswer{}, clock.System{})
+			if err != nil {
+				break
+			}
+			made++
+		}
+		if err == nil || !strings.Contains(err.Error(), "no space left") && !strings.Contains(err.Error(), "is full") {
+			t.Errorf("%s: got %v, want words about the disk", what, err)
+		}
+		if r := do[LedgerReport](t, data, "ledger.verify", LedgerArguments{}); !r.Good {
+			t.Errorf("%s: verify: %s", what, r.Trouble)
+		}
+	}
+	free := fill(t, data)
+	refused("without a collector")
+	free()
+
+	stop := running(t, data)
+	free = fill(t, data)
+	refused("with a collector")
+	if err := Do(t.Context(), data, "view.rebuild", struct{}{}, &RebuildAnswer{}, clock.System{}); err == nil || !strings.Contains(err.Error(), "is full") {
+		t.Errorf("rebuild: got %v, want words about the disk", err)
+	}
+	do[view.DevicePage](t, data, "device.list", ListArguments{Limit: 10})
+	free()
+	makeToken(t, data, school)
+	made++
+	do[RebuildAnswer](t, data, "view.rebuild", struct{}{})
+	fill(t, data)
+	if err := stop(); err != nil {
+		t.Errorf("stopped on a full disk: %v", err)
+	}
+	if r := do[LedgerReport](t, data, "ledger.verify", LedgerArguments{}); !r.Good || r.Entries != made {
+		t.Errorf("at the end: %+v, want %d entries", r, made)
+	}
+}
