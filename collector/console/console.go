@@ -42,14 +42,39 @@ func Listen(ctx context.Context, data string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove the console's old socket: %w", err)
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	address, done, err := short(data)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
+	}
+	defer done()
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", address)
+	if err != nil {
+		return nil, fmt.Errorf("open the console: %w", err)
+	}
+	if unix, ok := l.(*net.UnixListener); ok && address != path {
+		unix.SetUnlinkOnClose(false) // the address ends with done; the next Listen removes the socket
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the console to its owner: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// longest is the longest address that every system takes for a socket, in
+// bytes: Linux takes 107, macOS 103.
+const longest = 103
+
+// short returns an address for the socket that is short enough, and what to
+// call once it was used.
+func short(data string) (address string, done func(), err error) {
+	address = SocketPath(data)
+	if len(address) <= longest {
+		return address, func() {}, nil
+	}
+	if address, done, err = throughFolder(data); errors.Is(err, errors.ErrUnsupported) {
+		err = fmt.Errorf("the path %s has %d bytes, and a socket's can have %d: keep the data in a folder with a shorter path", SocketPath(data), len(SocketPath(data)), longest)
+	}
+	return address, done, err
 }
 
 // Serve answers calls on l until ctx ends.
@@ -105,7 +130,15 @@ func Call(ctx context.Context, data, operation string, arguments, result any) er
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", SocketPath(data))
+			address, done, err := short(data)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, &net.OpError{Op: "dial", Net: "unix", Err: err}
+			}
+			if err != nil {
+				return nil, err
+			}
+			defer done()
+			return new(net.Dialer).DialContext(ctx, "unix", address)
 		},
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://console/"+operation, bytes.NewReader(body))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -18,7 +20,11 @@ type greeting struct {
 // serve starts a console that greets, and stops it with the test.
 func serve(t *testing.T) string {
 	t.Helper()
-	data := t.TempDir()
+	return serveIn(t, t.TempDir())
+}
+
+func serveIn(t *testing.T, data string) string {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l, err := Listen(ctx, data)
 	if err != nil {
@@ -54,6 +60,33 @@ func TestCallIsAnswered(t *testing.T) {
 	}
 	if want := "good morning, Hollybank"; got.Name != want {
 		t.Errorf("got %q, want %q", got.Name, want)
+	}
+}
+
+// TestALongPath: the path of a data folder may be longer than that of a socket
+// can be. Where the system knows no way round, it says so in words.
+func TestALongPath(t *testing.T) {
+	data := filepath.Join(t.TempDir(), strings.Repeat("long-", 40))
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Call(t.Context(), data, "greet", greeting{}, &greeting{}); runtime.GOOS == "linux" && !errors.Is(err, ErrNotRunning) {
+		t.Errorf("while none runs: got %v, want ErrNotRunning", err)
+	}
+	if runtime.GOOS != "linux" {
+		_, err := Listen(t.Context(), data)
+		if err == nil || !strings.Contains(err.Error(), "shorter path") {
+			t.Errorf("got %v, want words about the path", err)
+		}
+		return
+	}
+	serveIn(t, data)
+	var got greeting
+	if err := Call(t.Context(), data, "greet", greeting{Name: "Hollybank"}, &got); err != nil || got.Name == "" {
+		t.Errorf("got %q, %v", got.Name, err)
+	}
+	if info, err := os.Stat(SocketPath(data)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v, want mode 600", info, err)
 	}
 }
 
