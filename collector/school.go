@@ -76,6 +76,9 @@ func tokenCommand(o *options) *cobra.Command {
 		Short: "Make a token with which laptops enrol; it is printed once",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if args.Uses < 1 || args.Lifetime <= 0 {
+				return errors.New("a token admits at least one laptop, for some time: --uses and --lifetime must be more than 0")
+			}
 			args.Ownership = posture.Ownership(ownership)
 			return operate(c, o, "token.create", args, func(a app.TokenAnswer) {
 				fmt.Fprintln(c.OutOrStdout(), a.Token)

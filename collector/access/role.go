@@ -3,6 +3,7 @@ package access
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -28,7 +29,11 @@ func ParseRole(name string) (Role, error) {
 	if slices.Contains(Roles(), Role(name)) {
 		return Role(name), nil
 	}
-	return "", fmt.Errorf("%q is not a role; the roles are %v", name, Roles())
+	names := make([]string, 0, len(Roles()))
+	for _, r := range Roles() {
+		names = append(names, string(r))
+	}
+	return "", fmt.Errorf("%q is not a role: the roles are %s", name, strings.Join(names, ", "))
 }
 
 // Right is one kind of thing that a page may show or let a person do.
