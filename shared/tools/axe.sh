@@ -4,7 +4,7 @@
 # in CI fail.
 set -eu
 cd "$(dirname "$0")/web"
-if [ -f node_modules/axe-core/axe.min.js ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
+if [ -f node_modules/axe-core/axe.min.js ] && [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
 	exit 0
 fi
 command -v npm >/dev/null 2>&1 || {

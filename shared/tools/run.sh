@@ -23,7 +23,7 @@ stop() {
 	trap - EXIT INT TERM
 	for pid in $agent_pid $collector_pid; do kill "$pid" 2>/dev/null || :; done
 	for pid in $agent_pid $collector_pid; do wait "$pid" 2>/dev/null || :; done
-	echo 'Stopped. `make run` goes on where this ended; `make run-clean` forgets the school.'
+	echo "Stopped. \`make run\` goes on where this ended; \`make run-clean\` forgets the school."
 }
 trap stop EXIT
 trap 'exit 0' INT TERM

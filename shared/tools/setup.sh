@@ -35,19 +35,26 @@ packages() {
 	}
 }
 
+# node installs npm unless there is one from elsewhere.
+node() {
+	command -v npm >/dev/null 2>&1 || packages npm
+}
+
 case $what in
 test)
-	# gcc for the race detector, a browser for the pages, cryptsetup for real
-	# headers, ClamAV for a real engine.
+	# gcc for the race detector, a browser for the pages with npm for what looks
+	# for barriers on them, cryptsetup for real headers, ClamAV for a real engine.
 	packages gcc libc6-dev git make chromium clamav cryptsetup-bin
+	node
 	shared/tools/axe.sh
 	;;
 beds)
 	packages qemu-system-x86 busybox-static cpio kmod cryptsetup-bin dmsetup udev e2fsprogs \
-		dosfstools util-linux iproute2 dash xz-utils lvm2 debootstrap
+		dosfstools util-linux iproute2 dash xz-utils
 	;;
 check)
 	packages git make shellcheck
+	node
 	;;
 *)
 	echo "setup: no such setup: $what" >&2
