@@ -20,7 +20,6 @@ type link struct {
 	down  bool
 	delay time.Duration // of each chunk, both ways
 	open  map[net.Conn]bool
-	moved int64 // bytes
 }
 
 // newLink makes a link to an address.
@@ -65,13 +64,6 @@ func (l *link) slow(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.delay = d
-}
-
-// bytes returns how much has gone through.
-func (l *link) bytes() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.moved
 }
 
 func (l *link) accept() {
@@ -138,7 +130,6 @@ func (l *link) move(to, from net.Conn) {
 		if n > 0 {
 			l.mu.Lock()
 			delay := l.delay
-			l.moved += int64(n)
 			l.mu.Unlock()
 			if delay > 0 {
 				<-time.After(delay)

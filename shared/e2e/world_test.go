@@ -218,14 +218,6 @@ func (w *world) verified() collectorapp.LedgerReport {
 	return r
 }
 
-// pass lets time go by, in steps, so that everything that waits for a moment
-// on the way is woken at it.
-func (w *world) pass(d, step time.Duration) {
-	for gone := time.Duration(0); gone < d; gone += step {
-		w.clock.Advance(min(step, d-gone))
-	}
-}
-
 func tokenFor(address string) collectorapp.TokenArguments {
 	return collectorapp.TokenArguments{Uses: 1, Lifetime: 24 * time.Hour, Ownership: "school-single-user", Addresses: []string{address}}
 }
