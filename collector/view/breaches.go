@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -19,44 +17,57 @@ import (
 const mostExamined = 20_000
 
 func (q *Queries) breaches(ctx context.Context, school posture.SchoolID, query BreachQuery, now time.Time) (BreachPage, error) {
-	after, err := parseCursor(query.After)
-	if err != nil {
-		return BreachPage{}, err
-	}
 	page := BreachPage{Breaches: []Breach{}}
-	err = q.read(ctx, school, now, func(r *reader) error {
-		p := pager{r: r, query: query, after: after, limit: pageSize(query.Limit), rows: map[posture.DeviceID]DeviceRow{}}
-		if err := p.silence(); err != nil {
-			return err
+	err := q.page(ctx, school, query, now, false, func(p *pager) {
+		for _, g := range p.page {
+			page.Breaches = append(page.Breaches, g.Breach)
 		}
-		if err := p.merge(); err != nil {
-			return err
-		}
-		page.Breaches, page.Next = append(page.Breaches, p.page...), p.next
-		return nil
+		page.Next = p.next
 	})
 	return page, err
 }
 
-// pager makes one page of breaches from three lists with one order: breaches
-// that stand, breaches that are resolved, and breaches by silence.
+func (q *Queries) breachGroups(ctx context.Context, school posture.SchoolID, query BreachQuery, now time.Time) (GroupPage, error) {
+	page := GroupPage{Groups: []BreachGroup{}}
+	err := q.page(ctx, school, query, now, true, func(p *pager) {
+		page.Groups, page.Next = append(page.Groups, p.page...), p.next
+	})
+	return page, err
+}
+
+// page makes a page of breaches and hands over what it made.
+func (q *Queries) page(ctx context.Context, school posture.SchoolID, query BreachQuery, now time.Time, grouped bool, done func(*pager)) error {
+	after, err := parseCursor(query.After)
+	if err != nil {
+		return err
+	}
+	return q.read(ctx, school, now, func(r *reader) error {
+		p := &pager{
+			r: r, query: query, after: after, limit: pageSize(query.Limit), grouped: grouped,
+			rows: map[posture.DeviceID]DeviceRow{}, groups: map[breach.Key]*group{},
+		}
+		if err := p.fill(); err != nil {
+			return err
+		}
+		done(p)
+		return nil
+	})
+}
+
+// pager makes one page of breaches from several lists with one order: breaches
+// that stand, breaches that are resolved, and, for each rule that lapses, the
+// devices of which nothing was heard for too long.
 type pager struct {
 	r        *reader
 	query    BreachQuery
 	after    []byte
 	limit    int
-	silent   []placed
-	reopened map[breach.Key]bool
+	grouped  bool
+	reopened map[breach.Key]bool // what was resolved and has lapsed again as the same breach
 	rows     map[posture.DeviceID]DeviceRow
-	page     []Breach
+	groups   map[breach.Key]*group
+	page     []BreachGroup
 	next     string
-}
-
-// placed is a breach with its place in the order: the key of a list row after
-// the digit.
-type placed struct {
-	place  []byte
-	breach breach.Breach
 }
 
 // selects reports whether the question is about a key.
@@ -64,104 +75,67 @@ func (p *pager) selects(k breach.Key) bool {
 	return (p.query.Rule == "" || p.query.Rule == k.Rule) && (p.query.Device == "" || p.query.Device == k.Device)
 }
 
-// silence gathers the breaches by silence that come after the cursor.
-func (p *pager) silence() error {
-	p.reopened = map[breach.Key]bool{}
-	err := p.r.eachOld(func(id posture.DeviceID, v *Vector) error {
-		if p.query.Device != "" && p.query.Device != id {
-			return nil
-		}
-		lapses, err := p.r.lapses(id, v, false)
-		for _, l := range lapses {
-			if l.reopens() {
-				p.reopened[l.breach.Key] = true
-			}
-			place := listKey(p.r.school.ID, l.breach)[len(key(p.r.school.ID, famList))+1:]
-			if p.selects(l.breach.Key) && bytes.Compare(place, p.after) > 0 {
-				p.silent = append(p.silent, placed{place, l.breach})
-			}
-		}
-		return err
-	})
-	slices.SortFunc(p.silent, func(a, b placed) int { return bytes.Compare(a.place, b.place) })
-	return err
-}
-
-// lists returns the digits of the lists that can hold what is asked for.
-func (p *pager) lists() string {
-	switch {
-	case len(p.query.Statuses) == 0:
-		return "0"
-	case !slices.Contains(p.query.Statuses, breach.Resolved):
-		return "0"
-	case len(p.query.Statuses) == 1:
-		return "1"
+// wants reports whether the question is about breaches of a status.
+func (p *pager) wants(s breach.Status) bool {
+	if len(p.query.Statuses) == 0 {
+		return s != breach.Resolved
 	}
-	return "01"
+	return slices.Contains(p.query.Statuses, s)
 }
 
-// merge walks the lists in their common order until the page is full.
-func (p *pager) merge() error {
-	var iterators []*badger.Iterator
+// wanted reports whether a breach is what was asked for.
+func (p *pager) wanted(b breach.Breach) bool {
+	status := b.Status(p.r.now)
+	return status != breach.NotYet && p.wants(status) &&
+		(len(p.query.Severities) == 0 || slices.Contains(p.query.Severities, b.Severity(p.r.now)))
+}
+
+// fill walks the lists in their common order until the page is full.
+func (p *pager) fill() error {
+	lists, err := p.lists()
 	defer func() {
-		for _, it := range iterators {
-			it.Close()
+		for _, l := range lists {
+			l.close()
 		}
 	}()
-	base := len(key(p.r.school.ID, famList)) + 1
-	for _, digit := range []byte(p.lists()) {
-		prefix := append(key(p.r.school.ID, famList), digit)
-		it := p.r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-		iterators = append(iterators, it)
-		if p.after != nil {
-			prefix = append(append(prefix, p.after...), 0)
-		}
-		it.Seek(prefix)
+	if err != nil {
+		return err
 	}
 	for examined := 0; ; examined++ {
-		var first *badger.Iterator
-		for _, it := range iterators {
-			if it.Valid() && (first == nil || bytes.Compare(it.Item().Key()[base:], first.Item().Key()[base:]) < 0) {
-				first = it
+		var first list
+		var place []byte
+		for _, l := range lists {
+			if at := l.place(); at != nil && (place == nil || bytes.Compare(at, place) < 0) {
+				first, place = l, at
 			}
 		}
-		var place []byte
-		silent := len(p.silent) > 0 && (first == nil || bytes.Compare(p.silent[0].place, first.Item().Key()[base:]) < 0)
-		switch {
-		case silent:
-			place = p.silent[0].place
-		case first != nil:
-			place = bytes.Clone(first.Item().Key()[base:])
-		default:
+		if first == nil {
 			return nil
 		}
 		if len(p.page) == p.limit || examined == mostExamined {
 			p.next = cursor(p.after)
 			return nil
 		}
-		p.after = place
-		if err := p.take(place, silent); err != nil {
+		p.after = bytes.Clone(place)
+		if err := first.take(p.after); err != nil {
 			return err
 		}
-		if silent {
-			p.silent = p.silent[1:]
-		} else {
-			first.Next()
-		}
+		first.forward()
 		if examined%1024 == 0 && p.r.ctx.Err() != nil {
 			return p.r.ctx.Err()
 		}
 	}
 }
 
-// take puts the breach at a place on the page if it is what was asked for.
-func (p *pager) take(place []byte, silent bool) error {
-	if silent {
-		return p.show(p.silent[0].breach)
-	}
+// row puts the breach at a place of the lists of rows on the page if it is what
+// was asked for.
+func (p *pager) row(place []byte) error {
 	l, ok := parseList(place)
 	if !ok || !p.selects(l.key) {
 		return nil
+	}
+	if p.grouped {
+		return p.group(l, place)
 	}
 	var b breach.Breach
 	found, err := p.r.getJSON(caseKey(p.r.school.ID, l.key), &b)
@@ -182,28 +156,33 @@ func (p *pager) take(place []byte, silent bool) error {
 	return p.show(b)
 }
 
+// show puts a breach on the page if it is what was asked for.
 func (p *pager) show(b breach.Breach) error {
-	status, severity := b.Status(p.r.now), b.Severity(p.r.now)
-	switch {
-	case status == breach.NotYet:
-		return nil
-	case len(p.query.Statuses) == 0 && status == breach.Resolved:
-		return nil
-	case len(p.query.Statuses) > 0 && !slices.Contains(p.query.Statuses, status):
-		return nil
-	case len(p.query.Severities) > 0 && !slices.Contains(p.query.Severities, severity):
+	if !p.wanted(b) {
 		return nil
 	}
-	row, ok := p.rows[b.Device]
+	row, err := p.device(b.Device)
+	if err != nil {
+		return err
+	}
+	shown := p.r.words(b, row)
+	p.page = append(p.page, BreachGroup{
+		Breach: shown, Count: 1, Statuses: []StatusCount{{shown.Status, 1}}, Things: []Breach{shown},
+	})
+	return nil
+}
+
+// device returns a device's row, which is read once for a page.
+func (p *pager) device(id posture.DeviceID) (DeviceRow, error) {
+	row, ok := p.rows[id]
 	if !ok {
 		var err error
-		if row, _, err = p.r.row(b.Device); err != nil {
-			return err
+		if row, _, err = p.r.row(id); err != nil {
+			return row, err
 		}
-		p.rows[b.Device] = row
+		p.rows[id] = row
 	}
-	p.page = append(p.page, p.r.words(b, row))
-	return nil
+	return row, nil
 }
 
 // words gives a breach its rule's words and its status at the time of asking.
@@ -213,7 +192,7 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 		rule = Rule{ID: b.Rule, Title: b.Rule}
 	}
 	out := Breach{
-		Device: b.Device, Hostname: row.Hostname, Rule: b.Rule, Title: rule.Title, Remediation: rule.Remedy(row.Platform),
+		Device: b.Device, Hostname: row.Hostname, AssetTag: row.AssetTag, Rule: b.Rule, Title: rule.Title, Remediation: rule.Remedy(row.Platform),
 		Subject:  posture.Subject{Kind: b.Kind, Key: b.ID, Label: b.Terms.Label},
 		Severity: b.Severity(r.now), Status: b.Status(r.now),
 		FirstFailed: b.FirstFailed, LastFailed: b.LastFailed, GraceEnds: b.GraceEnds(), ResolvedAt: b.ResolvedAt,

@@ -38,9 +38,9 @@ func place(s Standing) int {
 	return 4
 }
 
-func (c *ruleCount) move(from, to Standing) {
-	c[place(from)]--
-	c[place(to)]++
+func (c *ruleCount) move(from, to Standing, n int) {
+	c[place(from)] -= n
+	c[place(to)] += n
 }
 
 // vector adds a device's settled standings, or takes them away with -1.

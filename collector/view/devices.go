@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -49,20 +50,13 @@ func (q *Queries) devices(ctx context.Context, school posture.SchoolID, query De
 	page := DevicePage{Devices: []Device{}}
 	err = q.read(ctx, school, now, func(r *reader) error {
 		page.Total = r.counts.Devices
-		ids, next, err := r.search(strings.ToLower(strings.TrimSpace(query.Search)), after, pageSize(query.Limit))
-		if err != nil {
+		s := search{r: r, query: query, want: strings.ToLower(strings.TrimSpace(query.Search)), limit: pageSize(query.Limit)}
+		if err := s.run(after); err != nil {
 			return err
 		}
-		page.Next = next
-		for _, id := range ids {
-			row, ok, err := r.row(id)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return fmt.Errorf("the list of devices names %s, which has no row", id)
-			}
-			d, err := r.summary(row)
+		page.Next = s.next
+		for _, id := range s.ids {
+			d, err := r.listed(ctx, id, query, q.view.facts)
 			if err != nil {
 				return err
 			}
@@ -73,33 +67,133 @@ func (q *Queries) devices(ctx context.Context, school posture.SchoolID, query De
 	return page, err
 }
 
-// search lists the devices whose hostname or asset tag holds some text, by
-// hostname.
-func (r *reader) search(want string, after []byte, limit int) (ids []posture.DeviceID, next string, err error) {
+// listed makes a device's line in a list.
+func (r *reader) listed(ctx context.Context, id posture.DeviceID, query DeviceQuery, facts FactSource) (Device, error) {
+	row, ok, err := r.row(id)
+	if err != nil {
+		return Device{}, err
+	}
+	if !ok {
+		return Device{}, fmt.Errorf("the list of devices names %s, which has no row", id)
+	}
+	d, err := r.summary(row)
+	if err != nil || query.Rule == "" || query.Standing == "" || query.Standing == Met || query.Standing == NotFor {
+		return d, err
+	}
+	d.Found, err = r.found(ctx, row, query, facts)
+	return d, err
+}
+
+// mostFound bounds the findings that a line in a list shows.
+const mostFound = 20
+
+// found returns the findings by which a device stands on a rule as it was asked
+// for. Of the device's sections only the findings are read.
+func (r *reader) found(ctx context.Context, row DeviceRow, query DeviceQuery, source FactSource) ([]Finding, error) {
+	var reported []posture.Finding
+	places := slices.DeleteFunc(slices.Clone(row.Places), func(p Place) bool { return p.Name != "findings" })
+	if source != nil && len(places) > 0 {
+		var err error
+		if _, reported, err = source.Facts(ctx, r.school.ID, places); err != nil {
+			return nil, fmt.Errorf("read the findings of device %s: %w", row.ID, err)
+		}
+	}
+	followed, err := r.ofDevice(row)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.findings(row, reported, followed)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(f Finding) bool { return f.Rule != query.Rule || f.Standing != query.Standing })
+	return all[:min(len(all), mostFound)], nil
+}
+
+// search finds the devices that a question selects, by hostname.
+type search struct {
+	r     *reader
+	query DeviceQuery
+	want  string // in lower case
+	limit int
+	ids   []posture.DeviceID
+	next  string
+}
+
+func (s *search) run(after []byte) error {
 	var last string
-	err = r.each(key(r.school.ID, famName), after, want != "", func(k []byte, item *badger.Item) (bool, error) {
+	var v Vector
+	examined := 0
+	values := s.want != "" || s.query.Standing != "" || s.query.Silent
+	return s.r.each(key(s.r.school.ID, famName), after, values, func(k []byte, item *badger.Item) (bool, error) {
 		host, rest, ok := part(k)
 		id, _, ok2 := part(rest)
 		if !ok || !ok2 {
 			return true, nil
 		}
-		if want != "" && !strings.Contains(host, want) {
-			found := false
-			if err := item.Value(func(tag []byte) error { found = strings.Contains(string(tag), want); return nil }); err != nil {
-				return false, err
-			}
-			if !found {
-				return true, nil
-			}
-		}
-		if len(ids) == limit {
-			next = last
+		if examined++; examined > mostExamined {
+			s.next = last
 			return false, nil
 		}
-		ids, last = append(ids, posture.DeviceID(id)), cursor(k)
+		fits := true
+		if values {
+			err := item.Value(func(data []byte) error {
+				tag, data, ok := takeText(data)
+				if !ok {
+					return errVector
+				}
+				if fits = strings.Contains(host, s.want) || strings.Contains(tag, s.want); !fits {
+					return nil
+				}
+				err := v.decode(data)
+				fits = s.fits(&v)
+				return err
+			})
+			if err != nil {
+				return false, fmt.Errorf("read the standing of device %s: %w", id, err)
+			}
+		}
+		if fits && len(s.ids) == s.limit {
+			s.next = last
+			return false, nil
+		}
+		if fits {
+			s.ids = append(s.ids, posture.DeviceID(id))
+		}
+		last = cursor(k)
 		return true, nil
 	})
-	return ids, next, err
+}
+
+// fits reports whether a device stands as it was asked for.
+func (s *search) fits(v *Vector) bool {
+	if s.query.Silent && !v.silent(&s.r.policy, s.r.nowMs) {
+		return false
+	}
+	if s.query.Standing == "" {
+		return true
+	}
+	for i := range s.r.policy.Rules {
+		rule := &s.r.policy.Rules[i]
+		if (s.query.Rule == "" || s.query.Rule == rule.ID) && s.r.standingOn(v, rule) == s.query.Standing {
+			return true
+		}
+	}
+	return false
+}
+
+// standingOn returns where a device stands on a rule; if it was never judged by
+// it, that is not proven.
+func (r *reader) standingOn(v *Vector, rule *Rule) Standing {
+	slot, ok := r.slotOf(rule)
+	if !ok {
+		return NotProven
+	}
+	i, judged := slices.BinarySearchFunc(v.Rules, slot, func(s RuleState, slot uint16) int { return cmp.Compare(s.Slot, slot) })
+	if !judged {
+		return NotProven
+	}
+	return v.standing(&r.policy, rule, v.Rules[i], r.nowMs)
 }
 
 func (r *reader) row(id posture.DeviceID) (d DeviceRow, ok bool, err error) {
@@ -116,9 +210,8 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		ReportedAt: row.ReportedAt, Skew: row.Clock.Skew, Policy: row.Policy,
 		Silent: row.Vector.silent(&r.policy, r.nowMs),
 	}
-	standings := r.standings(row.Vector)
 	for i := range r.policy.Rules {
-		switch standings[r.policy.Rules[i].ID] {
+		switch r.standingOn(&row.Vector, &r.policy.Rules[i]) {
 		case Met:
 			d.Met++
 		case NotMet:
@@ -126,7 +219,7 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		case Exempt:
 			d.Exempt++
 		case NotFor:
-		default: // not proven, or never judged by this rule
+		default:
 			d.NotProven++
 		}
 	}
@@ -137,18 +230,6 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		}
 	}
 	return d, err
-}
-
-// standings returns where a device stands on each rule of the policy by which
-// it was judged.
-func (r *reader) standings(v Vector) map[string]Standing {
-	m := make(map[string]Standing, len(v.Rules))
-	for _, s := range v.Rules {
-		if rule := r.rule(s.Slot); rule != nil {
-			m[rule.ID] = v.standing(&r.policy, rule, s, r.nowMs)
-		}
-	}
-	return m
 }
 
 // ofDevice returns the breaches that are followed on a device, those by silence

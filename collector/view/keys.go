@@ -22,8 +22,10 @@ import (
 //	<school>/policy/<number>                → Policy
 //	<school>/assignment/<device>/<number>   → policy.Assignment
 //	<school>/device/<device>                → DeviceRow
-//	<school>/name/<hostname>/<device>       → asset tag; both in lower case
-//	<school>/judged/<oldest>/<device>       → Vector; oldest is when the oldest of the device's facts was read
+//	<school>/name/<hostname>/<device>       → asset tag, Vector; hostname and tag in lower case
+//	<school>/heard/<^last contact>/<device> → Vector
+//	<school>/proven/<^time>/<device>        → Vector; when the encryption of its system disk was last proven
+//	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
 //	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption
 //	<school>/state/<device>/<rule>          → results of the rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
@@ -45,7 +47,9 @@ const (
 	famAssignment = "assignment"
 	famDevice     = "device"
 	famName       = "name"
-	famJudged     = "judged"
+	famHeard      = "heard"
+	famProven     = "proven"
+	famCohort     = "cohort"
 	famUntil      = "until"
 	famState      = "state"
 	famCase       = "case"

@@ -58,25 +58,16 @@ func (r *reader) overview() (Overview, error) {
 	if err := r.turn(); err != nil {
 		return o, err
 	}
-	bySlot := make([]ruleCount, len(r.slots))
-	copy(bySlot, r.counts.Rules)
-	err := r.eachOld(func(id posture.DeviceID, v *Vector) error {
-		if v.silent(&r.policy, r.nowMs) {
-			o.Silent++
-		}
-		for _, s := range v.Rules {
-			if rule := r.rule(s.Slot); rule != nil {
-				if from, to := s.settled(), v.standing(&r.policy, rule, s, r.nowMs); from != to {
-					bySlot[s.Slot].move(from, to)
-				}
-			}
-		}
-		return r.countLapses(id, v)
-	})
-	if err != nil {
+	t := &totals{reader: r, bySlot: make([]ruleCount, len(r.slots))}
+	copy(t.bySlot, r.counts.Rules)
+	if err := r.eachEnded(t.device); err != nil {
 		return o, err
 	}
-	o.Rules = r.ruleCounts(bySlot)
+	if err := r.eachCohort(t.cohort, t.device); err != nil {
+		return o, err
+	}
+	o.Silent = t.silent
+	o.Rules = r.ruleCounts(t.bySlot)
 	for _, status := range breach.Statuses() {
 		for severity := posture.Critical; ; severity-- {
 			if n := r.counts.Breaches[status][severity]; n != 0 {
@@ -88,35 +79,6 @@ func (r *reader) overview() (Overview, error) {
 		}
 	}
 	return o, nil
-}
-
-// countLapses adds a device's breaches by silence to the totals. In the summer
-// every device has some: only where something is known of one is it read.
-func (r *reader) countLapses(id posture.DeviceID, v *Vector) error {
-	known := false
-	for _, s := range v.Rules {
-		rule := r.rule(s.Slot)
-		if rule == nil || !v.lapsed(s, rule, r.nowMs) {
-			continue
-		}
-		if s.Bits&cased != 0 {
-			known = true
-			continue
-		}
-		b := breach.Breach{FirstFailed: at(v.lapsesAt(rule)), Terms: TermsOf(rule)}
-		r.counts.breach(b.Status(r.now), b.Severity(r.now), 1)
-	}
-	if !known {
-		return nil
-	}
-	lapses, err := r.lapses(id, v, true)
-	for _, l := range lapses {
-		if l.reopens() {
-			r.counts.breach(l.was.Status(r.now), l.was.Severity(r.now), -1)
-		}
-		r.counts.breach(l.breach.Status(r.now), l.breach.Severity(r.now), 1)
-	}
-	return err
 }
 
 // turn brings the totals of breaches from the time of the last entry to now.

@@ -19,14 +19,19 @@ type School struct {
 	Name string           `json:"name"`
 }
 
-// DeviceQuery asks for a page of a school's devices, by hostname.
+// DeviceQuery asks for a page of a school's devices, by hostname. Empty fields
+// select all.
 type DeviceQuery struct {
-	Search string // part of a hostname or asset tag, in any case; "" for all
-	After  string // Next of the page before; "" for the first
-	Limit  int    // 0 for 50; at most 500
+	Search   string   // part of a hostname or asset tag, in any case
+	Rule     string   // with Standing: how the device stands on this rule; "" for any rule of the policy
+	Standing Standing // how it stands; without it Rule selects nothing
+	Silent   bool     // only devices not heard from for longer than the policy allows
+	After    string   // Next of the page before; "" for the first
+	Limit    int      // 0 for 50; at most 500
 }
 
-// DevicePage is a page of devices.
+// DevicePage is a page of devices. Like a page of breaches it may hold fewer
+// than were asked for and still have a next one.
 type DevicePage struct {
 	Devices []Device `json:"devices"`
 	Total   int      `json:"total"`          // devices of the school, whatever was searched for
@@ -49,6 +54,12 @@ type BreachQuery struct {
 type BreachPage struct {
 	Breaches []Breach `json:"breaches"`
 	Next     string   `json:"next,omitempty"` // After for the next page; "" if this is the last
+}
+
+// GroupPage is a page of breaches, those of one rule on one device together.
+type GroupPage struct {
+	Groups []BreachGroup `json:"groups"`
+	Next   string        `json:"next,omitempty"` // After for the next page; "" if this is the last
 }
 
 // Queries answers questions from the view. Every question names a school and
@@ -78,4 +89,10 @@ func (q *Queries) Device(ctx context.Context, school posture.SchoolID, id postur
 // Breaches returns a page of a school's breaches.
 func (q *Queries) Breaches(ctx context.Context, school posture.SchoolID, query BreachQuery, now time.Time) (BreachPage, error) {
 	return q.breaches(ctx, school, query, now)
+}
+
+// BreachGroups returns a page of a school's breaches, those of one rule on one
+// device together, by the newest of each.
+func (q *Queries) BreachGroups(ctx context.Context, school posture.SchoolID, query BreachQuery, now time.Time) (GroupPage, error) {
+	return q.breachGroups(ctx, school, query, now)
 }

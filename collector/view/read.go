@@ -3,7 +3,6 @@ package view
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,62 +127,40 @@ func (r *reader) rule(slot uint16) *Rule {
 	return nil
 }
 
-// eachOld calls f with every device whose standing may differ from what the
-// totals say: those not heard from lately, and those with an exemption that has
-// ended. It reads no other device.
-func (r *reader) eachOld(f func(posture.DeviceID, *Vector) error) error {
-	var v Vector
-	seen := map[string]bool{}
-	visit := func(limit uint64, remember bool) func(k []byte, item *badger.Item) (bool, error) {
-		return func(k []byte, item *badger.Item) (bool, error) {
-			if len(k) < 8 || binary.BigEndian.Uint64(k) > limit {
-				return false, nil
-			}
-			id, _, ok := part(k[8:])
-			if !ok || seen[id] {
-				return true, nil
-			}
-			if remember {
-				seen[id] = true
-			}
-			if err := item.Value(v.decode); err != nil {
-				return false, fmt.Errorf("read the standing of device %s: %w", id, err)
-			}
-			return true, f(posture.DeviceID(id), &v)
-		}
-	}
-	if err := r.each(key(r.school.ID, famUntil), nil, true, visit(r.nowMs, true)); err != nil {
-		return err
-	}
-	least := millis(r.policy.leastAge())
-	if r.nowMs < least {
-		return nil
-	}
-	return r.each(key(r.school.ID, famJudged), nil, true, visit(r.nowMs-least, false))
-}
-
 // lapses returns the breaches of a device that exist only because nothing was
 // heard from it. The ledger has no entry about them, so no row does either.
-// With followed, only those under whose key a breach was followed before.
-func (r *reader) lapses(id posture.DeviceID, v *Vector, followed bool) ([]lapse, error) {
+// With odd, only those on which what was followed before may bear.
+func (r *reader) lapses(id posture.DeviceID, v *Vector, odd bool) ([]lapse, error) {
 	var list []lapse
 	for _, s := range v.Rules {
 		rule := r.rule(s.Slot)
-		if rule == nil || !v.lapsed(s, rule, r.nowMs) || followed && s.Bits&cased == 0 {
+		if rule == nil || !v.lapsed(s, rule, r.nowMs) || odd && v.plain(s, rule, 0) {
 			continue
 		}
-		was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
-		if s.Bits&cased != 0 {
-			if _, err := r.getJSON(caseKey(r.school.ID, was.Key), &was); err != nil {
-				return nil, err
-			}
+		l, ok, err := r.lapse(id, v, s, rule)
+		if err != nil {
+			return nil, err
 		}
-		if was.Number > 0 && was.ResolvedAt.IsZero() {
-			continue // it has a row, which says more
+		if ok {
+			list = append(list, l)
 		}
-		list = append(list, lapse{was: was, breach: was.After(Lapsed(rule, at(v.lapsesAt(rule))))})
 	}
 	return list, nil
+}
+
+// lapse returns the breach of a rule that has lapsed; ok is false if there is
+// a row about it, which says more.
+func (r *reader) lapse(id posture.DeviceID, v *Vector, s RuleState, rule *Rule) (l lapse, ok bool, err error) {
+	was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
+	if s.Bits&cased != 0 {
+		if _, err := r.getJSON(caseKey(r.school.ID, was.Key), &was); err != nil {
+			return l, false, err
+		}
+	}
+	if was.Number > 0 && was.ResolvedAt.IsZero() {
+		return l, false, nil
+	}
+	return lapse{was: was, breach: was.After(Lapsed(rule, at(v.lapsesAt(rule))))}, true, nil
 }
 
 // lapse is a breach by silence and what was known under its key before.

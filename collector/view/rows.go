@@ -80,6 +80,9 @@ type Device struct {
 	NotProven    int               `json:"notProven"`
 	Exempt       int               `json:"exempt"`
 	Open         int               `json:"open"` // breaches that are open or acknowledged
+	// Found are the findings for which a list that was asked for by rule and
+	// standing has the device; of a device that meets the rule there are none.
+	Found []Finding `json:"found,omitempty"`
 }
 
 // DeviceDetail is everything known about one device.
@@ -109,6 +112,7 @@ type Finding struct {
 type Breach struct {
 	Device      posture.DeviceID `json:"device"`
 	Hostname    string           `json:"hostname"`
+	AssetTag    string           `json:"assetTag,omitempty"`
 	Rule        string           `json:"rule"`
 	Title       string           `json:"title"`
 	Remediation string           `json:"remediation"`
@@ -127,6 +131,21 @@ type Breach struct {
 	AcknowledgedAt time.Time         `json:"acknowledgedAt"`       // zero if nobody has
 	AcknowledgedBy string            `json:"acknowledgedBy,omitempty"`
 	ExemptUntil    time.Time         `json:"exemptUntil"` // zero unless the status is exempt
+}
+
+// BreachGroup is what one rule finds on one device: one breach or, where the
+// rule is about things such as programs, many.
+type BreachGroup struct {
+	Breach                 // the newest; its status and severity are the gravest of all
+	Count    int           `json:"count"`
+	Statuses []StatusCount `json:"statuses"` // gravest first
+	Things   []Breach      `json:"things"`   // newest first, bounded
+}
+
+// StatusCount counts breaches of one status.
+type StatusCount struct {
+	Status breach.Status `json:"status"`
+	Count  int           `json:"count"`
 }
 
 // MediumEvent is a medium that came or went, with its place in the ledger.

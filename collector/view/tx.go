@@ -34,12 +34,14 @@ type Tx struct {
 	counts counts
 	slots  []string
 	policy uint64 // the highest number published
+
+	cohorts map[string]int // by key: devices more, or less, than when the transaction began
 }
 
 // Update runs f on the rows of a school and commits what it did, cursor and
 // all, or nothing.
 func (v *View) Update(school posture.SchoolID, f func(*Tx) error) error {
-	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true)}
+	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true), cohorts: map[string]int{}}
 	defer func() { tx.txn.Discard() }()
 	if err := tx.load(); err != nil {
 		return err
@@ -72,7 +74,10 @@ func (tx *Tx) load() error {
 }
 
 func (tx *Tx) commit() error {
-	err := tx.putJSON(key(tx.school, famCounts), tx.counts)
+	err := tx.countCohorts()
+	if err == nil {
+		err = tx.putJSON(key(tx.school, famCounts), tx.counts)
+	}
 	if err == nil {
 		err = tx.putJSON(key(tx.school, famSlots), tx.slots)
 	}
@@ -306,40 +311,66 @@ func (tx *Tx) PutDevice(old, row DeviceRow) error {
 		}
 		tx.counts.Devices--
 		tx.counts.vector(old.Vector, -1)
+		tx.cohort(old.Vector, -1)
 	}
 	tx.counts.Devices++
 	tx.counts.vector(row.Vector, 1)
+	tx.cohort(row.Vector, 1)
 	if err := tx.putJSON(text(key(tx.school, famDevice), string(row.ID)), row); err != nil {
 		return err
 	}
-	if old.ID == "" || !slices.Equal(tx.nameKey(old), tx.nameKey(row)) || old.AssetTag != row.AssetTag {
-		if err := tx.put(tx.nameKey(row), []byte(strings.ToLower(row.AssetTag))); err != nil {
-			return err
-		}
-	}
 	vector := row.Vector.bytes()
-	if err := tx.put(tx.judgedKey(row), vector); err != nil {
+	tag := strings.ToLower(row.AssetTag)
+	named := append(append(binary.AppendUvarint(nil, uint64(len(tag))), tag...), vector...)
+	if err := tx.put(tx.nameKey(row), named); err != nil {
 		return err
 	}
-	for _, end := range row.Vector.untils() {
-		if err := tx.put(tx.untilKey(end, row), vector); err != nil {
+	for _, k := range tx.vectorKeys(row) {
+		if err := tx.put(k, vector); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// cohort notes that a cohort has more devices, or less. The rows are written
+// once for a transaction, which moves many devices between a few cohorts.
+func (tx *Tx) cohort(v Vector, by int) {
+	k := string(tx.cohortKey(v))
+	if _, known := tx.cohorts[k]; !known {
+		tx.bytes += len(k) + rowOverhead
+	}
+	tx.cohorts[k] += by
+}
+
+func (tx *Tx) countCohorts() error {
+	for _, k := range slices.Sorted(maps.Keys(tx.cohorts)) {
+		if tx.cohorts[k] == 0 {
+			continue
+		}
+		data, err := tx.get([]byte(k))
+		if err != nil {
+			return err
+		}
+		had, _ := binary.Uvarint(data)
+		if n := int(had) + tx.cohorts[k]; n > 0 {
+			err = tx.txn.Set([]byte(k), binary.AppendUvarint(nil, uint64(n)))
+		} else {
+			err = tx.txn.Delete([]byte(k))
+		}
+		if err != nil {
+			return fmt.Errorf("count a cohort: %w", err)
+		}
+	}
+	clear(tx.cohorts)
+	return nil
+}
+
 // dropDevice removes the keys by which the old row was found and the new one
 // is not.
 func (tx *Tx) dropDevice(old, row DeviceRow) error {
-	kept := [][]byte{tx.nameKey(row), tx.judgedKey(row)}
-	for _, end := range row.Vector.untils() {
-		kept = append(kept, tx.untilKey(end, row))
-	}
-	had := [][]byte{tx.nameKey(old), tx.judgedKey(old)}
-	for _, end := range old.Vector.untils() {
-		had = append(had, tx.untilKey(end, old))
-	}
+	kept := append(tx.vectorKeys(row), tx.nameKey(row))
+	had := append(tx.vectorKeys(old), tx.nameKey(old))
 	for _, k := range had {
 		if slices.ContainsFunc(kept, func(other []byte) bool { return slices.Equal(k, other) }) {
 			continue
@@ -355,12 +386,24 @@ func (tx *Tx) nameKey(d DeviceRow) []byte {
 	return text(text(key(tx.school, famName), strings.ToLower(d.Hostname)), string(d.ID))
 }
 
-func (tx *Tx) judgedKey(d DeviceRow) []byte {
-	return text(number(key(tx.school, famJudged), d.Vector.oldest()), string(d.ID))
+// vectorKeys are the keys by whose times a device's vector is found.
+func (tx *Tx) vectorKeys(d DeviceRow) [][]byte {
+	at := func(family string, time uint64) []byte {
+		return text(number(key(tx.school, family), time), string(d.ID))
+	}
+	keys := [][]byte{at(famHeard, ^d.Vector.LastContact)}
+	if d.Vector.EncryptionAt > 0 {
+		keys = append(keys, at(famProven, ^d.Vector.EncryptionAt))
+	}
+	for _, end := range d.Vector.untils() {
+		keys = append(keys, at(famUntil, end))
+	}
+	return keys
 }
 
-func (tx *Tx) untilKey(end uint64, d DeviceRow) []byte {
-	return text(number(key(tx.school, famUntil), end), string(d.ID))
+func (tx *Tx) cohortKey(v Vector) []byte {
+	c := v.cohort()
+	return append(number(key(tx.school, famCohort), c.oldest()), c.bytes()...)
 }
 
 // PutEvent records the nth medium event of a device and drops the one that is

@@ -18,6 +18,7 @@ const (
 	passing              // a subject passes
 	lapsing              // it fails by the passing of time alone
 	cased                // a breach of the device under this rule was followed
+	closed               // what was followed was resolved by the last contact, and no exemption of it runs
 )
 
 // RuleState is where a device stands on one rule, as far as that does not
@@ -303,5 +304,14 @@ func (t *Tally) Lapses(exemptUntil time.Time) {
 	}
 }
 
-// Followed says that a breach of the rule was followed on the device.
-func (t *Tally) Followed() { t.state.Bits |= cased }
+// Followed says that a breach of the rule was followed on the device. It is
+// closed if it was resolved no later than the device was last heard from, and
+// no exemption of it runs: nothing of it can then bear on a lapse.
+func (t *Tally) Followed(over bool) {
+	if t.state.Bits&cased == 0 {
+		t.state.Bits |= cased | closed
+	}
+	if !over {
+		t.state.Bits &^= closed
+	}
+}

@@ -299,6 +299,86 @@ func TestStandingIsTheWorstOfTheSubjects(t *testing.T) {
 	}
 }
 
+// TestACohortHoldsItsDevices draws vectors: their cohort's times are no later,
+// by less than an interval, and every cohort is its own.
+func TestACohortHoldsItsDevices(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		when := rapid.Uint64Range(0, 5*cohortSpan)
+		v := Vector{LastContact: when.Draw(t, "contact"), HeldAt: when.Draw(t, "held"), EncryptionAt: when.Draw(t, "encryption")}
+		for i := range v.ReadAt {
+			v.ReadAt[i] = when.Draw(t, "read")
+		}
+		c := v.cohort()
+		l := c.latest()
+		times := func(v Vector) []uint64 {
+			list := []uint64{v.LastContact, v.HeldAt, v.EncryptionAt, v.oldest()}
+			for _, at := range v.ReadAt {
+				if at > 0 {
+					at = max(at, v.HeldAt)
+				}
+				list = append(list, at)
+			}
+			return list
+		}
+		own, early, late := times(v), times(c), times(l)
+		for i := range own {
+			if early[i] > own[i] || late[i] < own[i] || (early[i] == 0) != (own[i] == 0) {
+				t.Fatalf("time %d is %d, not from %d to %d", i, own[i], early[i], late[i])
+			}
+		}
+		again := c.cohort()
+		if !bytes.Equal(again.bytes(), c.bytes()) || interval(late[0]) != early[0] {
+			t.Fatalf("the cohort of %v is %v, and of that %v", v, c, again)
+		}
+	})
+}
+
+// TestManyThingsAreOneEntry has a laptop with more unlisted programs than a
+// page lists, found on two days, and another laptop between them.
+func TestManyThingsAreOneEntry(t *testing.T) {
+	v := inMemory(t)
+	school(t, v, "hollybank", func(tx *Tx) error {
+		row := device("hb-lt-014")
+		if err := tx.PutDevice(DeviceRow{}, row); err != nil {
+			return err
+		}
+		for i := range mostThings + 40 {
+			at := start.Add(time.Duration(i%2) * 24 * time.Hour)
+			k := breach.Key{Device: "hb-lt-014", Rule: "EXE-03", Kind: "executable", ID: fmt.Sprintf("%04d", i)}
+			b := breach.Breach{Key: k}.After(breach.Event{
+				What: breach.Failed, Order: 1, At: at, Terms: breach.Terms{Severity: posture.Moderate, Grace: time.Duration(i%4) * 24 * time.Hour},
+			})
+			if err := tx.PutCase(breach.Breach{Key: k}, b, nil); err != nil {
+				return err
+			}
+		}
+		k := breach.Key{Device: "hb-lt-015", Rule: "EXE-03", Kind: "executable", ID: "a"}
+		b := breach.Breach{Key: k}.After(breach.Event{What: breach.Failed, Order: 1, At: start.Add(time.Hour)})
+		return tx.PutCase(breach.Breach{Key: k}, b, nil)
+	})
+	now := start.Add(30 * time.Hour)
+	page, err := v.Queries().BreachGroups(t.Context(), "hollybank", BreachQuery{Limit: 1}, now)
+	if err != nil || len(page.Groups) != 1 || page.Next == "" {
+		t.Fatalf("got %d groups, %v", len(page.Groups), err)
+	}
+	g := page.Groups[0]
+	want := []StatusCount{{breach.Open, 60}, {breach.Pending, 180}}
+	if g.Count != mostThings+40 || len(g.Things) != mostThings || g.Status != breach.Open || !slices.Equal(g.Statuses, want) || g.AssetTag != "TAG-hb-lt-014" {
+		t.Errorf("%d things, %d listed, %s, %v, %s", g.Count, len(g.Things), g.Status, g.Statuses, g.AssetTag)
+	}
+	if !g.FirstFailed.Equal(start.Add(24*time.Hour)) || !g.Things[len(g.Things)-1].FirstFailed.Equal(start) {
+		t.Errorf("not newest first: %v, %v", g.FirstFailed, g.Things[len(g.Things)-1].FirstFailed)
+	}
+	page, err = v.Queries().BreachGroups(t.Context(), "hollybank", BreachQuery{Limit: 1, After: page.Next}, now)
+	if err != nil || len(page.Groups) != 1 || page.Groups[0].Device != "hb-lt-015" {
+		t.Fatalf("the second page: %+v, %v", page, err)
+	}
+	page, err = v.Queries().BreachGroups(t.Context(), "hollybank", BreachQuery{After: page.Next}, now)
+	if err != nil || len(page.Groups) != 0 || page.Next != "" {
+		t.Errorf("the last page: %+v, %v", page, err)
+	}
+}
+
 func TestKeysKeepTheirPartsApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.StringOf(rapid.SampledFrom([]rune{0, 1, 2, 'a', '/', 'é'})), 2, 2)
