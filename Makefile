@@ -44,7 +44,11 @@ check: setup-check ## format, vet and build for every system, lint, generated fi
 	shared/tools/check.sh '$(TARGETS)'
 
 .PHONY: bench
-bench: build ## measure speed and weight, as ratios in one run
+bench: build setup-bench ## measure speed and weight beside their limits, one table; BENCH=name: one part
+	$(GO) run ./shared/tools/bench $(BENCH)
+
+.PHONY: bench-go
+bench-go: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 .PHONY: fuzz
@@ -69,11 +73,13 @@ clean: ## remove what was built
 
 # What the targets above set up.
 
-.PHONY: setup-test setup-beds setup-check
+.PHONY: setup-test setup-beds setup-check setup-bench
 setup-test:
 	@shared/tools/setup.sh test
 setup-beds:
 	@shared/tools/setup.sh beds
+setup-bench:
+	@shared/tools/setup.sh bench
 setup-check: $(TOOLS)/buf $(TOOLS)/golangci-lint
 	@shared/tools/setup.sh check
 

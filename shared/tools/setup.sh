@@ -52,6 +52,11 @@ beds)
 	packages qemu-system-x86 busybox-static cpio kmod cryptsetup-bin dmsetup udev e2fsprogs \
 		dosfstools util-linux iproute2 dash xz-utils
 	;;
+bench)
+	# openssl and node_exporter are peers, unshare gives the agent a laptop of
+	# its own to look at.
+	packages openssl util-linux prometheus-node-exporter
+	;;
 check)
 	packages git make shellcheck
 	node

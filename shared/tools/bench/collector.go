@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/clock"
+)
+
+// How many laptops report at once, how often each, and how many messages each
+// sends where nothing is done with them.
+const (
+	reporting   = 1000
+	reportsEach = 40
+	bareEach    = 100
+)
+
+// reports measures how many reports in a second a collector verifies, syncs
+// and acknowledges, and the limits that it cannot pass.
+func (b *bench) reports(ctx context.Context) (rows []row, err error) {
+	s, err := b.newSchool(ctx, "reports")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	if err := s.enrol(ctx, reporting); err != nil {
+		return nil, err
+	}
+	whole, folded, err := s.burst(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var door fleetAnswer
+	if err := s.serve(ctx, clock.System{}, func() error {
+		door, err = s.run(ctx, reporting, "burst", "--reports", fmt.Sprint(reportsEach))
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	size := int(whole.Bytes / whole.Reports)
+	checked, err := verifications()
+	if err != nil {
+		return nil, err
+	}
+	appended, err := appends(b.dir, reporting, size)
+	if err != nil {
+		return nil, err
+	}
+	streamed, err := s.streams(ctx, reporting, bareEach, size)
+	if err != nil {
+		return nil, err
+	}
+	tightest, name := checked, "signatures checked"
+	for other, rate := range map[string]float64{"bare TLS streams": streamed, "grouped, synced appends": appended} {
+		if rate < tightest {
+			tightest, name = rate, other
+		}
+	}
+	rate := func(a fleetAnswer) float64 { return float64(a.Reports) / a.Seconds }
+	told := fmt.Sprintf("limits of the same run: %.0f signatures checked/s on all cores, %.0f messages/s over bare TLS streams, %.0f grouped and synced appends/s; %d bytes each",
+		checked, streamed, appended, size)
+	return []row{
+		{what: "collector: durable, verified reports at 1,000 streams", ours: rate(whole), unit: "/s", limit: tightest, against: name, want: atLeast, bound: 0.5, note: told},
+		{what: "collector: the same, without the view", ours: rate(door), unit: "/s", limit: tightest, against: name, want: justTold},
+		{what: "collector: reports shown in the view", ours: folded, unit: "/s", want: justTold},
+	}, nil
+}
+
+// burst has the laptops report to a collector of its own process. folded is
+// how many reports in a second are in the view at the end.
+func (s *school) burst(ctx context.Context) (a fleetAnswer, folded float64, err error) {
+	collector, err := s.collect(ctx)
+	if err != nil {
+		return a, 0, err
+	}
+	defer func() {
+		_, stopped := collector.stop()
+		err = errors.Join(err, stopped)
+	}()
+	// The first reports carry everything and are few in a laptop's life.
+	if _, err := s.run(ctx, reporting, "burst", "--reports", "1"); err != nil {
+		return a, 0, err
+	}
+	if _, err := quiet(ctx, collector.pid()); err != nil {
+		return a, 0, err
+	}
+	if a, err = s.run(ctx, reporting, "burst", "--reports", fmt.Sprint(reportsEach)); err != nil {
+		return a, 0, err
+	}
+	behind, err := quiet(ctx, collector.pid())
+	return a, float64(a.Reports) / (a.Seconds + behind.Seconds()), err
+}
+
+// quiet waits until a process does nothing any more and returns how long it
+// still worked.
+func quiet(ctx context.Context, pid int) (time.Duration, error) {
+	const look = 250 * time.Millisecond
+	began, still := time.Now(), 0
+	last, _, err := processorTime(pid)
+	for err == nil && still < 4 {
+		if err = pause(ctx, look); err != nil {
+			break
+		}
+		var now time.Duration
+		if now, _, err = processorTime(pid); err == nil {
+			still++
+			if now-last > look/20 {
+				still = 0
+			}
+			last = now
+		}
+	}
+	return time.Since(began) - time.Duration(still)*look, err
+}
+
+// How many laptops are connected and idle, and how long a collector is left
+// alone before its memory is read: longer than the two minutes after which the
+// Go runtime collects by itself.
+const (
+	idling  = 5000
+	settles = 150 * time.Second
+)
+
+// memory measures what a collector needs for each laptop that is connected and
+// has nothing to say.
+func (b *bench) memory(ctx context.Context) (rows []row, err error) {
+	s, err := b.newSchool(ctx, "memory")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	empty, err := s.weigh(ctx, 0, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enrol(ctx, idling); err != nil {
+		return nil, err
+	}
+	// Each sends its first report and goes, so that a collector that is started
+	// afterwards holds what it needs and nothing that is left of them.
+	if _, err := s.weigh(ctx, idling, 0); err != nil {
+		return nil, err
+	}
+	known, err := s.weigh(ctx, 0, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	connected, err := s.weigh(ctx, idling, settles)
+	if err != nil {
+		return nil, err
+	}
+	const kilobyte = 1000
+	return []row{
+		{
+			what: "collector: memory of a connected, idle laptop", ours: (connected - empty) / idling / kilobyte, unit: "KB", limit: 52, want: atMost, bound: 1,
+			note: fmt.Sprintf("resident: %.0f MiB without laptops, %.0f MiB with %d that are known, %.0f MiB when they are connected", empty/mebibyte, known/mebibyte, idling, connected/mebibyte),
+		},
+		{what: "collector: of which the connection", ours: (connected - known) / idling / kilobyte, unit: "KB", want: justTold},
+	}, nil
+}
+
+// weigh starts a collector, connects n laptops, leaves them alone for a while
+// and returns what the collector has resident.
+func (s *school) weigh(ctx context.Context, n int, wait time.Duration) (memory float64, err error) {
+	collector, err := s.collect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		_, stopped := collector.stop()
+		err = errors.Join(err, stopped)
+	}()
+	if n > 0 {
+		fleet, err := launch(ctx, s.dir, s.b.fleet, s.fleetArgs(n, "idle")...)
+		if err != nil {
+			return 0, err
+		}
+		defer func() {
+			_, left := fleet.leave()
+			err = errors.Join(err, left)
+		}()
+		line, err := fleet.line()
+		if err != nil {
+			return 0, err
+		}
+		var a fleetAnswer
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			return 0, fmt.Errorf("read what the fleet printed: %w", err)
+		}
+	}
+	if _, err := quiet(ctx, collector.pid()); err != nil {
+		return 0, err
+	}
+	if err := pause(ctx, wait); err != nil {
+		return 0, err
+	}
+	return resident(collector.pid())
+}
