@@ -37,9 +37,6 @@ func (s *session) contact(ctx context.Context, m *pb.Contact) error {
 		return s.conflict(ctx, statement.Report)
 	}
 	at := roster.Contact{Report: statement.Report, Count: statement.Count}
-	if s.device.Contact.Covers(at) {
-		return s.acknowledge(at.Report, at.Count)
-	}
 	body, err := proof.SignedContact{Statement: m.GetStatement(), Signature: m.GetSignature()}.Encode()
 	if err != nil {
 		return refuse("malformed", "a contact cannot be recorded: %s", err)
@@ -48,7 +45,9 @@ func (s *session) contact(ctx context.Context, m *pb.Contact) error {
 	if err != nil {
 		return s.failed("record the contact", err)
 	}
-	s.school.contacts.add(s, at, section)
+	if !s.school.contacts.add(s, at, section) {
+		return s.acknowledge(at.Report, at.Count)
+	}
 	return nil
 }
 
@@ -86,15 +85,20 @@ func newContacts(s *school) *contacts {
 	return &contacts{school: s, wake: make(chan struct{}, 1), filled: make(chan struct{}, 1), known: map[contactKey]*waiting{}}
 }
 
-// add puts a contact into the next batch. One that waits already, from a
-// stream that broke, waits for the new stream instead.
-func (c *contacts) add(s *session, at roster.Contact, section proof.Section) {
+// add puts a contact into the next batch, unless it is recorded already. One
+// that waits already, from a stream that broke, waits for the new stream
+// instead.
+func (c *contacts) add(s *session, at roster.Contact, section proof.Section) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := contactKey{s.id, at}
 	if w, ok := c.known[key]; ok {
 		w.session = s
-		return
+		return true
+	}
+	// What is known no more is in the roster: see record and settle.
+	if c.school.Roster.Contact(s.id).Covers(at) {
+		return false
 	}
 	w := &waiting{key: key, section: section, session: s}
 	c.known[key] = w
@@ -103,6 +107,7 @@ func (c *contacts) add(s *session, at roster.Contact, section proof.Section) {
 	if len(c.waiting) >= mostContacts {
 		signal(c.filled)
 	}
+	return true
 }
 
 func signal(c chan struct{}) {

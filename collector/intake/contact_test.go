@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
 )
@@ -108,5 +109,57 @@ func TestContactWaitsForTheNewerStream(t *testing.T) {
 	c.send(l.contact())
 	if a := w.flush(c).GetAcknowledge(); a.GetSequence() != 2 || a.GetContact() != 1 {
 		t.Errorf("got %v", a)
+	}
+}
+
+// TestContactRecordedWhileTheNextStreamOpens: a contact that was taken in over a
+// stream that broke is recorded after the next stream has learnt where the
+// device stands, and is then sent again.
+func TestContactRecordedWhileTheNextStreamOpens(t *testing.T) {
+	w := newWorld(t, Limits{})
+	school := w.schools[0]
+	l, other := w.enrol(school), w.enrol(school)
+	c := l.open(&pb.Hello{})
+	first := l.report().GetReport()
+	c.send(&pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: first}})
+	c.wantAck(1, 0)
+	again := l.contact()
+	c.send(again)
+	c.send(&pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: first}})
+	c.wantAck(1, 0) // so the contact was taken in
+	next := l.open(&pb.Hello{Acknowledged: 1})
+
+	o := other.open(&pb.Hello{})
+	o.send(other.report())
+	o.wantAck(1, 0)
+	o.send(other.contact())
+	w.flush(o) // the batch is recorded, with both contacts
+
+	next.send(again)
+	next.wantAck(1, 1)
+	seen := map[string]int{}
+	for rec, err := range school.ledger.Entries(t.Context(), 0, ledger.Index(school.ledger.Size())) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Envelope.Kind != proof.KindContacts {
+			continue
+		}
+		for n := range rec.Envelope.Sections {
+			body, err := school.ledger.Body(t.Context(), rec.Index, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed, err := proof.DecodeSignedContact(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[string(signed.Statement)]++
+		}
+	}
+	for statement, n := range seen {
+		if n > 1 {
+			t.Errorf("a contact is recorded %d times: %x", n, statement)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,10 +30,17 @@ type door struct {
 
 	opening sync.WaitGroup // handshakes under way
 
-	mu       sync.Mutex // guards all below
-	open     int        // connections
-	guests   int        // of these, strangers
-	halfOpen *list.List // *arrival, oldest first
+	mu       sync.Mutex            // guards all below
+	open     int                   // connections
+	halfOpen *list.List            // *arrival whose peer is not known yet, oldest first
+	guests   *list.List            // *arrival of strangers, oldest first
+	known    map[holder][]*arrival // of devices, oldest first
+}
+
+// holder is a device of a school.
+type holder struct {
+	school posture.SchoolID
+	device posture.DeviceID
 }
 
 func newDoor(in *Intake, l net.Listener) *door {
@@ -46,6 +54,7 @@ func newDoor(in *Intake, l net.Listener) *door {
 	return &door{
 		in: in, listener: l, config: identity.ServerConfig(find, in.o.Clock),
 		devices: newLobby(l.Addr()), strangers: newLobby(l.Addr()), halfOpen: list.New(),
+		guests: list.New(), known: map[holder][]*arrival{},
 	}
 }
 
@@ -98,8 +107,8 @@ type arrival struct {
 	since time.Time
 	who   identity.Peer
 
-	place *list.Element // in door.halfOpen; nil once the peer is known; guarded by door.mu
-	guest bool          // counted as a stranger; guarded by door.mu
+	in    *list.List    // door.halfOpen, door.guests or nil; guarded by door.mu
+	place *list.Element // in it; guarded by door.mu
 	once  sync.Once
 }
 
@@ -109,18 +118,48 @@ func (d *door) enter(conn net.Conn) (*arrival, bool) {
 	if d.open >= d.in.o.Limits.Connections {
 		return nil, false
 	}
-	if d.halfOpen.Len() >= d.in.o.Limits.HalfOpen {
-		oldest := d.halfOpen.Front()
-		d.halfOpen.Remove(oldest)
-		if a, ok := oldest.Value.(*arrival); ok {
-			a.place = nil
-			a.NetConn().Close() // its handshake fails, and closes the rest
-		}
-	}
 	a := &arrival{Conn: tls.Server(conn, d.config), door: d, since: d.in.o.Clock.Now()}
-	a.place = d.halfOpen.PushBack(a)
+	a.wait(d.halfOpen, d.in.o.Limits.HalfOpen)
 	d.open++
 	return a, true
+}
+
+// wait puts an arrival at the end of a list. If there are too many the oldest
+// gives way: its handshake or its call fails, and closes the rest. It is
+// called with door.mu held.
+func (a *arrival) wait(in *list.List, most int) {
+	a.waitNoMore()
+	if in.Len() >= most {
+		if oldest, ok := in.Front().Value.(*arrival); ok {
+			oldest.waitNoMore()
+			oldest.NetConn().Close()
+		}
+	}
+	a.in, a.place = in, in.PushBack(a)
+}
+
+// waitNoMore is called with door.mu held.
+func (a *arrival) waitNoMore() {
+	if a.in != nil {
+		a.in.Remove(a.place)
+		a.in, a.place = nil, nil
+	}
+}
+
+// mostOfOne is how many connections one device may have: its stream, one that
+// it has not yet noticed to be broken, and renewals.
+const mostOfOne = 4
+
+// recognise counts a connection as one of a device. If it has too many the
+// oldest gives way. It is called with mu held.
+func (d *door) recognise(a *arrival) {
+	p := holder{a.who.School, a.who.Device}
+	all := d.known[p]
+	if len(all) >= mostOfOne {
+		all[0].NetConn().Close()
+		all = all[1:]
+	}
+	d.known[p] = append(all, a)
 }
 
 // receive opens TLS and shows the peer to a lobby.
@@ -134,21 +173,15 @@ func (d *door) receive(ctx context.Context, a *arrival) {
 	a.who = who
 	to := d.devices
 	d.mu.Lock()
-	if a.place != nil {
-		d.halfOpen.Remove(a.place)
-		a.place = nil
-	}
 	if who.Device == "" {
 		to = d.strangers
-		a.guest = d.guests < d.in.o.Limits.Enrolling
-		if a.guest {
-			d.guests++
-		} else {
-			to = nil
-		}
+		a.wait(d.guests, d.in.o.Limits.Enrolling)
+	} else {
+		a.waitNoMore()
+		d.recognise(a)
 	}
 	d.mu.Unlock()
-	if to == nil || !to.show(ctx, a) {
+	if !to.show(ctx, a) {
 		a.Close()
 	}
 }
@@ -159,28 +192,31 @@ func (a *arrival) Close() error {
 		a.door.mu.Lock()
 		defer a.door.mu.Unlock()
 		a.door.open--
-		if a.place != nil {
-			a.door.halfOpen.Remove(a.place)
-			a.place = nil
-		}
-		if a.guest {
-			a.door.guests--
+		a.waitNoMore()
+		p := holder{a.who.School, a.who.Device}
+		if left := slices.DeleteFunc(a.door.known[p], func(o *arrival) bool { return o == a }); len(left) > 0 {
+			a.door.known[p] = left
+		} else {
+			delete(a.door.known, p)
 		}
 	})
 	// Not tls.Conn's Close, which may wait for the peer to take a farewell.
 	return a.NetConn().Close()
 }
 
-// closeLate closes connections whose peer was not known in time.
-func (d *door) closeLate(before time.Time) {
+// closeLate closes connections whose peer was not known in time, and those of
+// strangers who have not enrolled in several times that.
+func (d *door) closeLate(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for e := d.halfOpen.Front(); e != nil; e = e.Next() {
-		a, ok := e.Value.(*arrival)
-		if !ok || a.since.After(before) {
-			return
+	for in, most := range map[*list.List]time.Duration{d.halfOpen: d.in.o.Limits.Handshake, d.guests: 6 * d.in.o.Limits.Handshake} {
+		for e := in.Front(); e != nil; e = e.Next() {
+			a, ok := e.Value.(*arrival)
+			if !ok || now.Sub(a.since) < most {
+				break
+			}
+			a.NetConn().Close()
 		}
-		a.NetConn().Close()
 	}
 }
 

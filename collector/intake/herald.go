@@ -194,8 +194,9 @@ func (in *Intake) sweep(ctx context.Context, d *door) error {
 			return nil
 		case <-tick:
 		}
-		late := in.o.Clock.Now().Add(-in.o.Limits.Handshake)
-		d.closeLate(late)
+		now := in.o.Clock.Now()
+		d.closeLate(now)
+		late := now.Add(-in.o.Limits.Handshake)
 		for _, s := range in.schools {
 			s.closeSilent(late)
 		}

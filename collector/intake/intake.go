@@ -59,7 +59,7 @@ type Desk interface {
 type Limits struct {
 	Connections int           // open at once; default 50,000
 	HalfOpen    int           // whose peer is not known yet; the oldest gives way; default 1,024
-	Enrolling   int           // without a certificate; default 256
+	Enrolling   int           // without a certificate; the oldest gives way; default 256
 	Handshake   time.Duration // until a peer must be known, and then say hello; default 10 s
 }
 

@@ -2,9 +2,13 @@ package intake
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
@@ -444,6 +449,111 @@ func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 	l.works()
 }
 
+// TestTenThousandHalfOpenConnections holds as many open as a machine can, some
+// of which begin a handshake and never end it.
+func TestTenThousandHalfOpenConnections(t *testing.T) {
+	w := newWorld(t, Limits{})
+	l := w.enrol(w.schools[0])
+	var idle []net.Conn
+	t.Cleanup(func() {
+		for _, conn := range idle {
+			conn.Close()
+		}
+	})
+	for n := range 10_000 {
+		conn, err := net.Dial("tcp", w.address)
+		if errors.Is(err, syscall.EMFILE) {
+			t.Skipf("this machine gives a program %d connections only", n)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n%3 == 0 {
+			if _, err := conn.Write([]byte{22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3}); err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				t.Fatal(err)
+			}
+		}
+		idle = append(idle, conn)
+	}
+	l.works()
+	w.enrol(w.schools[0]).works()
+}
+
+// TestOneDeviceTakesNotAllConnections: a stolen laptop that opens connections
+// without end keeps nobody out, and strangers who stay keep no stranger out.
+func TestOneDeviceTakesNotAllConnections(t *testing.T) {
+	w := newWorld(t, Limits{Connections: 40, HalfOpen: 8, Enrolling: 8})
+	greedy, other := w.enrol(w.schools[0]), w.enrol(w.schools[0])
+	hold := func(config *tls.Config) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", w.address, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 60 {
+		hold(greedy.config(greedy.school))
+	}
+	other.works()
+	greedy.works()
+	stranger := greedy.config(greedy.school)
+	stranger.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
+	for range 60 {
+		hold(stranger)
+	}
+	w.enrol(w.schools[1]).works()
+}
+
+// panics is a ledger that fails in the worst way when it is told to.
+type panics struct {
+	Ledger
+	subject *atomic.Pointer[string]
+}
+
+func (p panics) Append(ctx context.Context, entries ...ledger.Entry) ([]ledger.Index, error) {
+	if s := p.subject.Load(); s != nil && entries[0].Envelope.Subject == *s {
+		panic("append to a ledger that is not there")
+	}
+	return p.Ledger.Append(ctx, entries...)
+}
+
+// TestAPanicEndsOneCall: what goes wrong over one device's message ends its
+// stream, is not acknowledged, and hurts nobody else.
+func TestAPanicEndsOneCall(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.stop()
+	var subject atomic.Pointer[string]
+	w.wrap = func(l *ledger.Ledger) Ledger { return panics{l, &subject} }
+	w.start(Limits{})
+	l, other := w.enrol(w.schools[0]), w.enrol(w.schools[0])
+	watching := other.open(&pb.Hello{})
+	id := string(l.id)
+	subject.Store(&id)
+	c := l.open(&pb.Hello{})
+	message := l.report()
+	c.send(message)
+	var err error
+	for err == nil {
+		var m *pb.CollectorMessage
+		if m, err = c.Recv(); m.GetAcknowledge() != nil {
+			t.Errorf("got %v for what was not recorded", m)
+		}
+	}
+	if status.Code(err) != codes.Internal {
+		t.Errorf("got %v, want an internal error", err)
+	}
+	watching.send(other.report())
+	watching.wantAck(1, 0)
+	subject.Store(nil)
+	c = l.open(&pb.Hello{})
+	c.send(message)
+	c.wantAck(1, 0)
+}
+
 func TestSilentStreamsAreClosed(t *testing.T) {
 	w := newWorld(t, Limits{Handshake: 10 * time.Second})
 	l := w.enrol(w.schools[0])
@@ -494,4 +604,29 @@ func TestQuota(t *testing.T) {
 		}
 	}
 	t.Error("messages without end were let in")
+}
+
+// TestADayOfFlooding sends as much as is let in for a day, in messages of one
+// size: what may be added to the disk is bounded, and who was refused may come
+// again when there is room.
+func TestADayOfFlooding(t *testing.T) {
+	for _, size := range []int{100, 50_000, wire.MaxMessage} {
+		q, now, end := newQuota(), monday, monday.Add(24*time.Hour)
+		let := 0
+		for now.Before(end) {
+			delay, ok := q.delay(now, size)
+			if ok {
+				let += size + messageCost
+				now = now.Add(delay)
+			} else {
+				now = now.Add(time.Second) // it asks again and again
+			}
+		}
+		if most := budgetAtOnce + budgetPerDay + size + messageCost; let > most {
+			t.Errorf("messages of %d bytes: %d MB were let in, want at most %d", size, let>>20, most>>20)
+		}
+		if _, ok := q.delay(now.Add(24*time.Hour), size); !ok {
+			t.Errorf("messages of %d bytes: a day later none is let in", size)
+		}
+	}
 }

@@ -68,8 +68,8 @@ func (in *Intake) Connect(stream pb.Uplink_ConnectServer) error {
 	}
 	s := &session{school: sc, id: v.who.Device, conn: v.conn, stream: stream, since: in.o.Clock.Now(), ended: make(chan struct{})}
 	defer close(s.ended)
-	err = s.work(stream.Context(), v)
-	return s.end(err)
+	defer s.hush()
+	return s.end(s.work(stream.Context(), v))
 }
 
 // work serves the stream until it ends.
@@ -171,6 +171,9 @@ func (s *session) greet() error {
 	if h == nil {
 		return refuse("malformed", "the stream does not begin with a hello")
 	}
+	if err := s.slow(s.stream.Context(), proto.Size(m)); err != nil {
+		return err
+	}
 	now := s.school.in.o.Clock.Now()
 	s.mu.Lock()
 	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
@@ -228,9 +231,9 @@ func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
 // its stream ends.
 const farewell = 5 * time.Second
 
-// end closes the stream: with a refusal that the device is told, or with a
-// status.
-func (s *session) end(err error) error {
+// hush has nothing more said, and waits until what is being said is. It comes
+// before the handler returns, however it does.
+func (s *session) hush() {
 	s.mu.Lock()
 	s.wants = wants{closed: true}
 	saying := s.saying
@@ -245,6 +248,12 @@ func (s *session) end(err error) error {
 		}
 		stop()
 	}
+}
+
+// end closes the stream: with a refusal that the device is told, or with a
+// status.
+func (s *session) end(err error) error {
+	s.hush()
 	var r *refusal
 	if !errors.As(err, &r) {
 		return err
@@ -296,8 +305,10 @@ func (s *session) connection() Connection {
 	}
 }
 
-// append records entries. A nil error means that they are synced to disk.
+// append records entries. A nil error means that they are synced to disk. It
+// ends only when they are recorded or not, even if the device has gone: the
+// device's next stream waits for this one, and must know.
 func (s *session) append(ctx context.Context, entries ...ledger.Entry) error {
-	_, err := s.school.Ledger.Append(ctx, entries...)
+	_, err := s.school.Ledger.Append(context.WithoutCancel(ctx), entries...)
 	return err
 }

@@ -36,6 +36,7 @@ type world struct {
 	address string
 	intake  *Intake
 	schools []*place
+	wrap    func(*ledger.Ledger) Ledger // what intake sees of a ledger; nil: the ledger
 	stop    func()
 }
 
@@ -86,7 +87,11 @@ func (w *world) start(limits Limits) {
 		}
 		p := openPlace(t, ctx, s)
 		w.schools = append(w.schools, p)
-		schools = append(schools, School{ID: s.ID, Authority: s.Authority, Roster: p.roster, Ledger: p.ledger})
+		served := School{ID: s.ID, Authority: s.Authority, Roster: p.roster, Ledger: p.ledger}
+		if w.wrap != nil {
+			served.Ledger = w.wrap(p.ledger)
+		}
+		schools = append(schools, served)
 		desks = append(desks, enroll.Desk{School: s, Roster: p.roster, Ledger: p.ledger})
 		running++
 		go func() { done <- p.roster.Run(ctx) }()

@@ -27,6 +27,16 @@ func (r *Roster) Device(id posture.DeviceID) (Device, bool) {
 	return d.device(id), true
 }
 
+// Contact returns the place of a device's last contact.
+func (r *Roster) Contact(id posture.DeviceID) Contact {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if d, ok := r.devices[id]; ok {
+		return d.Contact
+	}
+	return Contact{}
+}
+
 // Holder returns the device whose key it is, revoked or not.
 func (r *Roster) Holder(key *ecdsa.PublicKey) (Device, bool) {
 	point, err := key.Bytes()
