@@ -93,8 +93,8 @@ func agreeOnStandings(t *rapid.T, f fixture, s *school, now time.Time) {
 			}
 		}
 	}
-	if any := list(view.DeviceQuery{Standing: view.NotMet}); len(any) != len(some) {
-		t.Fatalf("at %v %d devices do not meet some rule, not %d", now, len(any), len(some))
+	if listed := list(view.DeviceQuery{Standing: view.NotMet}); len(listed) != len(some) {
+		t.Fatalf("at %v %d devices do not meet some rule, not %d", now, len(listed), len(some))
 	}
 }
 
@@ -103,8 +103,12 @@ func agreeOnStandings(t *rapid.T, f fixture, s *school, now time.Time) {
 func agreeOnPages(t *rapid.T, f fixture, s *school, now time.Time, limit int) {
 	ctx := context.Background()
 	for _, q := range []view.BreachQuery{
-		{}, {Statuses: breach.Statuses()}, {Statuses: []breach.Status{breach.Pending}}, {Statuses: []breach.Status{breach.Open, breach.Resolved}},
-		{Rule: "LIF-01"}, {Device: "hb-lt-000", Statuses: breach.Statuses()},
+		{},
+		{Statuses: breach.Statuses()},
+		{Statuses: []breach.Status{breach.Pending}},
+		{Statuses: []breach.Status{breach.Open, breach.Resolved}},
+		{Rule: "LIF-01"},
+		{Device: "hb-lt-000", Statuses: breach.Statuses()},
 	} {
 		q.Limit = 500
 		whole, err := f.q.Breaches(ctx, s.id, q, now)
