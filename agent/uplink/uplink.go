@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -44,6 +45,9 @@ const (
 	steady = time.Minute
 	// answerWithin is how long the collector may take to answer the hello.
 	answerWithin = 30 * time.Second
+	// maxHeaders bounds what the collector may say beside its messages, in
+	// bytes.
+	maxHeaders = 64 << 10
 )
 
 // Config is what an uplink needs. All fields are required.
@@ -75,14 +79,19 @@ type Handler interface {
 	// is its time, skew the device's clock less that.
 	Welcomed(collector time.Time, skew time.Duration) error
 	// Acknowledged is called after the spool has forgotten what was
-	// acknowledged.
+	// acknowledged. It is never more than was sent.
 	Acknowledged(spool.Position) error
+	// Recorded is told up to which number the collector says that it has
+	// reports of this device. If that is more than the device ever made, its
+	// state is older than the collector's record.
+	Recorded(sequence uint64) error
 	// Policy and Assignment receive a document that says it was signed by the
 	// school. Whether it was is for the receiver to check.
 	Policy(document []byte) error
 	Assignment(document []byte) error
-	// Checkpoint receives a checkpoint that the school has signed.
-	Checkpoint(proof.Checkpoint) error
+	// Checkpoint receives a checkpoint that the school has signed, and the
+	// signed note that holds it.
+	Checkpoint(c proof.Checkpoint, note []byte) error
 	// SendFull asks that the next report carry every section.
 	SendFull(reason string) error
 	// AssessNow asks for an assessment at once.
@@ -91,31 +100,16 @@ type Handler interface {
 	Ended(reason error)
 }
 
-// Status says how the uplink stands.
-type Status struct {
-	Connected bool
-	Trouble   string        // why the last stream ended, in words; "" while connected
-	Skew      time.Duration // the device's clock less the collector's, at the last welcome
-	SkewKnown bool
-}
-
 // Uplink sends what a spool holds. Make it with New and run it once.
 type Uplink struct {
 	c Config
 
-	mu     sync.Mutex // guards status
-	status Status
+	mu   sync.Mutex     // guards sent
+	sent spool.Position // the last statement sent, on this stream or an earlier one
 }
 
 // New returns an uplink that Run sets going.
 func New(c Config) *Uplink { return &Uplink{c: c} }
-
-// Status says how the uplink stands.
-func (u *Uplink) Status() Status {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.status
-}
 
 // RefusedError means that the collector ended the stream with a reason.
 type RefusedError struct {
@@ -136,7 +130,6 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to end, and a stream always ends with an error
 		}
-		u.setStatus(func(s *Status) { s.Connected, s.Trouble = false, err.Error() })
 		u.c.Log.Info("stream ended", "reason", err)
 		u.c.Handler.Ended(err)
 		if u.c.Clock.Now().Sub(began) >= steady {
@@ -159,63 +152,61 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-func (u *Uplink) setStatus(change func(*Status)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	change(&u.status)
-}
-
 // stream opens one stream and works it until it ends, always with an error.
 func (u *Uplink) stream(ctx context.Context, address string) (err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(u.c.TLS)),
-		// A laptop has one stream with little in it; large buffers would be
-		// most of its memory.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
-		// Rarely enough to let the processor sleep, often enough to find out
-		// within the hour that a school's router has forgotten the stream.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Minute, Timeout: time.Minute}),
-		grpc.WithDisableServiceConfig())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer func() { err = fmt.Errorf("report to %s: %w", address, inWords(ctx, err)) }()
+	conn, err := dial(address, u.c.TLS)
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", address, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	s, err := pb.NewUplinkClient(conn).Connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", address, err)
+		return err
 	}
 	if err := u.greet(ctx, cancel, s); err != nil {
-		return fmt.Errorf("connect to %s: %w", address, err)
+		return err
 	}
-	u.setStatus(func(st *Status) { st.Connected, st.Trouble = true, "" })
 	acknowledged, sent := make(chan spool.Position, window), make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(sent)
 		err := u.send(ctx, s, acknowledged)
 		if err != nil {
-			cancel() // the receiver is waiting for the network
+			cancel(nil) // the receiver is waiting for the network
 		}
 		return err
 	})
 	g.Go(func() error {
-		defer cancel() // the sender may be waiting for the network
+		defer cancel(nil) // the sender may be waiting for the network
 		return u.receive(s, acknowledged, sent)
 	})
 	return g.Wait()
 }
 
+func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		// A laptop has one stream with little in it; large buffers would be
+		// most of its memory.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true), grpc.WithMaxHeaderListSize(maxHeaders),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
+		// Rarely enough to let the processor sleep, often enough to find out
+		// within the hour that a school's router has forgotten the stream.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Minute, Timeout: time.Minute}),
+		grpc.WithDisableServiceConfig())
+}
+
 // greet says hello and waits for the welcome.
-func (u *Uplink) greet(ctx context.Context, cancel func(), s pb.Uplink_ConnectClient) error {
+func (u *Uplink) greet(ctx context.Context, cancel context.CancelCauseFunc, s pb.Uplink_ConnectClient) error {
 	late, stop := u.c.Clock.After(answerWithin)
 	answered := make(chan struct{})
 	var watch errgroup.Group
 	watch.Go(func() error {
 		select {
 		case <-late:
-			cancel()
+			cancel(errLate)
 		case <-answered:
 		case <-ctx.Done():
 		}
@@ -248,9 +239,10 @@ func (u *Uplink) greet(ctx context.Context, cancel func(), s pb.Uplink_ConnectCl
 	// Half of the time the answer took was the way here, as far as one can tell.
 	middle := now.Add(u.c.Clock.Now().Sub(now) / 2)
 	collector := time.UnixMilli(w.GetClockUnixMs())
-	skew := middle.Sub(collector)
-	u.setStatus(func(st *Status) { st.Skew, st.SkewKnown = skew, true })
-	if err := u.c.Handler.Welcomed(collector, skew); err != nil {
+	if err := u.c.Handler.Welcomed(collector, middle.Sub(collector)); err != nil {
+		return err
+	}
+	if err := u.c.Handler.Recorded(w.GetRecorded()); err != nil {
 		return err
 	}
 	if w.GetSendFull() {
@@ -288,6 +280,7 @@ func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledg
 			}
 			continue
 		}
+		u.noteSent(item.Position) // before it is: the answer may be quick
 		m := new(pb.AgentMessage)
 		if err := wire.Unmarshal(item.Message, m); err != nil {
 			return fmt.Errorf("read report %d from the spool: %w", item.Sequence, err)
@@ -302,8 +295,28 @@ func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledg
 	}
 }
 
+// noteSent remembers how far statements were sent.
+func (u *Uplink) noteSent(p spool.Position) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.sent.Before(p) {
+		u.sent = p
+	}
+}
+
+// wasSent returns p, or the last statement sent if p lies beyond it.
+func (u *Uplink) wasSent(p spool.Position) spool.Position {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.sent.Before(p) {
+		return u.sent
+	}
+	return p
+}
+
 // receive acts on what the collector says, until the stream ends.
 func (u *Uplink) receive(s pb.Uplink_ConnectClient, acknowledged chan<- spool.Position, sent <-chan struct{}) error {
+	allowed := rate.NewLimiter(rate.Every(oneMore), mostAtOnce)
 	for {
 		m, err := s.Recv()
 		if err != nil {
@@ -311,22 +324,35 @@ func (u *Uplink) receive(s pb.Uplink_ConnectClient, acknowledged chan<- spool.Po
 		}
 		if a := m.GetAcknowledge(); a != nil {
 			p := spool.Position{Sequence: a.GetSequence(), Contact: a.GetContact()}
-			if err := u.c.Spool.Acknowledge(p); err != nil {
-				return err
-			}
-			select {
-			case acknowledged <- p:
-			case <-sent: // nobody waits for it any more
-			}
-			if err := u.c.Handler.Acknowledged(p); err != nil {
+			if err := u.acknowledge(p, acknowledged, sent); err != nil {
 				return err
 			}
 			continue
+		}
+		if !allowed.AllowN(u.c.Clock.Now(), 1) {
+			return errTalks
 		}
 		if err := u.handle(m); err != nil {
 			return err
 		}
 	}
+}
+
+// acknowledge forgets what the collector has recorded: nothing that was not
+// sent, whatever the collector says that it has.
+func (u *Uplink) acknowledge(said spool.Position, acknowledged chan<- spool.Position, sent <-chan struct{}) error {
+	if err := u.c.Handler.Recorded(said.Sequence); err != nil {
+		return err
+	}
+	p := u.wasSent(said)
+	if err := u.c.Spool.Acknowledge(p); err != nil {
+		return err
+	}
+	select {
+	case acknowledged <- p:
+	case <-sent: // nobody waits for it any more
+	}
+	return u.c.Handler.Acknowledged(p)
 }
 
 // handle acts on everything that the collector may say but an acknowledgement.
@@ -341,7 +367,7 @@ func (u *Uplink) handle(m *pb.CollectorMessage) error {
 		if err != nil {
 			return fmt.Errorf("take a checkpoint from the collector: %w", err)
 		}
-		return u.c.Handler.Checkpoint(c)
+		return u.c.Handler.Checkpoint(c, []byte(m.Checkpoint.GetNote()))
 	case *pb.CollectorMessage_SendFull:
 		return u.c.Handler.SendFull(wire.Visible(m.SendFull.GetReason(), 40))
 	case *pb.CollectorMessage_AssessNow:

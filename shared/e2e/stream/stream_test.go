@@ -267,7 +267,8 @@ func (l *laptop) Acknowledged(p spool.Position) error {
 }
 func (l *laptop) Policy([]byte) error     { return nil }
 func (l *laptop) Assignment([]byte) error { return nil }
-func (l *laptop) Checkpoint(c proof.Checkpoint) error {
+func (l *laptop) Recorded(uint64) error   { return nil }
+func (l *laptop) Checkpoint(c proof.Checkpoint, _ []byte) error {
 	l.note(func() { l.witness = c })
 	return nil
 }
