@@ -9,7 +9,6 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/system"
-	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/wire"
@@ -21,21 +20,24 @@ type terms struct {
 	number     uint64 // of the policy
 	assignment policy.Assignment
 	mediaKey   []byte
+	unread     error // why some of it is not known; nil if all is
 }
 
 // assessor makes assessments with the help of children.
 type assessor struct {
 	children children
-	clock    clock.Clock
 	state    *state // nil: nothing is remembered from one to the next
 }
 
 // assess reads the sections that are due and judges all of them. A walk that
 // failed is a fact that is absent; an assessment that failed is an error.
-func (a assessor) assess(ctx context.Context, due []string, t terms, before []wire.Body, p position, began bool) (assess.Outcome, error) {
+func (a assessor) assess(ctx context.Context, now time.Time, due []string, t terms, before lastRead, p position, began bool) (assess.Outcome, error) {
+	if t.unread != nil {
+		return assess.Outcome{}, fmt.Errorf("judge by what the school signed: %w", t.unread)
+	}
 	r := assess.Request{
-		Now: a.clock.Now().Truncate(time.Millisecond), Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
-		Due: due, Before: before, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, Began: began,
+		Now: now, Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
+		Due: due, Before: before.Bodies, Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, Began: began,
 	}
 	if slices.Contains(due, wire.Executables) {
 		bodies, err := a.children.walk(ctx, walkRequest{Now: r.Now, PersonalUse: t.assignment.PersonalUse}, a.state)

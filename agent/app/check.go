@@ -36,8 +36,8 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 		if err != nil {
 			return posture.Report{}, nil, err
 		}
-		if terms, err = loadTerms(device); err != nil {
-			return posture.Report{}, nil, err
+		if terms = loadTerms(device); terms.unread != nil {
+			return posture.Report{}, nil, terms.unread
 		}
 	}
 	if c.Policy != "" {
@@ -60,8 +60,8 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 		asker = inProcess{replay}
 		clk = stopped{clk, replay.Machine().RecordedAt}
 	}
-	a := assessor{children: asker, clock: clk}
-	outcome, err := a.assess(ctx, assess.Sections(), terms, nil, position{}, true)
+	now := clk.Now().Truncate(time.Millisecond)
+	outcome, err := assessor{children: asker}.assess(ctx, now, assess.Sections(), terms, lastRead{}, position{}, true)
 	if err != nil {
 		return posture.Report{}, nil, err
 	}

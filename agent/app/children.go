@@ -71,13 +71,14 @@ func (p processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Bo
 	if err != nil {
 		return nil, fmt.Errorf("write the request to walk: %w", err)
 	}
-	known, fresh, done, err := knownFiles(s)
+	k, err := openKnown(s)
 	if err != nil {
 		return nil, err
 	}
-	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{known, fresh}, Limits: folderLimits}
+	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{k.known, k.fresh}, Limits: folderLimits}
 	ended, err := child.Run(ctx, request)
-	if err = errors.Join(err, done(err == nil)); err != nil {
+	k.end(err == nil)
+	if err != nil {
 		return nil, err
 	}
 	var bodies []wire.Body
@@ -87,31 +88,47 @@ func (p processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Bo
 	return bodies, nil
 }
 
-// knownFiles opens what earlier walks left and a file for what the next will
-// leave. Done puts the new one in place of the old one if the walk succeeded.
-func knownFiles(s *state) (known, fresh *os.File, done func(ok bool) error, err error) {
-	name, temporary := os.DevNull, os.DevNull
+// knownFiles are what earlier walks left and a file for what the next will
+// leave.
+type knownFiles struct {
+	known, fresh *os.File
+	state        *state // nil: nothing is kept
+}
+
+// openKnown opens both. Where the one cannot be read or the other not be
+// written, as on a full disk, the walk does without.
+func openKnown(s *state) (k knownFiles, err error) {
 	if s != nil {
-		name, temporary = s.path(knownFile), s.path(knownFile+".new")
-	}
-	if known, err = os.Open(name); err != nil {
-		if known, err = os.Open(os.DevNull); err != nil {
-			return nil, nil, nil, fmt.Errorf("open what is known of people's folders: %w", err)
+		k.known, _ = os.Open(s.path(knownFile))
+		if k.fresh, err = os.OpenFile(s.path(knownFile+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err == nil {
+			k.state = s
 		}
 	}
-	if fresh, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-		return nil, nil, nil, errors.Join(fmt.Errorf("keep what is known of people's folders: %w", err), known.Close())
+	if k.known == nil {
+		if k.known, err = os.Open(os.DevNull); err != nil {
+			return k, fmt.Errorf("walk without what is known: %w", err)
+		}
 	}
-	return known, fresh, func(ok bool) error {
-		err := errors.Join(known.Close(), fresh.Close())
-		if s == nil {
-			return err
+	if k.state == nil {
+		if k.fresh, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+			return k, errors.Join(fmt.Errorf("walk without what is known: %w", err), k.known.Close())
 		}
-		if !ok {
-			return errors.Join(err, os.Remove(temporary))
-		}
-		return errors.Join(err, os.Rename(temporary, name))
-	}, nil
+	}
+	return k, nil
+}
+
+// end closes both, and puts the new one in place of the old one if the walk
+// succeeded. If that fails, the next walk takes longer and no more.
+func (k knownFiles) end(succeeded bool) {
+	k.known.Close()
+	closed := k.fresh.Close()
+	switch {
+	case k.state == nil:
+	case succeeded && closed == nil:
+		_ = os.Rename(k.fresh.Name(), k.state.path(knownFile))
+	default:
+		_ = os.Remove(k.fresh.Name())
+	}
 }
 
 // assess implements children.
@@ -204,9 +221,9 @@ func answerWalk(reader system.Reader, request []byte) ([]wire.Body, error) {
 	if err := known.Save(&saved); err != nil {
 		return nil, err
 	}
-	if _, err := fresh.Write(saved.Bytes()); err != nil {
-		return nil, fmt.Errorf("keep what is known of people's folders: %w", err)
-	}
+	// What does not fit on the disk is noticed as damage by the next walk, which
+	// then knows nothing.
+	_, _ = fresh.Write(saved.Bytes())
 	return bodies, nil
 }
 

@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -28,20 +30,23 @@ type inbox struct {
 	full  bool // the next report must carry everything
 	hurry bool // assess everything at once
 	acked spool.Position
-	wit   proof.Witness
-	run   running
+	// recorded is up to which number the collector says that it has reports.
+	recorded uint64
+	witness  witness
+	run      running
 }
 
 // taken is what the loop takes out of the inbox.
 type taken struct {
 	judge, full, assessNow bool
 	acked                  spool.Position
+	recorded               uint64
 }
 
 func (b *inbox) take() taken {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t := taken{b.judge, b.full, b.hurry, b.acked}
+	t := taken{b.judge, b.full, b.hurry, b.acked, b.recorded}
 	b.judge, b.full, b.hurry = false, false, false
 	return t
 }
@@ -63,10 +68,10 @@ func (b *inbox) currentTerms() terms {
 	return b.terms
 }
 
-func (b *inbox) witness() proof.Witness {
+func (b *inbox) lastWitness() proof.Witness {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.wit
+	return b.witness.Witness
 }
 
 // report changes what the service says of itself and writes it for
@@ -83,7 +88,8 @@ func (b *inbox) report(change func(*running)) {
 // Welcomed implements uplink.Handler.
 func (b *inbox) Welcomed(collector time.Time, skew time.Duration) error {
 	if err := b.device.Heard(collector, b.now()); err != nil {
-		return err
+		// It only makes certificates hold longer.
+		b.log.Warn("the collector's time is not remembered", "reason", err)
 	}
 	if skew.Abs() > 5*time.Minute {
 		b.log.Warn("the clocks of this device and of the collector differ", "by", skew.Round(time.Second))
@@ -100,12 +106,26 @@ func (b *inbox) Ended(reason error) {
 // Acknowledged implements uplink.Handler.
 func (b *inbox) Acknowledged(p spool.Position) error {
 	waiting := b.waiting()
-	b.report(func(r *running) { r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), p.Sequence, waiting })
+	b.report(func(r *running) {
+		r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), max(r.Acknowledged, p.Sequence), waiting
+	})
 	b.put(func() {
 		if b.acked.Before(p) {
 			b.acked = p
 		}
 	})
+	return nil
+}
+
+// Recorded implements uplink.Handler.
+func (b *inbox) Recorded(sequence uint64) error {
+	b.mu.Lock()
+	newer := sequence > b.recorded
+	b.recorded = max(b.recorded, sequence)
+	b.mu.Unlock()
+	if newer {
+		b.put(func() {})
+	}
 	return nil
 }
 
@@ -122,35 +142,66 @@ func (b *inbox) document(kind string, document []byte) error {
 	case errors.Is(err, enroll.ErrNotNewer):
 		b.log.Warn("document passed over", "reason", err)
 		return nil
+	case notStored(err):
+		// The collector gives it again on the next stream, and what waits in
+		// the spool is to get through meanwhile.
+		b.log.Error("document not taken", "reason", err)
+		b.report(func(r *running) { r.Fault = err.Error() })
+		return nil
 	case err != nil:
 		return err
 	}
-	terms, err := loadTerms(b.device)
-	if err != nil {
-		return err
-	}
+	terms := loadTerms(b.device)
 	b.log.Info("document taken", "kind", kind, "policy", terms.number, "assignment", terms.assignment.Number)
 	b.put(func() { b.terms, b.judge = terms, true })
 	b.report(func(r *running) { r.Policy = terms.number })
 	return nil
 }
 
-// Checkpoint implements uplink.Handler. A checkpoint of a smaller ledger than
-// the last one is passed over: this device remembers.
-func (b *inbox) Checkpoint(c proof.Checkpoint) error {
-	last := b.witness()
+// notStored reports whether a file could not be read or written, which says
+// nothing about what was to be stored.
+func notStored(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link)
+}
+
+// Checkpoint implements uplink.Handler. A checkpoint that contradicts the last
+// one is passed over: this device remembers. The first such pair is kept, since
+// the school has signed both.
+func (b *inbox) Checkpoint(c proof.Checkpoint, note []byte) error {
+	b.mu.Lock()
+	last := b.witness
+	b.mu.Unlock()
+	given := witness{Witness: proof.Witness{Size: c.Size, Root: c.Root}, Note: string(note)}
 	if c.Size < last.Size || c.Size == last.Size && !last.Root.IsZero() && c.Root != last.Root {
-		b.log.Warn("checkpoint passed over: it contradicts an earlier one", "size", c.Size, "earlier", last.Size)
+		b.contradicted(last, given)
 		return nil
 	}
-	w := proof.Witness{Size: c.Size, Root: c.Root}
-	if err := b.state.save(witnessFile, w); err != nil {
-		return err
+	if given.Witness == last.Witness {
+		return nil
+	}
+	if err := b.state.save(witnessFile, given); err != nil {
+		b.log.Error("checkpoint not remembered", "reason", err)
+		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wit = w
+	b.witness = given
 	return nil
+}
+
+// contradicted keeps two checkpoints of which the later given one is of a
+// smaller ledger, or of another one of the same size.
+func (b *inbox) contradicted(last, given witness) {
+	b.log.Error("checkpoint passed over: it contradicts an earlier one", "size", given.Size, "earlier", last.Size)
+	var kept contradiction
+	if found, err := b.state.load(contradictionFile, &kept); found || err != nil {
+		return // what is there says it already
+	}
+	if err := b.state.save(contradictionFile, contradiction{First: last.Note, Then: given.Note, At: b.now().UTC()}); err != nil {
+		b.log.Error("the contradiction is not kept", "reason", err)
+	}
 }
 
 // SendFull implements uplink.Handler.

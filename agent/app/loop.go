@@ -2,17 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"time"
 
-	"github.com/caretaker-school/caretaker/agent/assess"
-	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/agent/system"
-	"github.com/caretaker-school/caretaker/agent/uplink"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -26,9 +21,17 @@ const (
 	settling = 2 * time.Second
 	// retryAfter is how long it waits after an assessment that failed.
 	retryAfter = 5 * time.Minute
+	// farthest is by how many reports a collector may be ahead: more than a
+	// laptop makes in its life, so that no number is ever used up.
+	farthest = 1 << 20
+	// longestSleep is how long it waits at most without a look at the clock,
+	// which may have been set, or gone on while the machine slept.
+	longestSleep = 15 * time.Minute
+	// storeAgain and storeAtLast bound the pause after something could not be
+	// stored.
+	storeAgain  = time.Minute
+	storeAtLast = 16 * time.Minute
 )
-
-const spoolFolder = "spool"
 
 // listen runs a source of changes until ctx ends. Without it the agent still
 // looks at its usual times, so that a source that fails is told and no more.
@@ -53,48 +56,102 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// loop assesses when something is due and says so, until ctx ends.
+// loop assesses when something is due and says so, until ctx ends. What cannot
+// be stored, as on a full disk, is tried again, at longer and longer intervals;
+// nothing is said meanwhile, and nothing that was said is lost.
 func (s *service) loop(ctx context.Context) error {
+	pause := storeAgain
 	for {
-		now := s.clock.Now()
-		next := s.schedule.next(now)
-		if contact := s.lastSaid.Add(contactEvery); s.position.Chain.Sequence > 0 && contact.Before(next) {
-			next = contact
+		err := s.work(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end, and what was not stored is made anew
 		}
-		timer, stop := s.clock.After(max(next.Sub(now), 0))
+		if err == nil {
+			pause = storeAgain
+			if s.wait(ctx) {
+				continue
+			}
+			return nil
+		}
+		s.log.Error("what the agent has to say cannot be stored; it is tried again", "reason", err, "in", pause)
+		s.inbox.report(func(r *running) { r.Fault = err.Error() })
+		timer, stop := s.clock.After(pause)
 		select {
 		case <-ctx.Done():
 			stop()
 			return nil
 		case <-timer:
-		case <-s.inbox.wake:
-		case <-s.disks:
-			s.schedule.hurry(s.clock.Now().Add(settling), wire.Media, wire.Encryption)
-		case <-s.files:
-			s.schedule.hurry(s.clock.Now().Add(settling), wire.Programs, wire.Security)
 		}
-		stop()
-		if err := s.work(ctx); err != nil && ctx.Err() == nil {
-			return err
-		}
+		pause = min(2*pause, storeAtLast)
 	}
+}
+
+// wait returns true when there may be something to do, false when ctx ends.
+func (s *service) wait(ctx context.Context) bool {
+	now := wall(s.clock)
+	timer, stop := s.clock.After(min(max(s.next(now).Sub(now), 0), longestSleep))
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer:
+	case <-s.inbox.wake:
+	case <-s.disks:
+		now = wall(s.clock)
+		s.schedule.hurry(s.plugs.at(now, settling), wire.Media, wire.Encryption)
+	case <-s.files:
+		now = wall(s.clock)
+		s.schedule.hurry(s.installs.at(now, settling), wire.Programs, wire.Security)
+	}
+	return true
+}
+
+// next returns when there is something to do, seen at now.
+func (s *service) next(now time.Time) time.Time {
+	next := s.schedule.next(now)
+	if !s.asked.due.IsZero() {
+		next = earlier(next, s.asked.at(now, s.asks.every))
+	}
+	if rest := s.restUntil.Sub(now); rest > 0 && rest <= retryAfter && next.Before(s.restUntil) {
+		next = s.restUntil
+	}
+	if s.position.Chain.Sequence > 0 && s.position.Chain.Confirms() {
+		next = earlier(next, s.contactDue(now))
+	}
+	return next
+}
+
+// contactDue returns when the next statement is to be made whatever happens,
+// seen at now. A last one that lies ahead was made before the clock was set
+// back.
+func (s *service) contactDue(now time.Time) time.Time {
+	if s.lastSaid.After(now) {
+		return now
+	}
+	return s.lastSaid.Add(contactEvery)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // work does what is to be done now. What fails for want of an answer is tried
 // again; only what cannot be stored is an error.
 func (s *service) work(ctx context.Context) error {
-	t := s.inbox.take()
-	s.settle(t.acked)
-	s.position.Chain.Full = s.position.Chain.Full || t.full
-	now := s.clock.Now()
-	if t.assessNow {
-		s.schedule.hurry(now, s.schedule.all()...)
+	if err := s.flush(); err != nil {
+		return err
 	}
-	due := s.schedule.take(now)
-	switch {
-	case len(due) > 0 || t.judge || t.full:
-		return s.round(ctx, due)
-	case s.position.Chain.Sequence > 0 && !now.Before(s.lastSaid.Add(contactEvery)):
+	now := wall(s.clock)
+	s.listenTo(s.inbox.take(), now)
+	resting := s.restUntil.Sub(now) > 0 && s.restUntil.Sub(now) <= retryAfter
+	asked := !s.asked.due.IsZero() && !s.asked.at(now, s.asks.every).After(now)
+	if !resting && (asked || !s.schedule.next(now).After(now)) {
+		return s.round(ctx, now, asked)
+	}
+	if s.position.Chain.Confirms() && !s.contactDue(now).After(now) {
 		draft, chain, err := s.position.Chain.Contact(nil, s.moment(now, s.inbox.currentTerms()))
 		if err != nil {
 			return err
@@ -104,24 +161,59 @@ func (s *service) work(ctx context.Context) error {
 	return nil
 }
 
-// round makes one assessment and says what came of it.
-func (s *service) round(ctx context.Context, due []string) error {
-	terms := s.inbox.currentTerms()
-	outcome, err := s.assessor.assess(ctx, due, terms, s.state.sections(), s.position, !s.looked)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		s.log.Error("assessment failed; it is tried again", "reason", err)
-		s.inbox.report(func(r *running) { r.Trouble = err.Error() })
-		s.schedule.hurry(s.clock.Now().Add(retryAfter), due...)
-		return nil
+// listenTo takes in what the collector said: what it asks for is done at once a
+// few times, and then once in a while.
+func (s *service) listenTo(t taken, now time.Time) {
+	s.settle(t.acked)
+	full := t.full
+	if dropped := s.spool.Stats().Dropped; dropped != s.position.Dropped {
+		// What was lost may have carried sections and events.
+		s.position.Dropped, s.position.Events, full = dropped, nil, true
 	}
-	s.looked = true
-	s.position.MediaLog = outcome.MediaLog
-	draft, chain, err := s.position.Chain.Next(outcome.Bodies, s.moment(outcome.At, terms), salt)
+	if made := s.position.Chain.Sequence; t.recorded > made && t.recorded-made <= farthest {
+		s.log.Warn("the collector has later reports than this laptop made, whose state must have been restored; its reports go on behind them",
+			"made", made, "recorded", t.recorded)
+		s.position.Chain, full = s.position.Chain.Behind(t.recorded), true
+	}
+	s.position.Chain.Full = s.position.Chain.Full || full
+	s.asked.assess = s.asked.assess || t.assessNow
+	if (full || t.judge || t.assessNow) && s.asked.due.IsZero() {
+		s.asked.due = s.asks.at(now, 0)
+	}
+}
+
+// round makes one assessment and says what came of it. What is due is read, and
+// everything if that was asked for or what was read last cannot be used.
+func (s *service) round(ctx context.Context, now time.Time, asked bool) error {
+	before, found, err := s.state.lastRead()
 	if err != nil {
+		s.log.Warn("what was read last cannot be used; everything is read anew", "reason", err)
+	}
+	if err != nil || s.looked && !found || asked && s.asked.assess {
+		s.schedule.hurry(now, s.schedule.all()...)
+	}
+	due := s.schedule.take(now)
+	s.drain(due)
+	terms := s.inbox.currentTerms()
+	m := s.moment(now.Truncate(time.Millisecond), terms)
+	outcome, err := s.assessor.assess(ctx, m.MadeAt, due, terms, before, s.position, !s.looked)
+	if err != nil {
+		return s.failed(ctx, due, err)
+	}
+	// What was read is stored first: it must never be older than what was said.
+	if err := s.state.save(sectionsFile, lastRead{outcome.Bodies, outcome.Memory}); err != nil {
+		s.schedule.hurry(now, due...)
 		return err
+	}
+	s.looked, s.restUntil = true, time.Time{}
+	if asked || !s.asked.assess {
+		s.asked = wishes{}
+	}
+	s.position.MediaLog = outcome.MediaLog
+	m.Witness = s.inbox.lastWitness()
+	draft, chain, err := s.position.Chain.Next(outcome.Bodies, m, salt)
+	if err != nil {
+		return s.failed(ctx, due, err)
 	}
 	if slices.ContainsFunc(draft.Sections, func(b proof.Section) bool { return b.Name == wire.MediaEvents }) {
 		s.position.Events = append(s.position.Events, carriedEvents{draft.Sequence, outcome.LastEvent})
@@ -129,84 +221,37 @@ func (s *service) round(ctx context.Context, due []string) error {
 	if err := s.say(draft, chain); err != nil {
 		return err
 	}
-	if err := s.state.save(sectionsFile, outcome.Bodies); err != nil {
-		return err
-	}
-	s.inbox.report(func(r *running) { r.AssessedAt = s.clock.Now() })
+	s.inbox.report(func(r *running) { r.AssessedAt, r.Fault = s.clock.Now(), "" })
 	return nil
 }
 
-// say signs a statement, stores it with the chain that it makes, and queues
-// it.
-func (s *service) say(d assess.Draft, chain assess.Chain) error {
-	signature, err := s.device.Key.Sign(d.Hash)
-	if err != nil {
-		return fmt.Errorf("sign report %d: %w", d.Sequence, err)
+// failed has what was due read again after a while.
+func (s *service) failed(ctx context.Context, due []string, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was told to end
 	}
-	p := &pending{Position: spool.Position{Sequence: d.Sequence}}
-	if d.Contact {
-		p.Contact = chain.Contacts
-		p.Message, err = uplink.EncodeContact(d.Statement, signature)
-	} else {
-		p.Message, err = uplink.EncodeReport(d.Statement, signature, d.Sections)
-	}
-	if err != nil {
-		return err
-	}
-	s.position.Chain, s.position.Pending = chain, p
-	if err := s.state.save(chainFile, s.position); err != nil {
-		return err
-	}
-	s.lastSaid = s.clock.Now()
-	return s.queuePending()
-}
-
-// queuePending puts the statement that was made last into the spool. After a
-// crash it may be there already, or even be acknowledged: saying it twice is
-// harmless.
-func (s *service) queuePending() error {
-	p := s.position.Pending
-	if p == nil {
-		return nil
-	}
-	dropped, err := s.spool.Put(spool.Item{Position: p.Position, Message: p.Message})
-	if err != nil {
-		return err
-	}
-	if dropped > 0 {
-		s.position.Chain.Full = true // the collector will miss what was dropped
-	}
-	s.position.Pending = nil
-	stats := s.spool.Stats()
-	s.inbox.report(func(r *running) { r.Waiting, r.Dropped = stats.Waiting, stats.Dropped })
+	s.log.Error("assessment failed; it is tried again", "reason", err, "in", retryAfter)
+	s.inbox.report(func(r *running) { r.Fault = err.Error() })
+	now := wall(s.clock)
+	s.restUntil = now.Add(retryAfter)
+	s.schedule.hurry(s.restUntil, due...)
 	return nil
 }
 
-// settle notes which media events the collector has.
-func (s *service) settle(acked spool.Position) {
-	for len(s.position.Events) > 0 && s.position.Events[0].Sequence <= acked.Sequence {
-		s.position.EventsDone = max(s.position.EventsDone, s.position.Events[0].Last)
-		s.position.Events = s.position.Events[1:]
+// drain forgets changes that were told before what they are about is read.
+func (s *service) drain(due []string) {
+	has := func(a, b string) bool { return slices.Contains(due, a) && slices.Contains(due, b) }
+	if has(wire.Media, wire.Encryption) {
+		forget(s.disks)
+	}
+	if has(wire.Programs, wire.Security) {
+		forget(s.files)
 	}
 }
 
-// moment is the circumstances of a statement that speaks of the time at. For a
-// report that is when its facts were asked for, to the millisecond: whoever
-// judges them again must do it as of the same moment, and by the same terms.
-func (s *service) moment(at time.Time, t terms) assess.Moment {
-	m := assess.Moment{
-		School: s.device.School, Device: s.device.Device, Policy: t.number, Assignment: t.assignment.Number,
-		MadeAt: at, Boot: s.boot, Witness: s.inbox.witness(),
+func forget(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
 	}
-	if !s.booted.IsZero() {
-		m.Uptime = max(m.MadeAt.Sub(s.booted), 0)
-	}
-	return m
-}
-
-// salt makes the salt of one section.
-func salt() [proof.SaltSize]byte {
-	var b [proof.SaltSize]byte
-	_, _ = rand.Read(b[:]) // it never fails: it ends the program if the system gives no randomness
-	return b
 }

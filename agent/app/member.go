@@ -55,23 +55,27 @@ func platform() posture.Platform {
 	return posture.Platform(runtime.GOOS)
 }
 
-// loadTerms reads what the device is judged by from what the school signed.
-func loadTerms(d *enroll.Device) (terms, error) {
+// loadTerms reads what the device is judged by from what the school signed. A
+// document that cannot be read counts as one that was never given, so that the
+// collector gives it again; until then nothing may be judged, because a device
+// without its assignment might be one whose names are withheld.
+func loadTerms(d *enroll.Device) terms {
 	t := terms{mediaKey: d.MediaKey}
+	var unread []error
 	var err error
 	if t.policy, t.number, err = d.Document(enroll.Policy); err != nil {
-		return terms{}, err
+		unread = append(unread, err)
 	}
-	body, _, err := d.Document(enroll.Assignment)
-	if err != nil || body == nil {
-		return t, err
+	if body, _, err := d.Document(enroll.Assignment); err != nil {
+		unread = append(unread, err)
+	} else if body != nil {
+		if err := json.Unmarshal(body, &t.assignment); err != nil {
+			t.assignment = policy.Assignment{}
+			unread = append(unread, fmt.Errorf("read the assignment in force: %w", err))
+		}
 	}
-	var a policy.Assignment
-	if err := json.Unmarshal(body, &a); err != nil {
-		return terms{}, fmt.Errorf("read the assignment in force: %w", err)
-	}
-	t.assignment = a
-	return t, nil
+	t.unread = errors.Join(unread...)
+	return t
 }
 
 // DefaultState is the folder of the agent's state where the installers put it.
@@ -102,11 +106,14 @@ func ReadStatus(dir string, built time.Time) (Status, error) {
 		return Status{}, err
 	}
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
-	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.Trouble
+	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.trouble()
 	unlock, err := durable.Lock(state{dir}.path(lockFile))
-	if err != nil {
+	switch {
+	case errors.Is(err, durable.ErrHeld):
 		s.Running, s.Connected = true, r.Connected
-		return s, nil //nolint:nilerr // that another process holds it is the answer
+		return s, nil
+	case err != nil:
+		return Status{}, fmt.Errorf("see whether the service runs: %w", err)
 	}
 	return s, unlock()
 }

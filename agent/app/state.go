@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/spool"
@@ -17,12 +18,14 @@ import (
 
 // The files in the state folder beside those of agent/enroll and the spool.
 const (
-	lockFile     = "lock"
-	chainFile    = "chain.json"    // position
-	sectionsFile = "sections.json" // the sections as last read
-	knownFile    = "known.bin"     // executables seen before, by identity
-	statusFile   = "status.json"   // what the service says of itself
-	witnessFile  = "witness.json"  // the last checkpoint given
+	lockFile          = "lock"
+	spoolFolder       = "spool"
+	chainFile         = "chain.json"         // position
+	sectionsFile      = "sections.json"      // what was read last
+	knownFile         = "known.bin"          // executables seen before, by identity
+	statusFile        = "status.json"        // what the service says of itself
+	witnessFile       = "witness.json"       // the last checkpoint given
+	contradictionFile = "contradiction.json" // two checkpoints that cannot both be true
 )
 
 // position is what the agent must never lose between two reports: where its
@@ -37,6 +40,7 @@ type position struct {
 	Events []carriedEvents `json:"events,omitempty"`
 	// EventsDone is the number of the last event that the collector has.
 	EventsDone uint64   `json:"eventsDone"`
+	Dropped    uint64   `json:"dropped"` // what the spool had dropped when that was last looked at
 	Pending    *pending `json:"pending,omitempty"`
 }
 
@@ -93,19 +97,30 @@ func (s state) save(name string, v any) error {
 	return nil
 }
 
-// sections returns the sections as last read; none if the file is missing or
-// cannot be read, since they can be read anew.
-func (s state) sections() []wire.Body {
-	var bodies []wire.Body
-	if ok, err := s.load(sectionsFile, &bodies); err != nil || !ok {
-		return nil
-	}
-	return bodies
+// lastRead is what was read last.
+type lastRead struct {
+	Bodies []wire.Body     `json:"bodies"`
+	Memory json.RawMessage `json:"memory,omitempty"` // what spares asking again
 }
 
-// witness returns the last checkpoint given, if there was one.
-func (s state) witness() (proof.Witness, error) {
-	var w proof.Witness
-	_, err := s.load(witnessFile, &w)
-	return w, err
+// lastRead returns what was read last, and whether there is any.
+func (s state) lastRead() (r lastRead, found bool, err error) {
+	if found, err = s.load(sectionsFile, &r); err != nil {
+		return lastRead{}, false, err
+	}
+	return r, found, nil
+}
+
+// witness is the last checkpoint given, with the note that the school signed.
+type witness struct {
+	proof.Witness
+	Note string `json:"note"`
+}
+
+// contradiction is two checkpoints, signed by the school, that were given in
+// this order and cannot both be true.
+type contradiction struct {
+	First string    `json:"first"`
+	Then  string    `json:"then"`
+	At    time.Time `json:"at"` // when the second was given
 }

@@ -3,9 +3,11 @@ package app
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/release"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // Status is what the agent says of itself to whoever sits at the laptop. Its
@@ -88,7 +90,19 @@ type running struct {
 	Policy       uint64    `json:"policy"`
 	Waiting      int       `json:"waiting"`
 	Dropped      uint64    `json:"dropped"`
-	Trouble      string    `json:"trouble,omitempty"`
+	Trouble      string    `json:"trouble,omitempty"` // why it is not connected
+	Fault        string    `json:"fault,omitempty"`   // why it could not assess or store
+}
+
+// trouble puts both into one text. It may hold words of the other end.
+func (r running) trouble() string {
+	var all []string
+	for _, t := range []string{r.Fault, r.Trouble} {
+		if t != "" {
+			all = append(all, wire.Visible(t, 500))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 func newStatus() Status {

@@ -103,11 +103,23 @@ func (c Chain) unchanged(b wire.Body, hash proof.Digest) (proof.SectionRef, bool
 	return c.Sections[i].Ref, true
 }
 
+// Behind returns the chain as it goes on behind a report that the collector
+// has and this device does not know, because its state was restored or lost.
+// The next report carries everything, and names a report before it that is not
+// the collector's, which the collector records.
+func (c Chain) Behind(sequence uint64) Chain {
+	return Chain{Sequence: sequence, Previous: c.Previous, Policy: c.Policy, Full: true}
+}
+
+// Confirms reports whether there is a report that a contact could confirm. While
+// the collector may not have what a report carried, there is none.
+func (c Chain) Confirms() bool { return c.Sequence > 0 && !c.Full }
+
 // Contact drafts a contact: nothing has changed since the last report. It
 // fails before the first report.
 func (c Chain) Contact(bodies []wire.Body, m Moment) (Draft, Chain, error) {
-	if c.Sequence == 0 {
-		return Draft{}, Chain{}, fmt.Errorf("there is no report yet that a contact could confirm")
+	if !c.Confirms() {
+		return Draft{}, Chain{}, fmt.Errorf("there is no report that a contact could confirm")
 	}
 	next := c
 	next.Contacts++

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/caretaker-school/caretaker/shared/durable"
 )
@@ -53,9 +54,10 @@ type Item struct {
 
 // Stats says what waits.
 type Stats struct {
-	Waiting int    // statements
-	Bytes   int64  // that they take up
-	Dropped uint64 // statements that a full spool dropped or a damaged disk lost, ever
+	Waiting int      // statements
+	Bytes   int64    // that they take up
+	Dropped uint64   // statements that a full spool dropped or a damaged disk lost, ever
+	Last    Position // of the newest statement; zero if none waits
 }
 
 // Options configures a spool.
@@ -155,8 +157,7 @@ func (s *Spool) After(p Position) (Item, bool, error) {
 		if err == nil {
 			return Item{h.Position, message}, true, nil
 		}
-		var damaged *durable.CorruptError
-		if !errors.As(err, &damaged) && !errors.Is(err, io.EOF) {
+		if !lost(err) {
 			return Item{}, false, fmt.Errorf("read report %d from the spool: %w", h.Sequence, err)
 		}
 		if err := s.drop(h, "its file is damaged"); err != nil {
@@ -164,6 +165,14 @@ func (s *Spool) After(p Position) (Item, bool, error) {
 		}
 	}
 	return Item{}, false, nil
+}
+
+// lost reports whether a file that could not be read never will be: it is
+// damaged, gone, or lies where the disk cannot read any more. Anything else,
+// such as a program that keeps it open, may pass.
+func lost(err error) bool {
+	var damaged *durable.CorruptError
+	return errors.As(err, &damaged) || errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EIO)
 }
 
 // Acknowledge forgets all statements up to and including a position.
@@ -184,7 +193,11 @@ func (s *Spool) Acknowledge(p Position) error {
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Waiting: len(s.held), Bytes: s.bytes, Dropped: s.dropped}
+	stats := Stats{Waiting: len(s.held), Bytes: s.bytes, Dropped: s.dropped}
+	if len(s.held) > 0 {
+		stats.Last = s.held[len(s.held)-1].Position
+	}
+	return stats
 }
 
 // drop counts a statement as lost and removes it. It counts first: a crash in
@@ -243,9 +256,8 @@ func (s *Spool) readHeld() error {
 		}
 		size, count, err := s.header(e.Name())
 		h := held{Position{p.Sequence, count}, size}
-		var damaged *durable.CorruptError
 		switch {
-		case errors.As(err, &damaged) || err == nil && (count == 0) != (p.Contact == 0):
+		case err != nil && lost(err) || err == nil && (count == 0) != (p.Contact == 0):
 			if err := s.drop(held{Position: p}, "its file is damaged"); err != nil {
 				return err
 			}
@@ -281,6 +293,8 @@ func (s *Spool) header(name string) (size int64, count uint64, err error) {
 	return info.Size(), binary.BigEndian.Uint64(head[durable.FrameHeader:]), nil
 }
 
+// readDropped reads how many statements were dropped. Where that is damaged it
+// begins anew, with a word: what waits is worth more than the count.
 func (s *Spool) readDropped() error {
 	f, err := os.Open(s.droppedPath())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -291,10 +305,14 @@ func (s *Spool) readDropped() error {
 	}
 	defer f.Close()
 	count, err := durable.ReadFrame(f, 0, 8)
-	if err != nil || len(count) != 8 {
-		return fmt.Errorf("read how many reports were dropped from %s: it is damaged: %w", s.droppedPath(), errors.Join(err))
+	switch {
+	case err == nil && len(count) == 8:
+		s.dropped = binary.BigEndian.Uint64(count)
+	case err == nil || lost(err):
+		s.log.Warn("how many statements were ever lost is not known any more", "file", s.droppedPath(), "reason", err)
+	default:
+		return fmt.Errorf("read how many reports were dropped: %w", err)
 	}
-	s.dropped = binary.BigEndian.Uint64(count)
 	return nil
 }
 

@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,8 +69,8 @@ func TestACollectorOnAFullDiskLosesNothing(t *testing.T) {
 	x.once(x.settled())
 }
 
-// TestAnAgentOnAFullDiskLosesNothing: it says so and ends, or goes on; once
-// there is room its chain has no hole.
+// TestAnAgentOnAFullDiskLosesNothing: it says so and goes on; once there is
+// room its chain has no hole.
 func TestAnAgentOnAFullDiskLosesNothing(t *testing.T) {
 	w := newWorld(t)
 	c := w.collect()
@@ -78,12 +82,38 @@ func TestAnAgentOnAFullDiskLosesNothing(t *testing.T) {
 	free := fill(t, l.state)
 	l.becomes("encrypted-laptop")
 	w.clock.Advance(2 * time.Hour)
-	err := agentapp.Run(t.Context(), agentapp.Config{State: l.state, Replay: l.machine, Log: logTo(t, "agent")}, w.clock)
-	refusedWith(t, err, "no space left")
+	said := &said{words: "no space left"}
+	l.part = start(t, func(ctx context.Context) error {
+		return agentapp.Run(ctx, agentapp.Config{State: l.state, Replay: l.machine, Log: slog.New(slog.NewTextHandler(said, nil))}, w.clock)
+	})
+	w.untilPassing(10*time.Second, "it says what is wrong", said.isSaid)
+	if n := l.shown().LastReport; n != 1 {
+		t.Errorf("report %d arrived, and could not be stored before", n)
+	}
 	free()
-	l.run()
 	w.untilPassing(10*time.Second, "the report has arrived", func() bool { return l.shown().LastReport == 2 })
 	w.once(l)
+}
+
+// said is a log in which a test looks for words.
+type said struct {
+	words string
+
+	mu   sync.Mutex // guards done
+	done bool
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = s.done || strings.Contains(string(p), s.words) && strings.Contains(string(p), "level=ERROR")
+	return len(p), nil
+}
+
+func (s *said) isSaid() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
 }
 
 // once checks that the ledger has each of a laptop's reports exactly once.
