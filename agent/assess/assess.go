@@ -32,6 +32,8 @@ type Request struct {
 	Due []string `json:"due"`
 	// Before holds the sections as they were last read.
 	Before []wire.Body `json:"before,omitempty"`
+	// Memory is what the last assessment remembered: see probe.Memory.
+	Memory json.RawMessage `json:"memory,omitempty"`
 	// Folders is what the child that walks people's folders answered, or why
 	// it did not.
 	Folders       []wire.Body     `json:"folders,omitempty"`
@@ -49,6 +51,7 @@ type Request struct {
 // Outcome is the child's answer.
 type Outcome struct {
 	Bodies    []wire.Body     `json:"bodies"` // every section of the device's state, findings included
+	Memory    json.RawMessage `json:"memory,omitempty"`
 	MediaLog  json.RawMessage `json:"mediaLog,omitempty"`
 	LastEvent uint64          `json:"lastEvent"` // number of the last event in the log
 	Policy    uint64          `json:"policy"`    // number of the policy that judged
@@ -69,17 +72,11 @@ func Assess(ctx context.Context, sys system.Reader, r Request) (Outcome, error) 
 		return Outcome{}, fmt.Errorf("encode the assessment: %w", err)
 	}
 	for i := range outcome.Bodies {
-		if outcome.Bodies[i].Name == "findings" {
+		if outcome.Bodies[i].Name == wire.Findings {
 			outcome.Bodies[i].ReadAt = r.Now
 		}
 	}
 	return outcome, nil
-}
-
-// Report asks and judges, and returns what Assess would encode.
-func Report(ctx context.Context, sys system.Reader, r Request) (posture.Report, error) {
-	report, _, err := assess(ctx, sys, r)
-	return report, err
 }
 
 func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, Outcome, error) {
@@ -87,27 +84,39 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	if len(compiled) == 0 {
 		compiled = baseline.School()
 	}
-	rules, err := policy.Load(compiled)
+	rules, err := policy.Decode(compiled)
 	if err != nil {
 		return posture.Report{}, Outcome{}, fmt.Errorf("load the policy: %w", err)
 	}
-	facts, err := decode(r.Before)
-	if err != nil {
-		return posture.Report{}, Outcome{}, fmt.Errorf("read the last assessment: %w", err)
-	}
+	facts, unread := decode(r.Before)
+	r.Due = append(slices.Clone(r.Due), append(unread, without(r.Before)...)...)
 	due := slices.DeleteFunc(probe.All(), func(p probe.Probe) bool { return p.Folders || !slices.Contains(r.Due, p.Section) })
-	question := probe.Question{Now: r.Now, MediaKey: r.MediaKey, PersonalUse: r.Assignment.PersonalUse}
+	question := probe.Question{Now: r.Now, MediaKey: r.MediaKey, PersonalUse: r.Assignment.PersonalUse, Memory: remembered(r.Memory)}
 	merge(&facts, probe.Facts(ctx, sys, question, due), due)
-	if err := mergeFolders(&facts, r); err != nil {
-		return posture.Report{}, Outcome{}, err
+	mergeFolders(&facts, r)
+	if r.Assignment.PersonalUse {
+		withhold(&facts)
 	}
-	outcome := Outcome{Policy: rules.Policy().Number, At: r.Now}
+	outcome := Outcome{Policy: rules.Number, At: r.Now}
+	if outcome.Memory, err = json.Marshal(question.Memory); err != nil {
+		return posture.Report{}, Outcome{}, fmt.Errorf("keep what need not be asked again: %w", err)
+	}
 	if err := foldMedia(&facts, r, &outcome); err != nil {
 		return posture.Report{}, Outcome{}, err
 	}
 	report := posture.Report{MadeAt: r.Now, Policy: outcome.Policy, Facts: facts}
-	report.Findings = rules.Evaluate(r.Assignment, facts, r.Now)
+	report.Findings = policy.Evaluate(rules, r.Assignment, facts, r.Now)
 	return report, outcome, nil
+}
+
+// remembered reads what the last assessment remembered; nothing if that is
+// damaged.
+func remembered(data json.RawMessage) *probe.Memory {
+	m := new(probe.Memory)
+	if len(data) > 0 && json.Unmarshal(data, m) != nil {
+		return new(probe.Memory)
+	}
+	return m
 }
 
 // Walk asks the probes that read people's folders. It runs in a child of its
@@ -118,56 +127,79 @@ func Walk(ctx context.Context, sys system.Reader, q probe.Question) ([]wire.Body
 	if err != nil {
 		return nil, fmt.Errorf("encode what people's folders hold: %w", err)
 	}
-	return slices.DeleteFunc(bodies, func(b wire.Body) bool { return b.Name != "executables" }), nil
+	return slices.DeleteFunc(bodies, func(b wire.Body) bool { return b.Name != wire.Executables }), nil
 }
 
-func mergeFolders(facts *posture.Facts, r Request) error {
-	switch {
-	case len(r.Folders) > 0:
-		walked, err := decode(r.Folders)
-		if err != nil {
-			return fmt.Errorf("read what people's folders hold: %w", err)
-		}
-		facts.Executables, facts.Scripts = walked.Executables, walked.Scripts
-	case slices.Contains(r.Due, "executables") && r.FoldersAbsent != posture.None:
-		facts.Executables = posture.NotFound[posture.Executable]("folders", r.FoldersAbsent)
-		facts.Scripts = posture.NotFound[posture.Tally]("folders", r.FoldersAbsent)
-		facts.Executables.ReadAt, facts.Scripts.ReadAt = r.Now, r.Now
+// mergeFolders puts what the walk of people's folders found into facts, if one
+// was due. A walk that gave no answer, or one that cannot be read, leaves an
+// absence and not what an earlier walk found.
+func mergeFolders(facts *posture.Facts, r Request) {
+	if !slices.Contains(r.Due, wire.Executables) {
+		return
 	}
-	return nil
+	why := r.FoldersAbsent
+	walked, unread := decode(r.Folders)
+	if why == posture.None && (len(unread) > 0 || walked.Executables.Absent == posture.NotAsked) {
+		why = posture.Unreadable
+	}
+	facts.Executables, facts.Scripts = walked.Executables, walked.Scripts
+	if why != posture.None {
+		facts.Executables = posture.NotFound[posture.Executable]("folders", why)
+		facts.Scripts = posture.NotFound[posture.Tally]("folders", why)
+	}
+	facts.Executables.ReadAt, facts.Scripts.ReadAt = r.Now, r.Now
+}
+
+// withhold takes out the names embedded in people's files, which an earlier
+// walk may have read before the device became its user's own too.
+func withhold(facts *posture.Facts) {
+	withheld := posture.Unread[string](posture.NotVisible)
+	items := slices.Clone(facts.Executables.Items)
+	for i := range items {
+		items[i].Product, items[i].Version, items[i].Signer = withheld, withheld, withheld
+	}
+	facts.Executables.Items = items
 }
 
 // merge puts the sections that were asked for into facts.
 func merge(facts *posture.Facts, asked posture.Facts, due []probe.Probe) {
 	for _, p := range due {
 		switch p.Section {
-		case "system":
+		case wire.System:
 			facts.System = asked.System
-		case "encryption":
+		case wire.Encryption:
 			facts.Volumes = asked.Volumes
-		case "antivirus":
+		case wire.Antivirus:
 			facts.Antivirus = asked.Antivirus
-		case "media":
+		case wire.Media:
 			facts.Media = asked.Media
-		case "programs":
+		case wire.Programs:
 			facts.Programs = asked.Programs
-		case "security":
+		case wire.Security:
 			facts.Security = asked.Security
 		}
 	}
 }
 
-func decode(bodies []wire.Body) (posture.Facts, error) {
-	var facts posture.Facts
+// decode reads sections, and names those that cannot be read, such as ones that
+// another version of this program wrote. Their facts are absent.
+func decode(bodies []wire.Body) (facts posture.Facts, unread []string) {
 	for _, b := range bodies {
-		if b.Name == "findings" || b.Name == "media-events" {
+		if b.Name == wire.Findings || b.Name == wire.MediaEvents {
 			continue // judged and logged anew each time
 		}
-		if err := wire.DecodeSection(b.Name, b.Data, b.ReadAt, &facts, nil); err != nil {
-			return posture.Facts{}, err
+		if wire.DecodeSection(b.Name, b.Data, b.ReadAt, &facts, nil) != nil {
+			unread = append(unread, b.Name)
 		}
 	}
-	return facts, nil
+	return facts, unread
+}
+
+// without names the sections that are not among those read last.
+func without(before []wire.Body) []string {
+	return slices.DeleteFunc(Sections(), func(name string) bool {
+		return slices.ContainsFunc(before, func(b wire.Body) bool { return b.Name == name })
+	})
 }
 
 // Sections lists the names of all sections that probes fill.

@@ -28,7 +28,9 @@ var asked = map[string]func(context.Context, system.Reader) any{
 	"system":    func(ctx context.Context, sys system.Reader) any { return System(ctx, sys) },
 	"antivirus": func(ctx context.Context, sys system.Reader) any { return AntivirusProducts(ctx, sys) },
 	"programs":  func(ctx context.Context, sys system.Reader) any { return Programs(ctx, sys) },
-	"security":  func(ctx context.Context, sys system.Reader) any { return SecurityFacts(ctx, sys, assessed) },
+	"security": func(ctx context.Context, sys system.Reader) any {
+		return SecurityFacts(ctx, sys, Question{Now: assessed})
+	},
 }
 
 func eachRecorded(t *testing.T, do func(t *testing.T, dir string, sys system.Reader, ask func(context.Context, system.Reader) any)) {

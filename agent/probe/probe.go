@@ -29,6 +29,9 @@ type Question struct {
 	// Known is what earlier walks of people's folders found, and is brought up
 	// to date by the next; nil if nothing is to be remembered.
 	Known *Known
+	// Memory holds answers that may be used again, and takes new ones; nil if
+	// nothing is to be remembered.
+	Memory *Memory
 }
 
 // Probe fills one section of the facts.
@@ -74,7 +77,7 @@ func All() []Probe {
 			func(f *posture.Facts) *posture.Answer[posture.Program] { return &f.Programs }),
 		probe("security", time.Hour, 3*time.Minute,
 			func(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
-				return SecurityFacts(ctx, sys, q.Now)
+				return SecurityFacts(ctx, sys, q)
 			},
 			func(f *posture.Facts) *posture.Answer[posture.Security] { return &f.Security }),
 		{Section: "executables", Every: 50 * time.Minute, Within: walkLimits.Time + time.Minute, Folders: true, Ask: askExecutables},

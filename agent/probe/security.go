@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"time"
 
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -10,14 +9,14 @@ import (
 
 // SecurityFacts gathers the single facts about how the device is kept. Each is
 // read for itself: what one source hides leaves the others as they are.
-func SecurityFacts(ctx context.Context, sys system.Reader, now time.Time) posture.Answer[posture.Security] {
+func SecurityFacts(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
 	if sys.Platform() != posture.Linux {
 		return posture.NotFound[posture.Security]("", posture.NotAsked)
 	}
 	var s posture.Security
 	release, releaseErr := osRelease(ctx, sys)
-	s.OSSupported, s.OSSupportEnds = osSupport(ctx, sys, release, releaseErr, now)
-	readUpdates(ctx, sys, &s)
+	s.OSSupported, s.OSSupportEnds = osSupport(ctx, sys, release, releaseErr, q.Now)
+	readUpdates(ctx, sys, q, &s)
 	s.RebootDue = rebootDue(ctx, sys)
 	s.Firewall = firewall(ctx, sys)
 

@@ -14,12 +14,12 @@ import (
 // readUpdates fills in what the system's own package manager knows about
 // updates. It asks nobody outside: how fresh that knowledge is, is a fact of
 // its own.
-func readUpdates(ctx context.Context, sys system.Reader, s *posture.Security) {
+func readUpdates(ctx context.Context, sys system.Reader, q Question, s *posture.Security) {
 	s.UpdatesPending, s.UpdatesImportant = unsupported[int64](), unsupported[int64]()
 	s.ImportantSince, s.UpdatesCheckedAt, s.UpdatesAutomatic = unsupportedTime, unsupportedTime, unsupported[bool]()
 	apt, err := exists(ctx, sys, "/usr/bin/apt-get")
 	if err == nil && apt {
-		readAPT(ctx, sys, s)
+		readAPT(ctx, sys, q, s)
 		return
 	}
 	dnf, dnfErr := exists(ctx, sys, "/usr/bin/dnf")
@@ -37,13 +37,15 @@ func readUpdates(ctx context.Context, sys system.Reader, s *posture.Security) {
 	}
 }
 
-func readAPT(ctx context.Context, sys system.Reader, s *posture.Security) {
-	pending, important, err := aptPending(ctx, sys)
+func readAPT(ctx context.Context, sys system.Reader, q Question, s *posture.Security) {
+	waiting, err := recall(q.Memory, "apt", q.Now,
+		func() (string, error) { return aptInputs(ctx, sys) },
+		func() (waitingUpdates, error) { return aptPending(ctx, sys) })
 	if err != nil {
 		s.UpdatesPending, s.UpdatesImportant, s.ImportantSince = absentFor[int64](err), absentFor[int64](err), absentFor[time.Time](err)
 	} else {
-		s.UpdatesPending, s.UpdatesImportant = posture.Read(pending), posture.Read(important)
-		s.ImportantSince = noneSince(important)
+		s.UpdatesPending, s.UpdatesImportant = posture.Read(waiting.Pending), posture.Read(waiting.Important)
+		s.ImportantSince = noneSince(waiting.Important)
 	}
 	s.UpdatesCheckedAt = aptChecked(ctx, sys)
 	s.UpdatesAutomatic = aptAutomatic(ctx, sys)
@@ -58,28 +60,57 @@ func noneSince(important int64) posture.Reading[time.Time] {
 	return unsupportedTime
 }
 
+// waitingUpdates counts what a package manager would install.
+type waitingUpdates struct {
+	Pending   int64 `json:"pending"`
+	Important int64 `json:"important"`
+}
+
+// aptInputs tells whether all that apt decides by is as it was: what is
+// installed, the lists, and its configuration. Where that moves apt's own
+// folders, it cannot be told.
+func aptInputs(ctx context.Context, sys system.Reader) (string, error) {
+	conf, err := aptConf(ctx, sys)
+	if err != nil {
+		return "", err
+	}
+	for key := range conf {
+		for _, moved := range []string{"dir::state", "dir::etc", "rootdir"} {
+			if key == "dir" || strings.HasPrefix(key, moved) {
+				return "", errUnknown
+			}
+		}
+	}
+	return fingerprint(ctx, sys,
+		"/usr/bin/apt-get", dpkgStatus, "/var/lib/dpkg/arch", "/var/lib/apt/extended_states", "/var/lib/apt/lists",
+		"/etc/apt", "/etc/apt/apt.conf.d", "/etc/apt/preferences.d", "/etc/apt/sources.list.d",
+		"/etc/dpkg", "/etc/dpkg/dpkg.cfg.d",
+	)
+}
+
 // aptPending asks apt what a full upgrade would install from the lists it has.
 // Without lists apt finds nothing to do, which says nothing.
-func aptPending(ctx context.Context, sys system.Reader) (pending, important int64, err error) {
+func aptPending(ctx context.Context, sys system.Reader) (waitingUpdates, error) {
 	lists, err := entries(ctx, sys, "/var/lib/apt/lists")
 	if err != nil {
-		return 0, 0, err
+		return waitingUpdates{}, err
 	}
 	known := false
 	for _, l := range lists {
 		known = known || strings.Contains(l.Name, "_Packages")
 	}
 	if !known {
-		return 0, 0, errNoLists
+		return waitingUpdates{}, errNoLists
 	}
 	out, err := sys.Run(ctx, system.APTPending)
 	if err != nil {
-		return 0, 0, err
+		return waitingUpdates{}, err
 	}
 	if out.Exit != 0 {
-		return 0, 0, errUnknown
+		return waitingUpdates{}, errUnknown
 	}
-	return parseAPT(string(out.Stdout))
+	pending, important, err := parseAPT(string(out.Stdout))
+	return waitingUpdates{pending, important}, err
 }
 
 var aptSummary = regexp.MustCompile(`(?m)^(\d{1,7}) upgraded, (\d{1,7}) newly installed, (\d{1,7}) to remove and (\d{1,7}) not upgraded\.$`)
