@@ -284,6 +284,9 @@ func (l *Ledger) swap(ctx context.Context, from source, p prepared) error {
 	if err := ctx.Err(); err != nil {
 		return abandon(err)
 	}
+	// Whoever has seen the purge entry finds the bodies gone.
+	l.bodies.Lock()
+	defer l.bodies.Unlock()
 	r := &request{ctx: ctx, entries: []prepared{p}, done: make(chan struct{})}
 	l.commit([]*request{r})
 	if r.err != nil {
@@ -298,8 +301,6 @@ func (l *Ledger) swap(ctx context.Context, from source, p prepared) error {
 			return l.interrupted(err)
 		}
 	}
-	l.bodies.Lock()
-	defer l.bodies.Unlock()
 	k, err := l.disk.forgetReady(w)
 	if err != nil {
 		return l.interrupted(err)

@@ -21,6 +21,8 @@ type folder struct {
 	room     func() error
 	log      *slog.Logger
 	policies map[uint64]*prepared
+	begun    bool
+	purged   uint64 // purges of entries before it are in what is folded
 }
 
 // steps is how many events of one breach an entry may cause for each of its
@@ -57,7 +59,7 @@ func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 		case proof.KindGap:
 			return f.gap(ctx, tx, r)
 		}
-		return nil // tokens, purges and notices show nowhere yet
+		return nil // tokens and notices show nowhere yet; of purges, see step
 	}()
 	if bad, ok := errors.AsType[*notUnderstoodError](err); ok {
 		f.log.Warn("an entry was not understood and is not shown",

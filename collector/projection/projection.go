@@ -25,6 +25,7 @@ import (
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // Source is the part of a ledger that the projection needs.
@@ -146,11 +147,18 @@ func (p *Projection) Rebuild(ctx context.Context) error {
 		if err := f.room(); err != nil {
 			return err
 		}
-		if err := p.view.Clear(f.school.ID); err != nil {
+		if err := f.startAgain(); err != nil {
 			return err
 		}
 	}
 	return p.CatchUp(ctx)
+}
+
+// startAgain throws a school's rows away. What was forgotten by now is
+// forgotten for what is then folded.
+func (f *folder) startAgain() error {
+	f.begun, f.purged = true, f.school.Ledger.Size()
+	return f.view.Clear(f.school.ID)
 }
 
 // batch is how many entries are folded in one transaction at most.
@@ -209,9 +217,14 @@ func (f *folder) prelude(tx *view.Tx) error {
 }
 
 // step folds up to most entries in, and reports whether there may be more.
+//
+// A purge ends it: the rows were made of what is now forgotten, and must hold
+// nothing of it. They are thrown away and made again, as a rebuild makes them.
 func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
+	forgotten := false
 	err = f.view.Update(f.school.ID, func(tx *view.Tx) error {
 		first := tx.Next()
+		f.begin(first)
 		end := min(f.school.Ledger.Size(), first+most)
 		if first >= end {
 			return nil
@@ -221,6 +234,10 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 		for r, err := range f.school.Ledger.Entries(ctx, ledger.Index(first), ledger.Index(end)) {
 			if err != nil {
 				return fmt.Errorf("read entry: %w", err)
+			}
+			if r.Envelope.Kind == proof.KindPurge && uint64(r.Index) >= f.purged {
+				forgotten = true
+				return nil
 			}
 			records = append(records, r)
 			latest = max(latest, r.Envelope.ReceivedAt)
@@ -240,7 +257,26 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 		more = true
 		return nil
 	})
-	return more, err
+	if err != nil || !forgotten {
+		return more, err
+	}
+	f.log.Info("something was forgotten: the view is made again")
+	if err := f.startAgain(); err != nil {
+		return false, err
+	}
+	return true, f.view.Update(f.school.ID, f.prelude)
+}
+
+// begin notes, before the first entry that this process folds, which purges
+// the rows know of.
+func (f *folder) begin(first uint64) {
+	if f.begun {
+		return
+	}
+	f.begun, f.purged = true, first
+	if first == 0 {
+		f.purged = f.school.Ledger.Size()
+	}
 }
 
 // moment returns the time of milliseconds since 1970; 0 is the zero time.

@@ -13,6 +13,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // history draws what happens at a school and calls after between the entries.
@@ -29,7 +30,9 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		}
 		l := rapid.SampledFrom(laptops).Draw(t, "laptop")
 		made := now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 5000}).Draw(t, "late")) * time.Minute)
-		switch rapid.IntRange(0, 11).Draw(t, "what") {
+		switch rapid.IntRange(0, 12).Draw(t, "what") {
+		case 12:
+			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts}).Draw(t, "class"))
 		case 0:
 			s.publish(tb, now, dropRule(rapid.SampledFrom([]string{"", "", "CFG-01", "USB-01"}).Draw(t, "dropped")))
 		case 1, 2:

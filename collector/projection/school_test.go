@@ -37,6 +37,7 @@ type shelf struct {
 	idle    chan int // told how many entries there are when a follower waits for more; nil: nobody is
 	records []ledger.Record
 	bodies  [][][]byte
+	salted  [][]proof.Section
 }
 
 func newShelf() *shelf { return &shelf{grown: make(chan struct{})} }
@@ -50,9 +51,23 @@ func (s *shelf) append(e proof.Envelope, sections ...proof.Section) {
 		bodies = append(bodies, section.Body)
 	}
 	s.records = append(s.records, ledger.Record{Index: ledger.Index(len(s.records)), Envelope: e})
-	s.bodies = append(s.bodies, bodies)
+	s.bodies, s.salted = append(s.bodies, bodies), append(s.salted, sections)
 	close(s.grown)
 	s.grown = make(chan struct{})
+}
+
+// purge forgets the bodies of a class and says so.
+func (s *school) purge(at time.Time, class proof.Class) {
+	s.ledger.mu.Lock()
+	for i, r := range s.ledger.records {
+		for n, section := range r.Envelope.Sections {
+			if section.Class == class {
+				s.ledger.bodies[i][n] = nil
+			}
+		}
+	}
+	s.ledger.mu.Unlock()
+	s.ledger.append(s.envelope(proof.KindPurge, "", at), proof.Section{Name: "purge", Class: proof.Kept, Body: []byte("{}")})
 }
 
 func (s *shelf) Size() uint64 {
