@@ -139,8 +139,12 @@ func mergeFolders(facts *posture.Facts, r Request) {
 	}
 	why := r.FoldersAbsent
 	walked, unread := decode(r.Folders)
-	if why == posture.None && (len(unread) > 0 || walked.Executables.Absent == posture.NotAsked) {
+	switch {
+	case why != posture.None && why != posture.NotAsked:
+	case len(unread) > 0 || walked.Executables.Absent == posture.NotAsked:
 		why = posture.Unreadable
+	default:
+		why = posture.None
 	}
 	facts.Executables, facts.Scripts = walked.Executables, walked.Scripts
 	if why != posture.None {

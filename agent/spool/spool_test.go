@@ -289,3 +289,24 @@ func FuzzDamagedFile(f *testing.F) {
 		}
 	})
 }
+
+// TestAFileThatIsGoneLosesOneStatement: what never can be read again holds back
+// nothing that follows.
+func TestAFileThatIsGoneLosesOneStatement(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	put(t, s, 1, 0, "one")
+	put(t, s, 2, 0, "two")
+	if err := os.Remove(filepath.Join(dir, "00000000000000000001.report")); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, all(t, s), "2.0 two")
+	if got := s.Stats(); got.Dropped != 1 || got.Last != (Position{Sequence: 2}) {
+		t.Errorf("got %+v", got)
+	}
+	// A count that is damaged is no reason to keep the rest.
+	if err := os.WriteFile(filepath.Join(dir, "dropped"), []byte("?"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, all(t, open(t, dir, 0)), "2.0 two")
+}

@@ -190,7 +190,7 @@ func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		// A laptop has one stream with little in it; large buffers would be
 		// most of its memory.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true), grpc.WithMaxHeaderListSize(maxHeaders),
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithMaxHeaderListSize(maxHeaders),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
 		// Rarely enough to let the processor sleep, often enough to find out
 		// within the hour that a school's router has forgotten the stream.

@@ -92,6 +92,7 @@ func (h *heard) Welcomed(_ time.Time, skew time.Duration) error {
 func (h *heard) Acknowledged(p spool.Position) error {
 	return h.note(func() { h.acknowledged = append(h.acknowledged, p) })
 }
+
 func (h *heard) Recorded(n uint64) error {
 	return h.note(func() { h.recorded = append(h.recorded, n) })
 }
