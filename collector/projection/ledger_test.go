@@ -24,12 +24,12 @@ func TestForgottenIsForgottenInTheView(t *testing.T) {
 	l.facts.Media.Items = nil
 	l.report(t, term.Add(40*24*hour), term.Add(40*24*hour))
 
-	real, err := ledger.Open(t.TempDir(), ledger.Options{School: string(s.id)})
+	disk, err := ledger.Open(t.TempDir(), ledger.Options{School: string(s.id)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := real.Close(); err != nil {
+		if err := disk.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -43,18 +43,18 @@ func TestForgottenIsForgottenInTheView(t *testing.T) {
 			}
 			e.Sections = slices.DeleteFunc(st.Sections, func(ref proof.SectionRef) bool { return ref.Carried != st.Sequence })
 		}
-		if _, err := real.Append(t.Context(), ledger.Entry{Envelope: e, Sections: s.ledger.salted[i]}); err != nil {
+		if _, err := disk.Append(t.Context(), ledger.Entry{Envelope: e, Sections: s.ledger.salted[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	onDisk := func(f fixture) fixture { f.folders[0].school.Ledger = real; return f }
+	onDisk := func(f fixture) fixture { f.folders[0].school.Ledger = disk; return f }
 	live := onDisk(open(t, s))
 	live.catchUp(t)
 	if before := live.dump(t, s); !strings.Contains(before, serial) {
 		t.Fatalf("the view never had what is to be forgotten: %s", before)
 	}
 	for _, class := range []proof.Class{proof.Media, proof.Posture} {
-		_, err = real.Forget(t.Context(), class, ledger.Month{Year: term.Year(), Month: term.Month()},
+		_, err = disk.Forget(t.Context(), class, ledger.Month{Year: term.Year(), Month: term.Month()},
 			func(ledger.Stored) bool { return false },
 			func(p ledger.Purge) (ledger.Entry, error) {
 				section := proof.Section{Name: "purge", Class: proof.Kept, Body: fmt.Append(nil, p)}
