@@ -17,7 +17,7 @@ type breachesPage struct {
 	Words    string
 	Statuses []choice
 	Severity []choice
-	Rule     string // only this rule, or ""
+	Rules    []choice
 	All      string // address without any filter
 	Next     string // address of the next page
 	First    string // address of the first page, if this is not it
@@ -31,8 +31,13 @@ type choice struct {
 
 // breachRow is a policy breach as lists show it.
 type breachRow struct {
-	view.Breach
-	Label       string // the subject's, unless that is the device itself
+	view.BreachGroup
+	Name        string  // of the device: its asset tag if there is one
+	Second      string  // its hostname beside that
+	Label       string  // the subject's, unless that is the device itself; of several, how many
+	Things      []thing // if there are several, newest first
+	More        int     // things beyond these
+	Others      string  // how many have which status, where they differ
 	StatusWords string
 	StatusClass string
 	Device      string // address
@@ -72,8 +77,13 @@ func statusKey(s breach.Status) string { return strings.ReplaceAll(s.String(), "
 func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
 	q := r.URL.Query()
 	query := view.BreachQuery{After: q.Get("after"), Rule: bounded(q.Get("rule"))}
+	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
+	if err != nil {
+		return err
+	}
 	body := breachesPage{
-		Rule: query.Rule, All: schoolAddress(v.school.ID) + "/breaches", Words: "Newest first, those still in grace among them. Resolved ones are left out unless you ask for them.",
+		Rules: ruleChoices(o, query.Rule), All: schoolAddress(v.school.ID) + "/breaches",
+		Words:    "Newest first, those still in grace among them. What one rule finds on one device is one entry. Resolved ones are left out unless you ask for them.",
 		Statuses: []choice{{Key: "", Words: "All that stand"}}, Severity: []choice{{Key: "", Words: "All"}},
 	}
 	for _, status := range breach.Statuses() {
@@ -90,32 +100,85 @@ func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
 			query.Severities = []posture.Severity{severity}
 		}
 	}
-	found, err := s.Queries.Breaches(r.Context(), v.school.ID, query, v.now)
+	found, err := s.Queries.BreachGroups(r.Context(), v.school.ID, query, v.now)
 	if err != nil {
 		return err
 	}
 	c := s.clockwork(v)
-	for _, b := range found.Breaches {
-		body.Rows = append(body.Rows, newBreachRow(v.school.ID, b, c))
+	for _, g := range found.Groups {
+		body.Rows = append(body.Rows, newBreachRow(v.school.ID, g, c))
 	}
 	body.Next, body.First = turn(body.All, q, query.After, found.Next)
 	return s.write(w, http.StatusOK, "breaches", s.page(v, "Policy breaches", "breaches"), body)
 }
 
-func newBreachRow(school posture.SchoolID, b view.Breach, c clockwork) breachRow {
+// ruleChoices lists the rules of the policy for a form. One that the policy
+// does not have, such as one that was withdrawn, is listed if it is chosen.
+func ruleChoices(o view.Overview, chosen string) []choice {
+	list := []choice{{Words: "Any rule"}}
+	known := chosen == ""
+	for _, r := range o.Rules {
+		list = append(list, choice{r.Rule, r.Rule + " " + r.Title, r.Rule == chosen})
+		known = known || r.Rule == chosen
+	}
+	if !known {
+		list = append(list, choice{chosen, chosen, true})
+	}
+	return list
+}
+
+func newBreachRow(school posture.SchoolID, g view.BreachGroup, c clockwork) breachRow {
 	row := breachRow{
-		Breach: b, StatusWords: statusWords(b.Status), StatusClass: statusKey(b.Status),
-		Device: deviceAddress(school, b.Device), RuleAddress: ruleAddress(school, b.Rule),
-		First: c.moment(b.FirstFailed), Ended: c.moment(b.ResolvedAt),
+		BreachGroup: g, StatusWords: statusWords(g.Status), StatusClass: statusKey(g.Status),
+		Device: deviceAddress(school, g.Breach.Device), RuleAddress: ruleAddress(school, g.Rule),
+		First: c.moment(g.FirstFailed), Ended: c.moment(g.ResolvedAt), Label: subjectLabel(g.Subject),
 	}
-	if b.Subject.Kind != "device" {
-		row.Label = b.Subject.Label
+	row.Name, row.Second = names(g.Hostname, g.AssetTag, g.Breach.Device)
+	if g.Count > 1 {
+		row.several(g, c)
+		return row
 	}
-	if b.Status == breach.Pending {
-		row.Ends = c.moment(b.GraceEnds)
+	if g.Status == breach.Pending {
+		row.Ends = c.moment(g.GraceEnds)
 	}
-	row.Notes = breachNotes(b, c)
+	row.Notes = breachNotes(g.Breach, c)
 	return row
+}
+
+// several makes the row one of many things.
+func (row *breachRow) several(g view.BreachGroup, c clockwork) {
+	row.Label, row.Message = things(g.Count, g.Subject.Kind), ""
+	shown := g.Things[:min(len(g.Things), mostThings)]
+	row.More = g.Count - len(shown)
+	if len(g.Statuses) > 1 {
+		var words []string
+		for _, s := range g.Statuses {
+			words = append(words, number(s.Count)+" "+strings.ToLower(statusWords(s.Status)))
+		}
+		row.Others = strings.Join(words, ", ")
+	}
+	var ends time.Time
+	late := false
+	for _, b := range g.Things {
+		if b.Status == breach.Pending && (ends.IsZero() || b.GraceEnds.Before(ends)) {
+			ends = b.GraceEnds
+		}
+		late = late || b.ReceivedAt.Sub(b.FirstFailed) >= reportedLate
+	}
+	if len(g.Statuses) == 1 {
+		row.Ends = c.moment(ends)
+	}
+	for _, b := range shown {
+		t := newThing(b.Subject)
+		t.Since = c.moment(b.FirstFailed)
+		if len(g.Statuses) > 1 {
+			t.Note = statusWords(b.Status)
+		}
+		row.Things = append(row.Things, t)
+	}
+	if late {
+		row.Notes = append(row.Notes, note{"some were reported late", nil})
+	}
 }
 
 // reportedLate is how long after it began a breach may be heard of before the

@@ -11,6 +11,7 @@ import (
 type share struct {
 	Standing standingWords
 	Count    int
+	Address  string // of the list of what it counts, or ""
 }
 
 // bar is a row of shares drawn side by side. The numbers are always written
@@ -41,7 +42,7 @@ func newBar(met, notMet, notProven, exempt int) bar {
 	for _, s := range order {
 		b.Total += counts[s]
 		if counts[s] > 0 {
-			b.Shares = append(b.Shares, share{newStanding(s), counts[s]})
+			b.Shares = append(b.Shares, share{Standing: newStanding(s), Count: counts[s]})
 		}
 	}
 	var words []string
@@ -53,6 +54,14 @@ func newBar(met, notMet, notProven, exempt int) bar {
 		words = append(words, number(s.Count)+" "+strings.ToLower(s.Standing.Words))
 	}
 	b.Words = strings.Join(words, ", ")
+	return b
+}
+
+// leading makes each share of a rule's bar lead to the devices that it counts.
+func (b bar) leading(devices, rule string) bar {
+	for i := range b.Shares {
+		b.Shares[i].Address = standingAddress(devices, rule, b.Shares[i].Standing.Class)
+	}
 	return b
 }
 

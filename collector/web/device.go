@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type devicePage struct {
 	Name, Second string
 	Address      string
 	Encryption   verdict
+	Unheard      bool // it has not reported yet
 	Heard        *moment
 	Reported     *moment
 	Enrolled     *moment
@@ -37,9 +39,11 @@ type findingRow struct {
 	view.Finding
 	Words       standingWords
 	RuleAddress string
-	Label       string // the subject's, unless that is the device itself
+	Label       string // the subject's, unless that is the device itself; of several, how many
 	Since       *moment
 	Read        *moment // if that was before most facts of the page were read
+	Things      []thing // if there are several, newest first
+	More        int     // things beyond these
 }
 
 // eventRow is one line of the log of media.
@@ -74,12 +78,15 @@ func (s *site) device(w http.ResponseWriter, r *http.Request, v visit) error {
 func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) devicePage {
 	p := devicePage{
 		DeviceDetail: d, Address: deviceAddress(school, d.ID),
-		Encryption: encryptionVerdict(d.Facts.Volumes, c),
-		Heard:      c.moment(d.LastContact), Reported: c.moment(d.ReportedAt), Enrolled: c.moment(d.EnrolledAt),
+		Encryption: encryptionVerdict(d.Facts.Volumes, c), Unheard: d.LastReport == 0,
+		Heard: c.moment(d.LastContact), Reported: c.moment(d.ReportedAt), Enrolled: c.moment(d.EnrolledAt),
 		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), Facts: newFacts(d.Facts, c),
 		Owner: ownership(d.Ownership), System: d.OSName,
 	}
-	p.Name, p.Second = names(d.Device)
+	p.Name, p.Second = names(d.Hostname, d.AssetTag, d.ID)
+	if p.Unheard {
+		p.Encryption = verdict{Words: "Not proven: it has not reported yet", Detail: "It has enrolled, and its first report follows once its agent runs. Until then nothing is known of it.", Standing: newStanding(view.NotProven)}
+	}
 	if p.System == "" {
 		p.System = platform(d.Platform)
 	}
@@ -91,25 +98,24 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 	}
 	usual := usualTime(d.Findings)
 	p.FactsAt = c.moment(usual)
-	for _, f := range d.Findings {
-		row := findingRow{Finding: f, Words: newStanding(f.Standing), RuleAddress: ruleAddress(school, f.Rule), Since: c.moment(f.Since)}
-		if f.Subject.Kind != "device" {
-			row.Label = f.Subject.Label
-		}
-		if usual.Sub(f.FactAt) >= time.Minute {
-			row.Read = c.moment(f.FactAt)
-		}
-		if f.Standing == view.NotFor {
+	for _, f := range onSystemDisk(d.Findings, d.Facts.Volumes) {
+		p.OnDisk = append(p.OnDisk, newFindingRow(school, []view.Finding{f}, usual, c))
+	}
+	for _, g := range groupFindings(d.Findings) {
+		row := newFindingRow(school, g, usual, c)
+		if row.Standing == view.NotFor {
 			p.NotFor = append(p.NotFor, row)
 			continue
 		}
 		p.Findings = append(p.Findings, row)
 	}
-	p.OnDisk = onSystemDisk(p.Findings, d.Facts.Volumes)
 	p.Encryption = p.Encryption.today(d.Silent, p.OnDisk)
-	slices.SortStableFunc(p.Findings, func(a, b findingRow) int { return rank(a.Standing) - rank(b.Standing) })
-	for _, b := range d.Breaches[:min(len(d.Breaches), maxRows)] {
-		p.Breaches = append(p.Breaches, newBreachRow(school, b, c))
+	slices.SortStableFunc(p.Findings, func(a, b findingRow) int {
+		return cmp.Or(cmp.Compare(rank(a.Standing), rank(b.Standing)), b.Finding.Since.Compare(a.Finding.Since))
+	})
+	groups := groupBreaches(d.Breaches)
+	for _, g := range groups[:min(len(groups), maxRows)] {
+		p.Breaches = append(p.Breaches, newBreachRow(school, g, c))
 	}
 	for _, e := range d.Events[:min(len(d.Events), maxRows)] {
 		p.Events = append(p.Events, newEventRow(e, c))
@@ -120,16 +126,45 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 	return p
 }
 
+// newFindingRow makes an entry of findings of one rule with one standing, newest
+// first.
+func newFindingRow(school posture.SchoolID, all []view.Finding, usual time.Time, c clockwork) findingRow {
+	f := all[0]
+	row := findingRow{
+		Finding: f, Words: newStanding(f.Standing), RuleAddress: ruleAddress(school, f.Rule), Since: c.moment(f.Since), Label: subjectLabel(f.Subject),
+	}
+	if usual.Sub(f.FactAt) >= time.Minute {
+		row.Read = c.moment(f.FactAt)
+	}
+	if len(all) == 1 {
+		return row
+	}
+	row.Label, row.More = things(len(all), f.Subject.Kind), max(0, len(all)-mostThings)
+	one := !slices.ContainsFunc(all, func(other view.Finding) bool { return other.Message != f.Message })
+	if !one {
+		row.Message = ""
+	}
+	for _, f := range all[:len(all)-row.More] {
+		t := newThing(f.Subject)
+		t.Since = c.moment(f.Since)
+		if !one && t.Where == "" {
+			t.Words = sentence(f.Message)
+		}
+		row.Things = append(row.Things, t)
+	}
+	return row
+}
+
 // onSystemDisk picks the findings about the system disk, which say since when
 // it has been as it is.
-func onSystemDisk(findings []findingRow, volumes posture.Answer[posture.Volume]) []findingRow {
-	var picked []findingRow
+func onSystemDisk(findings []view.Finding, volumes posture.Answer[posture.Volume]) []view.Finding {
+	var picked []view.Finding
 	for _, v := range volumes.Items {
 		if v.Role != posture.SystemVolume || volumes.Absent != posture.None {
 			continue
 		}
 		for _, f := range findings {
-			if f.Subject.Kind == "volume" && f.Subject.Key == v.ID {
+			if f.Subject.Kind == "volume" && f.Subject.Key == v.ID && f.Standing != view.NotFor {
 				picked = append(picked, f)
 			}
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -13,6 +14,11 @@ type devicesPage struct {
 	Rows   []deviceRow
 	Total  int
 	Search string
+	Rules  []choice
+	Stand  []choice
+	Heard  []choice
+	Asked  string // what was asked for beside the search, in words
+	School string // name
 	All    string // address without a search
 	Next   string
 	First  string
@@ -29,16 +35,28 @@ type deviceRow struct {
 	Heard    *moment
 	System   string
 	Breaches int
+	Why      []findingRow // what a filter found on it
 }
 
 func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
 	q := r.URL.Query()
-	query := view.DeviceQuery{Search: bounded(q.Get("q")), After: q.Get("after")}
+	query := view.DeviceQuery{
+		Search: bounded(q.Get("q")), Rule: bounded(q.Get("rule")), Standing: standingOf(q.Get("standing")),
+		Silent: q.Get("heard") == "silent", After: q.Get("after"),
+	}
+	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
+	if err != nil {
+		return err
+	}
 	found, err := s.Queries.Devices(r.Context(), v.school.ID, query, v.now)
 	if err != nil {
 		return err
 	}
-	body := devicesPage{Total: found.Total, Search: query.Search, All: schoolAddress(v.school.ID) + "/devices", Legend: legend()}
+	body := devicesPage{
+		Total: found.Total, Search: query.Search, School: o.SchoolName, All: schoolAddress(v.school.ID) + "/devices", Legend: legend(),
+		Rules: ruleChoices(o, query.Rule), Stand: standingChoices(query.Standing), Asked: askedWords(o, query),
+		Heard: []choice{{"", "Any time", false}, {"silent", "Too long ago", query.Silent}},
+	}
 	c := s.clockwork(v)
 	for _, d := range found.Devices {
 		body.Rows = append(body.Rows, newDeviceRow(v.school.ID, d, c))
@@ -47,27 +65,82 @@ func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.write(w, http.StatusOK, "devices", s.page(v, "Devices", "devices"), body)
 }
 
+// everyStanding is what a list of devices can be asked for.
+var everyStanding = [...]view.Standing{view.NotMet, view.NotProven, view.Exempt, view.Met, view.NotFor}
+
+// standingOf reads a standing in an address; "" if it is none.
+func standingOf(class string) view.Standing {
+	for _, s := range everyStanding {
+		if newStanding(s).Class == class {
+			return s
+		}
+	}
+	return ""
+}
+
+func standingChoices(chosen view.Standing) []choice {
+	list := []choice{{Words: "Any standing"}}
+	for _, s := range everyStanding {
+		w := newStanding(s)
+		list = append(list, choice{w.Class, w.Words, s == chosen})
+	}
+	return list
+}
+
+// askedWords says which devices a filter selects; "" if it selects all.
+func askedWords(o view.Overview, q view.DeviceQuery) string {
+	rule := "a rule"
+	for _, r := range o.Rules {
+		if r.Rule == q.Rule {
+			rule = "\u201c" + visible(r.Title) + "\u201d"
+		}
+	}
+	var words []string
+	switch q.Standing {
+	case view.Met:
+		words = append(words, "meet "+rule)
+	case view.NotMet:
+		words = append(words, "do not meet "+rule)
+	case view.NotProven:
+		words = append(words, "are not proven to meet "+rule)
+	case view.Exempt:
+		words = append(words, "are exempt from "+rule)
+	case view.NotFor:
+		words = append(words, "are not covered by "+rule)
+	}
+	if q.Silent {
+		words = append(words, "have not been heard from for longer than the policy allows")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "Devices that " + strings.Join(words, " and ") + "."
+}
+
 func newDeviceRow(school posture.SchoolID, d view.Device, c clockwork) deviceRow {
 	row := deviceRow{
 		Device: d, Address: deviceAddress(school, d.ID), Heard: c.moment(d.LastContact),
 		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), System: d.OSName, Breaches: d.Open,
 	}
-	row.Name, row.Second = names(d)
+	row.Name, row.Second = names(d.Hostname, d.AssetTag, d.ID)
 	if row.System == "" {
 		row.System = platform(d.Platform)
+	}
+	for _, g := range groupFindings(d.Found) {
+		row.Why = append(row.Why, newFindingRow(school, g, time.Time{}, c))
 	}
 	return row
 }
 
 // names returns what a device is called, and its other name if it has two.
-func names(d view.Device) (first, second string) {
+func names(hostname, tag string, id posture.DeviceID) (first, second string) {
 	switch {
-	case d.AssetTag != "" && d.Hostname != "" && !strings.EqualFold(d.AssetTag, d.Hostname):
-		return d.AssetTag, d.Hostname
-	case d.AssetTag != "":
-		return d.AssetTag, ""
-	case d.Hostname != "":
-		return d.Hostname, ""
+	case tag != "" && hostname != "" && !strings.EqualFold(tag, hostname):
+		return tag, hostname
+	case tag != "":
+		return tag, ""
+	case hostname != "":
+		return hostname, ""
 	}
-	return string(d.ID), ""
+	return string(id), ""
 }

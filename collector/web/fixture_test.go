@@ -67,7 +67,7 @@ func (s *school) Overview(_ context.Context, id posture.SchoolID, now time.Time)
 	for _, r := range s.policy.Rules {
 		c := view.RuleCount{Rule: r.ID, Title: r.Title, Severity: r.Severity, Remediation: r.Remediation, Clauses: r.Clauses}
 		for _, d := range devices {
-			switch worst(d.Findings, r.ID) {
+			switch worst(d, r.ID) {
 			case view.Met:
 				c.Met++
 			case view.NotMet:
@@ -88,17 +88,29 @@ func (s *school) Overview(_ context.Context, id posture.SchoolID, now time.Time)
 func (s *school) Devices(_ context.Context, id posture.SchoolID, q view.DeviceQuery, _ time.Time) (view.DevicePage, error) {
 	p := view.DevicePage{Total: len(s.of(id))}
 	limit := 20
+	if q.Limit > 0 {
+		limit = q.Limit
+	}
 	for _, d := range s.of(id) {
-		if !strings.Contains(strings.ToLower(d.Hostname+" "+d.AssetTag), strings.ToLower(q.Search)) || d.Hostname <= q.After {
+		if !strings.Contains(strings.ToLower(d.Hostname+" "+d.AssetTag), strings.ToLower(q.Search)) || d.Hostname <= q.After || q.Silent && !d.Silent || !s.stands(d, q) {
 			continue
 		}
 		if len(p.Devices) == limit {
 			p.Next = p.Devices[limit-1].Hostname
 			break
 		}
+		if q.Rule != "" && q.Standing != view.Met {
+			d.Found = slices.DeleteFunc(slices.Clone(d.Findings), func(f view.Finding) bool { return f.Rule != q.Rule || f.Standing != q.Standing })
+		}
 		p.Devices = append(p.Devices, d.Device)
 	}
 	return p, s.fail
+}
+
+func (s *school) stands(d view.DeviceDetail, q view.DeviceQuery) bool {
+	return q.Standing == "" || slices.ContainsFunc(s.policy.Rules, func(r policy.Rule) bool {
+		return (q.Rule == "" || q.Rule == r.ID) && worst(d, r.ID) == q.Standing
+	})
 }
 
 func (s *school) Device(_ context.Context, id posture.SchoolID, device posture.DeviceID, _ time.Time) (view.DeviceDetail, error) {
@@ -110,23 +122,31 @@ func (s *school) Device(_ context.Context, id posture.SchoolID, device posture.D
 	return view.DeviceDetail{}, view.ErrNotFound
 }
 
-func (s *school) Breaches(_ context.Context, id posture.SchoolID, q view.BreachQuery, _ time.Time) (view.BreachPage, error) {
-	var p view.BreachPage
+func (s *school) BreachGroups(_ context.Context, id posture.SchoolID, q view.BreachQuery, _ time.Time) (view.GroupPage, error) {
+	var p view.GroupPage
 	for _, d := range s.of(id) {
+		var wanted []view.Breach
 		for _, b := range d.Breaches {
 			if (q.Rule == "" || b.Rule == q.Rule) && (len(q.Statuses) == 0 && b.Status != breach.Resolved || slices.Contains(q.Statuses, b.Status)) &&
-				(len(q.Severities) == 0 || slices.Contains(q.Severities, b.Severity)) && len(p.Breaches) < 20 {
-				p.Breaches = append(p.Breaches, b)
+				(len(q.Severities) == 0 || slices.Contains(q.Severities, b.Severity)) {
+				wanted = append(wanted, b)
 			}
 		}
+		p.Groups = append(p.Groups, groupBreaches(wanted)...)
 	}
+	slices.SortStableFunc(p.Groups, func(a, b view.BreachGroup) int { return b.FirstFailed.Compare(a.FirstFailed) })
+	p.Groups = p.Groups[:min(len(p.Groups), 20)]
 	return p, s.fail
 }
 
-func worst(findings []view.Finding, rule string) view.Standing {
+// worst returns where a device stands on a rule, by its worst subject.
+func worst(d view.DeviceDetail, rule string) view.Standing {
+	if d.LastReport == 0 {
+		return view.NotProven
+	}
 	seen := view.NotFor
 	for _, standing := range []view.Standing{view.Met, view.Exempt, view.NotProven, view.NotMet} {
-		if slices.ContainsFunc(findings, func(f view.Finding) bool { return f.Rule == rule && f.Standing == standing }) {
+		if slices.ContainsFunc(d.Findings, func(f view.Finding) bool { return f.Rule == rule && f.Standing == standing }) {
 			seen = standing
 		}
 	}
@@ -149,7 +169,17 @@ func newSchool(t testing.TB) *school {
 	for n := 1; n <= 61; n++ {
 		s.devices = append(s.devices, newLaptop(loaded, hollybank, n))
 	}
-	s.devices = append(s.devices, newLaptop(loaded, oakfield, 1))
+	// One that has enrolled and not reported, and one with names as long as can
+	// be, of which only what its rules leave open is known.
+	s.devices = append(s.devices, view.DeviceDetail{Device: view.Device{
+		School: hollybank, ID: "d-062", Hostname: "hb-lt-062", Platform: posture.Windows, Ownership: posture.SchoolSingleUser, AgentVersion: "v0.1.0",
+		EnrolledAt: now.Add(-time.Hour), LastContact: now.Add(-time.Hour), NotProven: len(p.Rules),
+	}, KeyFingerprint: strings.Repeat("3fa9c1d2", 8)})
+	long := newLaptop(loaded, hollybank, 63)
+	long.Hostname, long.AssetTag = "hb-"+strings.Repeat("very-long-name-", 4)+"063", "HOLLYBANK-PRIMARY-SCHOOL/KEY-STAGE-2/TROLLEY-B/LAPTOP-063"
+	long.Findings = slices.DeleteFunc(long.Findings, func(f view.Finding) bool { return f.Standing != view.NotProven })
+	long.Breaches, long.Open, long.Met, long.NotMet, long.Exempt = nil, 0, 0, 0, 0
+	s.devices = append(s.devices, long, newLaptop(loaded, oakfield, 1))
 	return s
 }
 
@@ -190,7 +220,7 @@ func (d *laptop) add(p *policy.Policy, f posture.Finding, n int, silent bool) {
 		return
 	}
 	b := view.Breach{
-		Device: d.ID, Hostname: d.Hostname, Rule: f.Rule, Title: rule.Title, Remediation: v.Remediation, Subject: f.Subject, Severity: f.Severity,
+		Device: d.ID, Hostname: d.Hostname, AssetTag: d.AssetTag, Rule: f.Rule, Title: rule.Title, Remediation: v.Remediation, Subject: f.Subject, Severity: f.Severity,
 		Status: breach.Open, FirstFailed: since, LastFailed: now, GraceEnds: since.Add(f.Grace), Message: f.Message, ReceivedAt: since.Add(time.Minute),
 	}
 	switch {
@@ -309,6 +339,22 @@ func laptopFacts(n int, readAt time.Time) posture.Facts {
 			Location: posture.Downloads, Format: posture.PE, SHA256: posture.Read(strings.Repeat("b4c0ffee", 8)), Product: posture.Read("Block Racer"),
 			Version: posture.Read("1.4"), Signature: posture.Read(posture.Unsigned), Signer: posture.Read(""),
 		})
+	}
+	if n == 33 {
+		var found []posture.Executable
+		for i, place := range []posture.Location{posture.Downloads, posture.OnDesktop, posture.Home, posture.OnMedia} {
+			for j := range 3 {
+				e := posture.Executable{
+					Location: place, Format: posture.PE, SHA256: posture.Read(fmt.Sprintf("%02x%s", i*3+j, strings.Repeat("7ab4c05e", 8)[:62])), Product: posture.Read(""),
+					Version: posture.Read(""), Signature: posture.Read(posture.Unsigned), Signer: posture.Read(""),
+				}
+				if j == 0 {
+					e.Product = posture.Read("Block Racer")
+				}
+				found = append(found, e)
+			}
+		}
+		f.Executables = posture.Found("folders", found...)
 	}
 	if n%16 == 3 {
 		f.Antivirus = posture.NotFound[posture.Antivirus]("MSFT_MpComputerStatus", posture.TimedOut)

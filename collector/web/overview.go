@@ -14,7 +14,9 @@ import (
 type overviewPage struct {
 	view.Overview
 	Address string
+	List    string   // address of their list
 	Words   []string // where the school stands, in sentences
+	Quiet   string   // how many devices are silent, or ""
 	ToDo    []ruleRow
 	More    int // rules not met beyond those in ToDo
 	Rules   []ruleRow
@@ -25,8 +27,9 @@ type overviewPage struct {
 // ruleRow is a rule with its bar.
 type ruleRow struct {
 	view.RuleCount
-	Bar     bar
-	Address string
+	Bar                                              bar
+	Address                                          string
+	NotMetAt, NotProvenAt, ExemptAt, MetAt, NotForAt string // addresses of the devices counted
 }
 
 // tally is a count of policy breaches of one status.
@@ -46,10 +49,10 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	body := overviewPage{
 		Overview: o, Address: schoolAddress(v.school.ID), Legend: legend(),
-		Tallies: tallies(o),
+		List: schoolAddress(v.school.ID) + "/devices", Tallies: tallies(o), Quiet: quietWords(o),
 	}
 	for _, rule := range o.Rules {
-		row := ruleRow{rule, newBar(rule.Met, rule.NotMet, rule.NotProven, rule.Exempt), ruleAddress(v.school.ID, rule.Rule)}
+		row := newRuleRow(v.school.ID, rule)
 		body.Rules = append(body.Rules, row)
 		if rule.NotMet > 0 {
 			body.ToDo = append(body.ToDo, row)
@@ -64,6 +67,15 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 		body.ToDo = body.ToDo[:maxToDo]
 	}
 	return s.write(w, http.StatusOK, "overview", s.page(v, "Overview", "overview"), body)
+}
+
+func newRuleRow(school posture.SchoolID, r view.RuleCount) ruleRow {
+	devices := schoolAddress(school) + "/devices"
+	at := func(s view.Standing) string { return standingAddress(devices, r.Rule, newStanding(s).Class) }
+	return ruleRow{
+		RuleCount: r, Bar: newBar(r.Met, r.NotMet, r.NotProven, r.Exempt).leading(devices, r.Rule), Address: ruleAddress(school, r.Rule),
+		NotMetAt: at(view.NotMet), NotProvenAt: at(view.NotProven), ExemptAt: at(view.Exempt), MetAt: at(view.Met), NotForAt: at(view.NotFor),
+	}
 }
 
 // overviewWords says where a school stands without a figure that flatters:
@@ -104,11 +116,16 @@ func overviewWords(o view.Overview, toDo []ruleRow) []string {
 		words = append(words, sentence("in all, "+of(failing, covering, "rule")+" "+isAre(failing)+" not met somewhere, and "+
 			number(unproven)+" more cannot be proven on every device"))
 	}
-	if o.Silent > 0 {
-		words = append(words, sentence(of(o.Silent, o.Devices, "device")+" "+hasHave(o.Silent)+
-			" not been heard from for longer than the policy allows, so what "+itThey(o.Silent)+" last said proves nothing today"))
-	}
 	return words
+}
+
+// quietWords says how many devices are silent; "" if none is.
+func quietWords(o view.Overview) string {
+	if o.Silent == 0 {
+		return ""
+	}
+	return sentence(of(o.Silent, o.Devices, "device") + " " + hasHave(o.Silent) +
+		" not been heard from for longer than the policy allows, so what " + itThey(o.Silent) + " last said proves nothing today")
 }
 
 func doDoes(n int) string {

@@ -69,6 +69,7 @@ func functions(a *assets) template.FuncMap {
 		"lower":    strings.ToLower,
 		"standing": newStanding,
 		"severity": func(s posture.Severity) string { return s.String() },
+		"things":   things,
 	}
 }
 
@@ -117,6 +118,12 @@ func schoolAddress(id posture.SchoolID) string {
 
 func deviceAddress(school posture.SchoolID, id posture.DeviceID) string {
 	return schoolAddress(school) + "/devices/" + url.PathEscape(string(id))
+}
+
+// standingAddress is the address of the devices that stand so on a rule; devices
+// is that of all of them.
+func standingAddress(devices, rule, standing string) string {
+	return devices + "?" + url.Values{"rule": {rule}, "standing": {standing}}.Encode()
 }
 
 func ruleAddress(school posture.SchoolID, rule string) string {

@@ -36,7 +36,7 @@ func (s *site) programs(w http.ResponseWriter, r *http.Request, v visit) error {
 		Origin: newOrigin(d.Facts.Programs, s.clockwork(v)),
 	}
 	body.Address = body.Device + "/programs"
-	body.Name, _ = names(d.Device)
+	body.Name, _ = names(d.Hostname, d.AssetTag, d.ID)
 	after, err := strconv.Atoi(q.Get("after"))
 	if err != nil || after < 0 {
 		after = 0

@@ -1,21 +1,34 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
 	"github.com/caretaker-school/caretaker/collector/view"
 )
 
-// rulePage is one rule of the school's policy and where it is broken.
+// rulePage is one rule of the school's policy, the devices by how they stand
+// on it, and where it is broken.
 type rulePage struct {
-	view.RuleCount
-	Bar      bar
+	ruleRow
 	Legend   []standingWords
+	Stands   []standPart
 	Breaches []breachRow
 	Next     string
 	First    string
 }
+
+// standPart is the devices that stand in one way.
+type standPart struct {
+	Standing standingWords
+	Count    int
+	Address  string // of all of them
+	Rows     []deviceRow
+}
+
+// someDevices is how many devices of each standing a rule's page names.
+const someDevices = 10
 
 func (s *site) rule(w http.ResponseWriter, r *http.Request, v visit) error {
 	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
@@ -27,18 +40,55 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, v visit) error {
 		return errNoPage
 	}
 	rule := o.Rules[i]
-	body := rulePage{RuleCount: rule, Bar: newBar(rule.Met, rule.NotMet, rule.NotProven, rule.Exempt), Legend: legend()}
+	body := rulePage{ruleRow: newRuleRow(v.school.ID, rule), Legend: legend()}
 	q := r.URL.Query()
 	query := view.BreachQuery{Rule: rule.Rule, After: q.Get("after")}
-	found, err := s.Queries.Breaches(r.Context(), v.school.ID, query, v.now)
+	if query.After == "" {
+		if body.Stands, err = s.stands(r.Context(), v, body.ruleRow); err != nil {
+			return err
+		}
+	}
+	found, err := s.Queries.BreachGroups(r.Context(), v.school.ID, query, v.now)
 	if err != nil {
 		return err
 	}
 	c := s.clockwork(v)
-	for _, b := range found.Breaches {
-		body.Breaches = append(body.Breaches, newBreachRow(v.school.ID, b, c))
+	for _, g := range found.Groups {
+		body.Breaches = append(body.Breaches, newBreachRow(v.school.ID, g, c))
 	}
 	body.Next, body.First = turn(ruleAddress(v.school.ID, rule.Rule), q, query.After, found.Next)
 	title := visible(rule.Rule) + " " + visible(rule.Title)
 	return s.write(w, http.StatusOK, "rule", s.page(v, title, "overview"), body)
+}
+
+// stands names some devices of each standing that needs somebody, and counts
+// those of the others.
+func (s *site) stands(ctx context.Context, v visit, r ruleRow) ([]standPart, error) {
+	var parts []standPart
+	for _, p := range []struct {
+		standing view.Standing
+		count    int
+		address  string
+		named    bool
+	}{
+		{view.NotMet, r.NotMet, r.NotMetAt, true}, {view.NotProven, r.NotProven, r.NotProvenAt, true},
+		{view.Exempt, r.Exempt, r.ExemptAt, true}, {view.Met, r.Met, r.MetAt, false}, {view.NotFor, r.NotFor, r.NotForAt, false},
+	} {
+		if p.count == 0 {
+			continue
+		}
+		part := standPart{Standing: newStanding(p.standing), Count: p.count, Address: p.address}
+		if p.named {
+			query := view.DeviceQuery{Rule: r.Rule, Standing: p.standing, Limit: min(p.count, someDevices)}
+			found, err := s.Queries.Devices(ctx, v.school.ID, query, v.now)
+			if err != nil {
+				return nil, err
+			}
+			for _, d := range found.Devices {
+				part.Rows = append(part.Rows, newDeviceRow(v.school.ID, d, s.clockwork(v)))
+			}
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
 }

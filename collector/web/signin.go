@@ -80,7 +80,3 @@ func (s *site) healthz(w http.ResponseWriter, _ *http.Request, _ visit) error {
 	_, err := io.WriteString(w, "ok\n")
 	return err
 }
-
-func (s *site) collected(w http.ResponseWriter, _ *http.Request, v visit) error {
-	return s.write(w, http.StatusOK, "collected", s.page(v, "What the school can see", "collected"), nil)
-}

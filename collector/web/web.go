@@ -28,7 +28,7 @@ type Queries interface {
 	Overview(ctx context.Context, school posture.SchoolID, now time.Time) (view.Overview, error)
 	Devices(ctx context.Context, school posture.SchoolID, query view.DeviceQuery, now time.Time) (view.DevicePage, error)
 	Device(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) (view.DeviceDetail, error)
-	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
+	BreachGroups(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.GroupPage, error)
 }
 
 // Config is what the pages need. All but Location and Version must be set.
@@ -51,6 +51,7 @@ type site struct {
 	templates *templates
 	assets    *assets
 	routes    []route
+	fields    []collectedSection // all that a laptop can tell
 }
 
 // New returns the handler of every page.
@@ -68,6 +69,9 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	if s.templates, err = parseTemplates(s.assets); err != nil {
+		return nil, err
+	}
+	if s.fields, err = loadCollected(); err != nil {
 		return nil, err
 	}
 	s.routes = routes()
