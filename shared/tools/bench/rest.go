@@ -25,8 +25,9 @@ const (
 	watched = 30 * time.Second
 )
 
-// reassessments is how often the agent is asked to assess itself again.
-const reassessments = 10
+// reassessments is how often the agent is asked to assess itself again: as
+// often as it does so without a pause.
+const reassessments = 3
 
 // dressed starts the agent on a laptop of ours: with our people, their files
 // and our packages in the place of this machine's, for the agent alone.
@@ -117,6 +118,11 @@ func (s *school) rest(ctx context.Context, p *program, state string) ([]row, err
 		if _, err := resident(p.pid()); err != nil {
 			words, _ := os.ReadFile(p.log.Name()) // they are there or not
 			return false, fmt.Errorf("the agent ended early: %.2000s", words)
+		}
+		// Not before the agent has begun to write its own: who asks for it tries
+		// the agent's lock, and an agent that starts just then would not.
+		if _, err := os.Stat(filepath.Join(state, "status.json")); err != nil {
+			return false, nil //nolint:nilerr // it is not there yet
 		}
 		status, err := agent.ReadStatus(state, time.Time{})
 		return !status.AssessedAt.IsZero() && status.Acknowledged > 0 && status.Waiting == 0, err
