@@ -126,3 +126,29 @@ func running(t *testing.T, data string) (stop func() error) {
 	}
 	return func() error { cancel(); return <-done }
 }
+
+// TestSchoolsMadeAtOnce: two schools never share a name, also when they are made
+// at the same moment through a collector that runs.
+func TestSchoolsMadeAtOnce(t *testing.T) {
+	data := t.TempDir()
+	do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"})
+	stop := running(t, data)
+	made := make(chan error, 8)
+	for range cap(made) {
+		go func() {
+			made <- Do(t.Context(), data, "init", InitArguments{School: "Ashfield Primary School"}, &InitAnswer{}, clock.System{})
+		}()
+	}
+	good := 0
+	for range cap(made) {
+		if err := <-made; err == nil {
+			good++
+		}
+	}
+	if good != 1 {
+		t.Errorf("%d schools of one name were made", good)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

@@ -50,6 +50,7 @@ type collector struct {
 	served     served
 	running    bool       // it serves; it was not opened for one operation
 	publishing sync.Mutex // held while a policy gets its number
+	founding   sync.Mutex // held while a school gets its name
 	rebuilds   chan chan<- error
 	door       *intake.Intake // nil unless running
 	close      []func() error // run last first

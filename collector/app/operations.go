@@ -67,6 +67,8 @@ func with[A, R any](arguments json.RawMessage, do func(A) (R, error)) (any, erro
 }
 
 func (c *collector) init(a InitArguments) (InitAnswer, error) {
+	c.founding.Lock()
+	defer c.founding.Unlock()
 	s, err := enroll.CreateSchool(c.data, a.School, c.clock.Now())
 	if err != nil {
 		return InitAnswer{}, err
