@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -149,6 +150,7 @@ func (s *service) work(ctx context.Context) error {
 	resting := s.restUntil.Sub(now) > 0 && s.restUntil.Sub(now) <= retryAfter
 	asked := !s.asked.due.IsZero() && !s.asked.at(now, s.asks.every).After(now)
 	if !resting && (asked || !s.schedule.next(now).After(now)) {
+		defer debug.FreeOSMemory() // what it took is not needed again for long
 		return s.round(ctx, now, asked)
 	}
 	if s.position.Chain.Confirms() && !s.contactDue(now).After(now) {
