@@ -21,6 +21,8 @@ const (
 	arena = 64 << 20
 	// maxWords bounds what is kept of a child's standard error.
 	maxWords = 16 << 10
+	// maxFile bounds each file that it writes, or what it starts, in bytes.
+	maxFile = 256 << 20
 )
 
 // Run starts the child, gives it the request and waits for its answer.
@@ -145,7 +147,7 @@ func (r Role) capabilities() ([]uintptr, error) {
 
 // limitSelf sets the limits that belong to a whole process.
 func limitSelf(memory int64) error {
-	set := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 1024}
+	set := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 1024, unix.RLIMIT_FSIZE: maxFile}
 	if !raceDetector {
 		set[unix.RLIMIT_DATA] = uint64(memory) + arena
 	}

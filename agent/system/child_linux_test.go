@@ -87,7 +87,7 @@ type state struct {
 	UID, GID, Nice, IOPriority int
 	Groups                     []int
 	Caps, Bounding, NoNew      string
-	Core, Data                 uint64
+	Core, Data, File           uint64
 	Env                        []string
 	Dir                        string
 	Networks                   []string
@@ -119,6 +119,8 @@ func ownState(file []byte) state {
 	var limit unix.Rlimit
 	_ = unix.Getrlimit(unix.RLIMIT_CORE, &limit)
 	s.Core = limit.Max
+	_ = unix.Getrlimit(unix.RLIMIT_FSIZE, &limit)
+	s.File = limit.Max
 	_ = unix.Getrlimit(unix.RLIMIT_DATA, &limit)
 	s.Data = limit.Max
 	s.Dir, _ = os.Getwd()
@@ -274,7 +276,7 @@ func TestChildRights(t *testing.T) {
 		must(t, json.Unmarshal(ended.Answer, &got))
 		want := state{
 			UID: os.Getuid(), GID: os.Getgid(), Nice: 19, IOPriority: ioprioIdle, Groups: got.Groups,
-			Caps: got.Caps, Bounding: got.Bounding, NoNew: "1", Data: uint64(roomy.Memory) + arena,
+			Caps: got.Caps, Bounding: got.Bounding, NoNew: "1", Data: uint64(roomy.Memory) + arena, File: maxFile,
 			Env: []string{"LC_ALL=C", "GOMAXPROCS=1", fmt.Sprintf("GOMEMLIMIT=%d", roomy.Memory), childMode + "=state"},
 			Dir: "/", Networks: got.Networks, Read: got.Read, Write: got.Write, Disk: got.Disk, Null: "<nil>", Firewall: got.Firewall,
 		}
