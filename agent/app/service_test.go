@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -266,8 +267,16 @@ func TestTheLoopOutlivesAFullDisk(t *testing.T) {
 	if words := <-said; !strings.Contains(words, "cannot be stored") {
 		t.Errorf("it said %q", words)
 	}
-	if r := l.inbox.run; !strings.Contains(r.trouble(), chainFile) {
-		t.Errorf("its trouble is %q", r.trouble())
+	trouble := func() string {
+		l.inbox.mu.Lock()
+		defer l.inbox.mu.Unlock()
+		return l.inbox.run.trouble()
+	}
+	for trouble() == "" {
+		runtime.Gosched() // it is said right after it was logged
+	}
+	if !strings.Contains(trouble(), chainFile) {
+		t.Errorf("its trouble is %q", trouble())
 	}
 	must(t, os.RemoveAll(obstacle))
 	for l.spool.Stats().Waiting == 0 {
