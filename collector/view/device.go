@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	mostEvents   = 200  // shown of a device
-	mostBreaches = 1000 // shown of a device
+	mostEvents   = 200    // shown of a device
+	mostBreaches = 10_000 // shown of a device
 )
 
 func unmarshal(data []byte, into any) error { return json.Unmarshal(data, into) }

@@ -80,12 +80,13 @@ func (r *reader) listed(ctx context.Context, id posture.DeviceID, query DeviceQu
 	if err != nil || query.Rule == "" || query.Standing == "" || query.Standing == Met || query.Standing == NotFor {
 		return d, err
 	}
-	d.Found, err = r.found(ctx, row, query, facts)
+	all, err := r.found(ctx, row, query, facts)
+	d.Found, d.FoundAll = all[:min(len(all), mostFound)], len(all)
 	return d, err
 }
 
 // mostFound bounds the findings that a line in a list shows.
-const mostFound = 20
+const mostFound = 40
 
 // found returns the findings by which a device stands on a rule as it was asked
 // for. Of the device's sections only the findings are read.
@@ -106,8 +107,7 @@ func (r *reader) found(ctx context.Context, row DeviceRow, query DeviceQuery, so
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(f Finding) bool { return f.Rule != query.Rule || f.Standing != query.Standing })
-	return all[:min(len(all), mostFound)], nil
+	return slices.DeleteFunc(all, func(f Finding) bool { return f.Rule != query.Rule || f.Standing != query.Standing }), nil
 }
 
 // search finds the devices that a question selects, by hostname.

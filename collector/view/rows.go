@@ -82,7 +82,9 @@ type Device struct {
 	Open         int               `json:"open"` // breaches that are open or acknowledged
 	// Found are the findings for which a list that was asked for by rule and
 	// standing has the device; of a device that meets the rule there are none.
-	Found []Finding `json:"found,omitempty"`
+	// They are bounded; FoundAll is how many there are.
+	Found    []Finding `json:"found,omitempty"`
+	FoundAll int       `json:"foundAll,omitempty"`
 }
 
 // DeviceDetail is everything known about one device.

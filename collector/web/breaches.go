@@ -131,7 +131,7 @@ func newBreachRow(school posture.SchoolID, g view.BreachGroup, c clockwork) brea
 	row := breachRow{
 		BreachGroup: g, StatusWords: statusWords(g.Status), StatusClass: statusKey(g.Status),
 		Device: deviceAddress(school, g.Breach.Device), RuleAddress: ruleAddress(school, g.Rule),
-		First: c.moment(g.FirstFailed), Ended: c.moment(g.ResolvedAt), Label: subjectLabel(g.Subject),
+		First: c.moment(g.FirstFailed), Ended: c.moment(g.ResolvedAt), Label: subjectLabel(g.Subject, g.Message),
 	}
 	row.Name, row.Second = names(g.Hostname, g.AssetTag, g.Breach.Device)
 	if g.Count > 1 {

@@ -1,15 +1,21 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,13 +294,64 @@ func TestPictures(t *testing.T) {
 		}
 		return eval[string](t, ctx, `document.querySelector("th[scope=row] a").href`)
 	}()
-	for _, l := range looks[:3] {
-		for name, address := range map[string]string{"overview": school, "devices": school + "/devices", "device": device, "breaches": school + "/breaches"} {
-			if err := chromedp.Do(ctx, l.set(), chromedp.Navigate(address)); err != nil {
-				t.Fatal(err)
-			}
-			eval[chromedp.Void](t, ctx, `document.fonts.ready.then(() => 0)`)
-			picture(t, ctx, filepath.Join(*screenshots, name+"-"+l.name+".png"))
+	for _, p := range []struct {
+		name, address string
+		width, height int64
+	}{
+		{"overview", school, 1120, 1560},
+		{"device", device, 1120, 1180},
+		{"breaches-phone", school + "/breaches", 390, 844},
+	} {
+		err := chromedp.Do(ctx, chromedp.EmulateViewport(p.width, p.height, chromedp.EmulateScale(2)), chromedp.Navigate(p.address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		eval[chromedp.Void](t, ctx, `document.fonts.ready.then(() => 0)`)
+		shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err == nil {
+			shot, err = fewerColours(shot)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(*screenshots, p.name+".png"), shot, 0o644)
+		}
+		if err != nil {
+			t.Errorf("take a picture: %v", err)
+		}
+		if len(shot) > 250_000 {
+			t.Errorf("the picture %s has %d bytes, want at most 250,000", p.name, len(shot))
 		}
 	}
+}
+
+// fewerColours writes a picture with the 256 colours that it uses most: pages
+// have few, and edges of letters do not miss the others.
+func fewerColours(shot []byte) ([]byte, error) {
+	full, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return nil, err
+	}
+	uses := map[color.Color]int{}
+	box := full.Bounds()
+	for y := box.Min.Y; y < box.Max.Y; y++ {
+		for x := box.Min.X; x < box.Max.X; x++ {
+			uses[full.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(uses), func(a, b color.Color) int { return uses[b] - uses[a] })
+	few := image.NewPaletted(box, color.Palette(colours[:min(len(colours), 256)]))
+	nearest := map[color.Color]uint8{}
+	for y := box.Min.Y; y < box.Max.Y; y++ {
+		for x := box.Min.X; x < box.Max.X; x++ {
+			c := full.At(x, y)
+			i, known := nearest[c]
+			if !known {
+				i = uint8(few.Palette.Index(c))
+				nearest[c] = i
+			}
+			few.SetColorIndex(x, y, i)
+		}
+	}
+	var out bytes.Buffer
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few)
+	return out.Bytes(), err
 }

@@ -111,10 +111,11 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 	}
 	p.Encryption = p.Encryption.today(d.Silent, p.OnDisk)
 	slices.SortStableFunc(p.Findings, func(a, b findingRow) int {
-		return cmp.Or(cmp.Compare(rank(a.Standing), rank(b.Standing)), b.Finding.Since.Compare(a.Finding.Since))
+		return cmp.Or(cmp.Compare(rank(a.Standing), rank(b.Standing)), cmp.Compare(b.Severity, a.Severity), b.Finding.Since.Compare(a.Finding.Since))
 	})
 	groups := groupBreaches(d.Breaches)
 	for _, g := range groups[:min(len(groups), maxRows)] {
+		g.Message = "" // which the findings say
 		p.Breaches = append(p.Breaches, newBreachRow(school, g, c))
 	}
 	for _, e := range d.Events[:min(len(d.Events), maxRows)] {
@@ -131,7 +132,7 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 func newFindingRow(school posture.SchoolID, all []view.Finding, usual time.Time, c clockwork) findingRow {
 	f := all[0]
 	row := findingRow{
-		Finding: f, Words: newStanding(f.Standing), RuleAddress: ruleAddress(school, f.Rule), Since: c.moment(f.Since), Label: subjectLabel(f.Subject),
+		Finding: f, Words: newStanding(f.Standing), RuleAddress: ruleAddress(school, f.Rule), Since: c.moment(f.Since), Label: subjectLabel(f.Subject, f.Message),
 	}
 	if usual.Sub(f.FactAt) >= time.Minute {
 		row.Read = c.moment(f.FactAt)
@@ -139,12 +140,12 @@ func newFindingRow(school posture.SchoolID, all []view.Finding, usual time.Time,
 	if len(all) == 1 {
 		return row
 	}
-	row.Label, row.More = things(len(all), f.Subject.Kind), max(0, len(all)-mostThings)
+	shown := all[:min(len(all), mostThings)]
 	one := !slices.ContainsFunc(all, func(other view.Finding) bool { return other.Message != f.Message })
 	if !one {
 		row.Message = ""
 	}
-	for _, f := range all[:len(all)-row.More] {
+	for _, f := range shown {
 		t := newThing(f.Subject)
 		t.Since = c.moment(f.Since)
 		if !one && t.Where == "" {
@@ -152,7 +153,13 @@ func newFindingRow(school posture.SchoolID, all []view.Finding, usual time.Time,
 		}
 		row.Things = append(row.Things, t)
 	}
+	row.count(len(all))
 	return row
+}
+
+// count says how many things the row is about.
+func (row *findingRow) count(n int) {
+	row.Label, row.More = things(n, row.Subject.Kind), n-len(row.Things)
 }
 
 // onSystemDisk picks the findings about the system disk, which say since when

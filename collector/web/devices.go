@@ -127,7 +127,11 @@ func newDeviceRow(school posture.SchoolID, d view.Device, c clockwork) deviceRow
 		row.System = platform(d.Platform)
 	}
 	for _, g := range groupFindings(d.Found) {
-		row.Why = append(row.Why, newFindingRow(school, g, time.Time{}, c))
+		why := newFindingRow(school, g, time.Time{}, c)
+		if len(g) > 1 {
+			why.count(d.FoundAll)
+		}
+		row.Why = append(row.Why, why)
 	}
 	return row
 }

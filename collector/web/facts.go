@@ -217,7 +217,7 @@ func newMediumRow(m posture.Medium) mediumRow {
 
 func newExecutableRow(e posture.Executable) executableRow {
 	return executableRow{
-		Location: location(e.Location), Format: format(e.Format), Product: reading(e.Product, same), Version: reading(e.Version, same),
+		Location: location(e.Location), Format: format(e.Format), Product: reading(e.Product, productName), Version: reading(e.Version, asIs),
 		SHA256: reading(e.SHA256, short), Signer: reading(e.Signer, asIs),
 		Signature: reading(e.Signature, func(s posture.SignatureState) string {
 			switch s {
@@ -233,6 +233,14 @@ func newExecutableRow(e posture.Executable) executableRow {
 			return string(s)
 		}),
 	}
+}
+
+// productName is the name that a program gives itself; many give none.
+func productName(s string) string {
+	if s == "" {
+		return "Not named"
+	}
+	return s
 }
 
 func securityRows(s posture.Security, c clockwork) []named {

@@ -101,6 +101,7 @@ func (s *school) Devices(_ context.Context, id posture.SchoolID, q view.DeviceQu
 		}
 		if q.Rule != "" && q.Standing != view.Met {
 			d.Found = slices.DeleteFunc(slices.Clone(d.Findings), func(f view.Finding) bool { return f.Rule != q.Rule || f.Standing != q.Standing })
+			d.FoundAll = len(d.Found)
 		}
 		p.Devices = append(p.Devices, d.Device)
 	}
@@ -204,17 +205,8 @@ func (d *laptop) add(p *policy.Policy, f posture.Finding, n int, silent bool) {
 		v.Standing = view.NotProven
 	}
 	d.Findings = append(d.Findings, v)
-	switch v.Standing {
-	case view.Met:
-		d.Met++
-	case view.NotMet:
-		d.NotMet++
+	if v.Standing == view.NotMet {
 		d.Open++
-	case view.NotProven:
-		d.NotProven++
-	case view.Exempt:
-		d.Exempt++
-	default: // counts for nothing
 	}
 	if worst == 0 {
 		return
@@ -262,8 +254,20 @@ func newLaptop(p *policy.Loaded, at posture.SchoolID, n int) view.DeviceDetail {
 		d.add(p.Policy(), f, n, silent)
 	}
 	order := map[string]int{}
+	d.Met, d.NotMet, d.NotProven, d.Exempt = 0, 0, 0, 0
 	for i, r := range p.Policy().Rules {
 		order[r.ID] = i
+		switch worst(d.DeviceDetail, r.ID) {
+		case view.Met:
+			d.Met++
+		case view.NotMet:
+			d.NotMet++
+		case view.NotProven:
+			d.NotProven++
+		case view.Exempt:
+			d.Exempt++
+		default: // counts for nothing
+		}
 	}
 	slices.SortStableFunc(d.Findings, func(a, b view.Finding) int { return order[a.Rule] - order[b.Rule] })
 	if n == 14 {

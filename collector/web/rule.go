@@ -23,6 +23,7 @@ type rulePage struct {
 type standPart struct {
 	Standing standingWords
 	Count    int
+	Words    string // which devices these are
 	Address  string // of all of them
 	Rows     []deviceRow
 }
@@ -77,7 +78,7 @@ func (s *site) stands(ctx context.Context, v visit, r ruleRow) ([]standPart, err
 		if p.count == 0 {
 			continue
 		}
-		part := standPart{Standing: newStanding(p.standing), Count: p.count, Address: p.address}
+		part := standPart{Standing: newStanding(p.standing), Count: p.count, Words: standWords(p.standing, p.count), Address: p.address}
 		if p.named {
 			query := view.DeviceQuery{Rule: r.Rule, Standing: p.standing, Limit: min(p.count, someDevices)}
 			found, err := s.Queries.Devices(ctx, v.school.ID, query, v.now)
@@ -91,4 +92,24 @@ func (s *site) stands(ctx context.Context, v visit, r ruleRow) ([]standPart, err
 		parts = append(parts, part)
 	}
 	return parts, nil
+}
+
+// standWords says which devices a link leads to.
+func standWords(s view.Standing, n int) string {
+	one, many := "that it does not cover", "that it does not cover"
+	switch s {
+	case view.Met:
+		one, many = "that meets it", "that meet it"
+	case view.NotMet:
+		one, many = "that does not meet it", "that do not meet it"
+	case view.NotProven:
+		one, many = "that is not proven to meet it", "that are not proven to meet it"
+	case view.Exempt:
+		one, many = "that is exempt from it", "that are exempt from it"
+	default: // not covered
+	}
+	if n == 1 {
+		return "device " + one
+	}
+	return count(n, "device") + " " + many
 }

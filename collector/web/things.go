@@ -33,7 +33,7 @@ func newThing(s posture.Subject) thing {
 		return t
 	}
 	place, hash, ok := strings.Cut(s.Key, ":")
-	if !ok {
+	if !ok || place == "sha256" { // a key too long to be kept as it was
 		return t
 	}
 	t.Where = location(posture.Location(place))
@@ -45,12 +45,16 @@ func newThing(s posture.Subject) thing {
 	return t
 }
 
-// subjectLabel names a subject in one line; the device itself needs no name.
-func subjectLabel(s posture.Subject) string {
+// subjectLabel names a subject in one line beside words that may name it
+// already; the device itself needs no name.
+func subjectLabel(s posture.Subject, words string) string {
 	if s.Kind == "device" {
 		return ""
 	}
 	t := newThing(s)
+	if strings.Contains(words, s.Label) {
+		t.Label = ""
+	}
 	parts := slices.DeleteFunc([]string{t.Label, t.Where, t.Hash}, func(p string) bool { return p == "" })
 	return strings.Join(parts, " · ")
 }

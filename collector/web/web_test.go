@@ -327,7 +327,7 @@ func TestEmptySchool(t *testing.T) {
 	if strings.Contains(text, "NaN") {
 		t.Error("a bar of nothing is drawn as something")
 	}
-	c.want("/schools/hollybank/devices", http.StatusOK, "No device has enrolled yet.")
+	c.want("/schools/hollybank/devices", http.StatusOK, "No device has enrolled yet.", `caretaker-collector token create --data DIR --school "Hollybank Primary School"`, "caretaker-agent enroll --token TOKEN")
 	c.want("/schools/hollybank/breaches", http.StatusOK, "There is no policy breach of this kind.")
 }
 
@@ -355,6 +355,10 @@ func TestDevicePage(t *testing.T) {
 	c.want("/schools/hollybank/devices/d-014/programs?q=FIREFOX", http.StatusOK, "1 of 422 programs fit “ FIREFOX ”", "Mozilla Firefox")
 	c.want("/schools/hollybank/devices/d-014/programs?after=400", http.StatusOK, "Classroom component 419", "Back to the first page")
 	c.want("/schools/hollybank/devices/d-014/programs?after=99999999999999999999", http.StatusOK, "LibreOffice")
+	text = c.want("/schools/hollybank/devices/d-062", http.StatusOK, "Not proven: it has not reported yet", "Recorded as nothing yet")
+	if strings.Contains(text, "the agent did not ask") {
+		t.Error("a device that has not reported is said not to have asked")
+	}
 	c.want("/schools/hollybank/devices/d-999", http.StatusNotFound, "This page does not exist")
 }
 
@@ -376,6 +380,72 @@ func TestLists(t *testing.T) {
 	c.want("/schools/hollybank/breaches?status=nonsense&severity=nonsense&after=&rule=", http.StatusOK, "Policy breaches")
 	c.want("/schools/hollybank/rules/ENC-01", http.StatusOK, "Rule ENC-01", "3 not met", "Encrypt the disk")
 	c.want("/schools/hollybank/rules/NO-01", http.StatusNotFound)
+}
+
+func TestNumbersLeadToDevices(t *testing.T) {
+	h, _ := newSite(t, newSchool(t), false)
+	c := newClient(t, h, "technician")
+	page := c.get("/schools/hollybank").Body.String()
+	for link, want := range map[string]string{
+		"/schools/hollybank/devices?rule=ENC-01&standing=not-met":    "Devices that do not meet “ System disk encrypted ”. Show all 63",
+		"/schools/hollybank/devices?rule=ENC-01&standing=not-proven": "Devices that are not proven to meet",
+		"/schools/hollybank/devices?rule=PAT-02&standing=exempt":     "Devices that are exempt from",
+		"/schools/hollybank/devices?rule=ENC-01&standing=met":        "Devices that meet",
+		"/schools/hollybank/devices?heard=silent":                    "Devices that have not been heard from for longer than the policy allows. Show all 63",
+	} {
+		if !strings.Contains(page, html.EscapeString(link)+`"`) {
+			t.Errorf("the overview does not lead to %s", link)
+		}
+		want, _, _ := strings.Cut(want, " “ ")
+		c.want(link, http.StatusOK, want)
+	}
+	text := c.want("/schools/hollybank/devices?rule=ENC-01&standing=not-met", http.StatusOK, "HB-LT-009", "The system disk C: is not fully encrypted")
+	if strings.Contains(text, "HB-LT-014") {
+		t.Error("a device that meets the rule is listed among those that do not")
+	}
+	c.want("/schools/hollybank/devices?rule=no-such-rule&standing=met&heard=silent&q=x", http.StatusOK, "No device fits.")
+	c.want("/schools/hollybank/rules/ENC-01", http.StatusOK,
+		"Not met 3 devices", "List the 3 devices that do not meet it", "Not proven 5 devices", "hb-lt-062 It has not reported yet.",
+		"List the 5 devices that are not proven to meet it", "List the 54 devices that meet it",
+	)
+}
+
+func TestManyThingsAreOneEntry(t *testing.T) {
+	h, _ := newSite(t, newSchool(t), false)
+	c := newClient(t, h, "technician")
+	text := c.want("/schools/hollybank/devices/d-033", http.StatusOK,
+		"Portable programs are on the school's list EXE-03 – 12 programs", "The 12 programs", "Block Racer Downloads 007ab4c05e7a…", "Unlisted program Desktop")
+	if n := strings.Count(text, "– 12 programs"); n != 2 {
+		t.Errorf("the page has %d entries of twelve programs, want one finding and one breach", n)
+	}
+	c.want("/schools/hollybank/rules/EXE-03", http.StatusOK, "HB-LT-033 12 programs The 12 programs")
+	c.want("/schools/hollybank/breaches?rule=EXE-03", http.StatusOK, "EXE-03 – 12 programs The 12 programs")
+}
+
+func TestThingsOfManyKinds(t *testing.T) {
+	sha := strings.Repeat("9e107d9d", 8)
+	for _, c := range []struct {
+		subject posture.Subject
+		words   string
+		want    string
+	}{
+		{posture.Subject{Kind: "device", Label: "this device"}, "", ""},
+		{posture.Subject{Kind: "volume", Key: "a", Label: "system disk /"}, "The system disk / is not encrypted.", ""},
+		{posture.Subject{Kind: "volume", Key: "a", Label: "system disk /"}, "", "system disk /"},
+		{posture.Subject{Kind: "executable", Key: "downloads:" + sha, Label: "unlisted program 9e107d9d"}, "", "Unlisted program · Downloads · 9e107d9d9e10…"},
+		{posture.Subject{Kind: "executable", Key: "downloads:" + sha, Label: "Block Racer"}, "It is Block Racer.", "Downloads · 9e107d9d9e10…"},
+		{posture.Subject{Kind: "executable", Key: "desktop:unread:pe", Label: "unlisted program"}, "", "Unlisted program · Desktop"},
+		{posture.Subject{Kind: "executable", Key: "sha256:" + sha, Label: "unlisted program"}, "", "unlisted program"},
+	} {
+		if got := subjectLabel(c.subject, c.words); got != c.want {
+			t.Errorf("%+v beside %q: got %q, want %q", c.subject, c.words, got, c.want)
+		}
+	}
+	for kind, want := range map[string]string{"executable": "3 programs", "medium": "3 sticks, cards or discs", "volume": "3 disks", "antivirus": "3 products", "room": "3 things"} {
+		if got := things(3, kind); got != want {
+			t.Errorf("three of %s: got %q, want %q", kind, got, want)
+		}
+	}
 }
 
 func TestPagesAreLight(t *testing.T) {
