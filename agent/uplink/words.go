@@ -27,10 +27,10 @@ func inWords(ctx context.Context, err error) error {
 	var refused *RefusedError
 	var told interface{ GRPCStatus() *status.Status }
 	switch {
-	case errors.Is(context.Cause(ctx), errLate):
-		return errLate
 	case errors.As(err, &refused):
 		return refused
+	case errors.Is(context.Cause(ctx), errLate):
+		return errLate
 	case errors.As(err, &told):
 	case errors.Is(err, io.EOF):
 		return &endedError{words: "the collector closed the stream", err: err}

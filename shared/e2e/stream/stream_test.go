@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -495,11 +496,11 @@ func TestRevokedLaptopIsToldSo(t *testing.T) {
 	}
 	l.report()
 	disconnect := l.connect(c)
-	l.await(c, "the stream has ended", func() bool { return len(l.ended) > 0 })
+	// The clock runs fast here, so that an attempt may end for want of time.
+	l.await(c, "it was told", func() bool {
+		return slices.ContainsFunc(l.ended, func(reason string) bool { return strings.Contains(reason, "revoked by the school") })
+	})
 	disconnect()
-	if !strings.Contains(l.ended[0], "revoked by the school") {
-		t.Errorf("it was told %q", l.ended[0])
-	}
 	if l.spool.Stats().Waiting != 1 {
 		t.Error("the report is gone")
 	}
