@@ -107,13 +107,9 @@ func ReadStatus(dir string, built time.Time) (Status, error) {
 	}
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
 	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.trouble()
-	unlock, err := durable.Lock(state{dir}.path(lockFile))
-	switch {
-	case errors.Is(err, durable.ErrHeld):
-		s.Running, s.Connected = true, r.Connected
-		return s, nil
-	case err != nil:
+	if s.Running, err = durable.Held(state{dir}.path(lockFile)); err != nil {
 		return Status{}, fmt.Errorf("see whether the service runs: %w", err)
 	}
-	return s, unlock()
+	s.Connected = s.Running && r.Connected
+	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -121,5 +122,38 @@ func TestSyncData(t *testing.T) {
 	}
 	if err := SyncDir(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Skip("folders need no sync here")
+	}
+}
+
+func TestAskingForALockIsNotInTheWay(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("this system can only try to take the lock")
+	}
+	path := filepath.Join(t.TempDir(), "lock")
+	if held, err := Held(path); held || err != nil {
+		t.Fatalf("a lock that never was: held %v, %v", held, err)
+	}
+	for range 200 {
+		asked := make(chan error)
+		go func() {
+			_, err := Held(path)
+			asked <- err
+		}()
+		release, err := Lock(path)
+		if err != nil {
+			t.Fatalf("somebody asked, and so it could not be taken: %v", err)
+		}
+		if held, err := Held(path); !held || err != nil {
+			t.Fatalf("a lock that is taken: held %v, %v", held, err)
+		}
+		if err := <-asked; err != nil {
+			t.Fatal(err)
+		}
+		if err := release(); err != nil {
+			t.Fatal(err)
+		}
+		if held, err := Held(path); held || err != nil {
+			t.Fatalf("a lock that was given back: held %v, %v", held, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -34,6 +35,24 @@ func Lock(path string) (release func() error, err error) {
 	}
 	_ = nameHolder(f) // a courtesy, for which a full disk may have no room; the lock holds
 	return f.Close, nil
+}
+
+// Held reports whether somebody holds the lock at path. It does not take it:
+// to ask is not to be in the way of one who does.
+func Held(path string) (_ bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open lock file: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	locked, err := held(f)
+	if err != nil {
+		return false, fmt.Errorf("ask for the lock %s: %w", path, err)
+	}
+	return locked, nil
 }
 
 // nameHolder writes who holds the lock, for the one who finds it held.

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !linux
 
 package durable
 
@@ -9,9 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func lockFile(f *os.File) error {
+func lockFile(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// held can only try: for that instant nobody else can take the lock.
+func held(f *os.File) (bool, error) {
+	err := flock(f, unix.LOCK_SH)
+	if errors.Is(err, ErrHeld) {
+		return true, nil
+	}
+	return false, err
+}
+
+func flock(f *os.File, how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
