@@ -152,7 +152,7 @@ func TestAnErrorIsASentenceOnStandardError(t *testing.T) {
 		args    []string
 		words   string
 	}{
-		{"caretaker-collector", []string{"serve", "--data", dir + "/none"}, "no school"},
+		{"caretaker-collector", []string{"serve", "--data", dir + "/none"}, "make one with init"},
 		{"caretaker-collector", []string{"device", "show", "x", "--data", dir + "/none"}, "make one with init"},
 		{"caretaker-collector", []string{"policy", "check", "testdata/none.yaml"}, "testdata/none.yaml"},
 		{"caretaker-agent", []string{"run", "--state", dir}, "not enrolled"},

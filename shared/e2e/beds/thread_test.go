@@ -139,13 +139,10 @@ func TestAStickInAGuestShowsOnTheHost(t *testing.T) {
 	h.tell("seen-attached")
 	h.when("encrypted")
 	device := string(first.ID)
+	ask[collectorapp.AssessAnswer](h, "device.assess", collectorapp.ListArguments{Device: device})
 	h.until("its encryption shows", func() bool {
 		d := h.shown()
-		if len(d.Facts.Media.Items) == 1 && d.Facts.Media.Items[0].Encryption.Value == posture.Encrypted {
-			return true
-		}
-		ask[collectorapp.AssessAnswer](h, "device.assess", collectorapp.ListArguments{Device: device})
-		return false
+		return len(d.Facts.Media.Items) == 1 && d.Facts.Media.Items[0].Encryption.Value == posture.Encrypted
 	})
 	h.tell("seen-encrypted")
 	beforeDetach, detached := h.when("before-detach"), h.when("detached")
