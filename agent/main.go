@@ -11,14 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/agent/app"
 	"github.com/caretaker-school/caretaker/agent/daemon"
 	"github.com/caretaker-school/caretaker/shared/clock"
-	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/release"
 )
 
@@ -65,28 +63,11 @@ func runCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			app.KeepSmall()
-			return daemon.Run(c.Context(), func(ctx context.Context) error { return runOnce(ctx, config) })
+			return daemon.Run(c.Context(), func(ctx context.Context) error { return app.Run(ctx, config, clock.System{}) })
 		},
 	}
 	stateFlag(c, &config.State)
 	return c
-}
-
-// runOnce runs the agent. The status command takes the state folder's lock for
-// a moment to see whether it is free, so one that is held is tried again.
-func runOnce(ctx context.Context, config app.Config) error {
-	err := app.Run(ctx, config, clock.System{})
-	if !errors.Is(err, durable.ErrHeld) {
-		return err
-	}
-	again, stop := clock.System{}.After(time.Second)
-	defer stop()
-	select {
-	case <-ctx.Done():
-		return err
-	case <-again:
-		return app.Run(ctx, config, clock.System{})
-	}
 }
 
 func enrollCommand() *cobra.Command {
