@@ -48,6 +48,9 @@ func Held(path string) (_ bool, err error) {
 		return false, fmt.Errorf("open lock file: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return false, errors.Join(fmt.Errorf("ask for the lock %s: it is not a file", path), err)
+	}
 	locked, err := held(f)
 	if err != nil {
 		return false, fmt.Errorf("ask for the lock %s: %w", path, err)
