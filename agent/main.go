@@ -102,7 +102,7 @@ func statusCommand() *cobra.Command {
 		Short: "Say who this laptop reports to, when it last did, and what is checked and why",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := app.ReadStatus(state, release.Built())
+			s, err := app.ReadStatus(state, release.Built(), clock.System{}.Now())
 			if err != nil {
 				return err
 			}

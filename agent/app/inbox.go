@@ -75,12 +75,16 @@ func (b *inbox) lastWitness() proof.Witness {
 }
 
 // report changes what the service says of itself and writes it for
-// ReadStatus. That it cannot be written is no reason to stop.
+// ReadStatus, where everybody on this machine may read it. That it cannot be
+// written is no reason to stop.
 func (b *inbox) report(change func(*running)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change(&b.run)
-	if err := b.state.save(statusFile, b.run); err != nil {
+	b.run.WrittenAt = b.now()
+	b.run.School, b.run.SchoolName = string(b.device.School), b.device.SchoolName
+	b.run.Device, b.run.Collector = string(b.device.Device), b.device.Addresses
+	if err := b.state.publish(statusFile, b.run); err != nil {
 		b.log.Warn("status not written", "reason", err)
 	}
 }

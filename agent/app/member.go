@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -89,25 +90,36 @@ func DefaultState() string {
 	return "/var/lib/caretaker-agent"
 }
 
-// ReadStatus reads what the service in a state folder says of itself.
-func ReadStatus(dir string, built time.Time) (Status, error) {
+// ReadStatus reads what the service in a state folder says of itself. Who may
+// not read the agent's identity gets it all the same, from what the service
+// wrote for everybody.
+func ReadStatus(dir string, built, now time.Time) (Status, error) {
 	s := newStatus()
 	device, err := enroll.Load(dir, built)
-	if errors.Is(err, enroll.ErrNotEnrolled) {
+	stranger := errors.Is(err, fs.ErrPermission)
+	switch {
+	case errors.Is(err, enroll.ErrNotEnrolled):
 		return s, nil
+	case err != nil && !stranger:
+		return Status{}, err
 	}
+	var r running
+	found, err := state{dir}.load(statusFile, &r)
 	if err != nil {
 		return Status{}, err
 	}
-	s.Enrolled, s.School, s.SchoolName = true, string(device.School), device.SchoolName
-	s.Device, s.Collector = string(device.Device), device.Addresses
-	var r running
-	if _, err := (state{dir}).load(statusFile, &r); err != nil {
-		return Status{}, err
+	if !stranger {
+		r.School, r.SchoolName = string(device.School), device.SchoolName
+		r.Device, r.Collector = string(device.Device), device.Addresses
 	}
+	s.Enrolled = found || !stranger
+	s.School, s.SchoolName, s.Device, s.Collector = r.School, r.SchoolName, r.Device, r.Collector
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
 	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.trouble()
-	if s.Running, err = durable.Held(state{dir}.path(lockFile)); err != nil {
+	if s.Running, err = durable.Held(state{dir}.path(lockFile)); errors.Is(err, fs.ErrPermission) {
+		// Whoever may not ask for the lock judges by when it last wrote.
+		s.Running = now.Sub(r.WrittenAt) < contactEvery+contactEvery/4
+	} else if err != nil {
 		return Status{}, fmt.Errorf("see whether the service runs: %w", err)
 	}
 	s.Connected = s.Running && r.Connected

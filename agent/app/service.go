@@ -71,6 +71,9 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if err := s.loadPosition(); err != nil {
 		return nil, err
 	}
+	if err := s.state.open(); err != nil {
+		c.Log.Warn("only the service's own account can read its status", "reason", err)
+	}
 	if _, _, err := s.boot(); err != nil {
 		c.Log.Warn("the boot is not known", "reason", err)
 	}

@@ -491,20 +491,41 @@ func TestStatus(t *testing.T) {
 	l := newLaptop(t)
 	l.do()
 	l.inbox.Ended(errors.New("\x1b[2Jno route"))
-	s, err := ReadStatus(l.state.dir, time.Time{})
+	s, err := ReadStatus(l.state.dir, time.Time{}, time.Now())
 	must(t, err)
 	var out bytes.Buffer
 	PrintStatus(&out, s)
 	if !s.Enrolled || s.Running || s.Waiting != 1 || !strings.Contains(out.String(), `Trouble:          \u{1b}[2Jno route`) {
 		t.Errorf("got %+v:\n%s", s, out.String())
 	}
-	if s, err := ReadStatus(t.TempDir(), time.Time{}); err != nil || s.Enrolled {
+	if s, err := ReadStatus(t.TempDir(), time.Time{}, time.Now()); err != nil || s.Enrolled {
 		t.Errorf("of an empty folder: %+v, %v", s, err)
 	}
-	must(t, os.RemoveAll(l.state.path(lockFile)))
-	must(t, os.Mkdir(l.state.path(lockFile), 0o700))
-	if s, err := ReadStatus(l.state.dir, time.Time{}); err == nil {
-		t.Errorf("it cannot be seen whether it runs: got running %v", s.Running)
+}
+
+// TestOnlyTheStatusIsForEverybody: whoever uses the laptop may read what the
+// service says of itself, and nothing else that it keeps.
+func TestOnlyTheStatusIsForEverybody(t *testing.T) {
+	l := newLaptop(t)
+	must(t, l.state.open())
+	l.do()
+	entries, err := os.ReadDir(l.state.dir)
+	must(t, err)
+	var open []string
+	for _, e := range entries {
+		info, err := e.Info()
+		must(t, err)
+		if info.Mode().Perm()&0o077 != 0 {
+			open = append(open, e.Name())
+		}
+	}
+	if !slices.Equal(open, []string{statusFile}) {
+		t.Errorf("everybody may read %v, want %s alone", open, statusFile)
+	}
+	info, err := os.Stat(l.state.dir)
+	must(t, err)
+	if info.Mode().Perm() != 0o711 {
+		t.Errorf("the folder has mode %o: the status cannot be reached, or the rest can be listed", info.Mode().Perm())
 	}
 }
 

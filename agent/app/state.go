@@ -86,12 +86,26 @@ func (s state) load(name string, v any) (bool, error) {
 }
 
 // save writes v as a JSON file of the state folder, durably.
-func (s state) save(name string, v any) error {
+func (s state) save(name string, v any) error { return s.write(name, v, 0o600) }
+
+// publish is save for what everybody on this machine may read.
+func (s state) publish(name string, v any) error { return s.write(name, v, 0o644) }
+
+// open lets everybody reach what is published in the folder, by its name.
+// What else lies there is the service's own by the mode of each file.
+func (s state) open() error {
+	if err := os.Chmod(s.dir, 0o711); err != nil {
+		return fmt.Errorf("open the agent's state folder for its status: %w", err)
+	}
+	return nil
+}
+
+func (s state) write(name string, v any, mode fs.FileMode) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write the agent's state: %s: %w", name, err)
 	}
-	if err := durable.WriteFile(s.path(name), data, 0o600); err != nil {
+	if err := durable.WriteFile(s.path(name), data, mode); err != nil {
 		return fmt.Errorf("write the agent's state: %w", err)
 	}
 	return nil

@@ -83,6 +83,13 @@ func PrintStatus(w io.Writer, s Status) {
 
 // running is what the service writes about itself for ReadStatus.
 type running struct {
+	// Who it is to whom, for people who may not read the agent's identity.
+	School     string   `json:"school"`
+	SchoolName string   `json:"schoolName"`
+	Device     string   `json:"device"`
+	Collector  []string `json:"collector"`
+
+	WrittenAt    time.Time `json:"writtenAt"`
 	AssessedAt   time.Time `json:"assessedAt"`
 	ReportedAt   time.Time `json:"reportedAt"`
 	Acknowledged uint64    `json:"acknowledged"`

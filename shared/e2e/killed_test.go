@@ -69,7 +69,7 @@ func (x *exchange) startCollector() {
 
 func (x *exchange) status() agentapp.Status {
 	x.t.Helper()
-	s, err := agentapp.ReadStatus(x.state, time.Time{})
+	s, err := agentapp.ReadStatus(x.state, time.Time{}, time.Now())
 	must(x.t, err)
 	return s
 }

@@ -181,7 +181,7 @@ func (l *laptop) shown() view.DeviceDetail {
 // status is what the agent says of itself.
 func (l *laptop) status() agentapp.Status {
 	l.w.t.Helper()
-	s, err := agentapp.ReadStatus(l.state, time.Time{})
+	s, err := agentapp.ReadStatus(l.state, time.Time{}, time.Now())
 	must(l.w.t, err)
 	return s
 }

@@ -124,7 +124,7 @@ func (s *school) rest(ctx context.Context, p *program, state string) ([]row, err
 		if _, err := os.Stat(filepath.Join(state, "status.json")); err != nil {
 			return false, nil //nolint:nilerr // it is not there yet
 		}
-		status, err := agent.ReadStatus(state, time.Time{})
+		status, err := agent.ReadStatus(state, time.Time{}, time.Now())
 		return !status.AssessedAt.IsZero() && status.Acknowledged > 0 && status.Waiting == 0, err
 	}); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func (s *school) reassess(ctx context.Context, p *program, state string) (row, e
 		return row{}, err
 	}
 	for range reassessments {
-		last, err := agent.ReadStatus(state, time.Time{})
+		last, err := agent.ReadStatus(state, time.Time{}, time.Now())
 		if err != nil {
 			return row{}, err
 		}
@@ -179,7 +179,7 @@ func (s *school) reassess(ctx context.Context, p *program, state string) (row, e
 			return row{}, err
 		}
 		if err := until(ctx, "the agent has assessed itself again", func() (bool, error) {
-			now, err := agent.ReadStatus(state, time.Time{})
+			now, err := agent.ReadStatus(state, time.Time{}, time.Now())
 			return now.AssessedAt.After(last.AssessedAt) && now.ReportedAt.After(last.ReportedAt) && now.Waiting == 0, err
 		}); err != nil {
 			return row{}, err
