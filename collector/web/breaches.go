@@ -130,10 +130,10 @@ func ruleChoices(o view.Overview, chosen string) []choice {
 func newBreachRow(school posture.SchoolID, g view.BreachGroup, c clockwork) breachRow {
 	row := breachRow{
 		BreachGroup: g, StatusWords: statusWords(g.Status), StatusClass: statusKey(g.Status),
-		Device: deviceAddress(school, g.Breach.Device), RuleAddress: ruleAddress(school, g.Rule),
+		Device: deviceAddress(school, g.Device), RuleAddress: ruleAddress(school, g.Rule),
 		First: c.moment(g.FirstFailed), Ended: c.moment(g.ResolvedAt), Label: subjectLabel(g.Subject, g.Message),
 	}
-	row.Name, row.Second = names(g.Hostname, g.AssetTag, g.Breach.Device)
+	row.Name, row.Second = names(g.Hostname, g.AssetTag, g.Device)
 	if g.Count > 1 {
 		row.several(g, c)
 		return row

@@ -185,6 +185,8 @@ func lookAt(t *testing.T, ctx context.Context, base, axe string, l look, name, p
 		t.Fatal(err)
 	}
 	eval[chromedp.Void](t, ctx, fmt.Sprintf(`document.documentElement.style.fontSize = "%d%%"; document.fonts.ready.then(() => 0)`, l.text))
+	// What opens is looked at open.
+	folded := eval[int](t, ctx, `(() => { const all = document.querySelectorAll("details:not([open])"); all.forEach(d => { d.open = true; d.dataset.folded = "" }); return all.length })()`)
 	wide := eval[bool](t, ctx, `document.documentElement.scrollWidth > document.documentElement.clientWidth`)
 	eval[chromedp.Void](t, ctx, axe)
 	found := eval[string](t, ctx, runAxe)
@@ -201,6 +203,9 @@ func lookAt(t *testing.T, ctx context.Context, base, axe string, l look, name, p
 		t.Errorf("the page is wider than its window of %d", l.width)
 	}
 	if *screenshots != "" && *pictureOf == "" {
+		if folded > 0 {
+			eval[chromedp.Void](t, ctx, `document.querySelectorAll("details[data-folded]").forEach(d => { d.open = false })`)
+		}
 		picture(t, ctx, filepath.Join(*screenshots, name+"-"+l.name+".png"))
 	}
 }

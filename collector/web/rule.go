@@ -72,8 +72,11 @@ func (s *site) stands(ctx context.Context, v visit, r ruleRow) ([]standPart, err
 		address  string
 		named    bool
 	}{
-		{view.NotMet, r.NotMet, r.NotMetAt, true}, {view.NotProven, r.NotProven, r.NotProvenAt, true},
-		{view.Exempt, r.Exempt, r.ExemptAt, true}, {view.Met, r.Met, r.MetAt, false}, {view.NotFor, r.NotFor, r.NotForAt, false},
+		{view.NotMet, r.NotMet, r.NotMetAt, true},
+		{view.NotProven, r.NotProven, r.NotProvenAt, true},
+		{view.Exempt, r.Exempt, r.ExemptAt, true},
+		{view.Met, r.Met, r.MetAt, false},
+		{view.NotFor, r.NotFor, r.NotForAt, false},
 	} {
 		if p.count == 0 {
 			continue
