@@ -181,10 +181,14 @@ func TestTokensThatDoNotWorkSayWhy(t *testing.T) {
 	if err := enrol(used); err != nil {
 		t.Fatal(err)
 	}
+	mistyped := used[:len(used)-1] + "q"
+	if mistyped == used {
+		mistyped = used[:len(used)-1] + "a"
+	}
 	ended := c.token(enroll.NewToken{Lasts: time.Hour})
 	c.clock.Advance(2 * time.Hour)
 	for name, story := range map[string]struct{ token, words string }{
-		"mistyped": {used[:len(used)-1] + "q", "mistyped"},
+		"mistyped": {mistyped, "mistyped"},
 		"used":     {used, "used as often as it may"},
 		"ended":    {ended, "has ended"},
 		"nonsense": {"hello", "ctk1-"},
