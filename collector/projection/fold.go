@@ -9,6 +9,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -19,7 +20,9 @@ type folder struct {
 	school   School
 	view     *view.View
 	room     func() error
+	clock    clock.Clock
 	log      *slog.Logger
+	came     came
 	policies map[uint64]*prepared
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded

@@ -54,7 +54,7 @@ type Options struct {
 	Schools  []School
 	Baseline *policy.Policy // policy 0, as built into agents and collector
 	Room     func() error   // why nothing can be written to the view now; nil: it always can
-	Clock    clock.Clock    // only to wait before trying again
+	Clock    clock.Clock    // to wait, and to say since when the view is behind; never to judge
 	Log      *slog.Logger   // nil discards
 }
 
@@ -83,9 +83,16 @@ func New(o Options) (*Projection, error) {
 	}
 	p := &Projection{view: o.View, clock: o.Clock, log: o.Log}
 	for _, s := range o.Schools {
-		p.folders = append(p.folders, &folder{
-			school: s, view: o.View, room: o.Room, log: o.Log.With("school", s.ID), policies: map[uint64]*prepared{0: baseline},
-		})
+		f := &folder{
+			school: s, view: o.View, room: o.Room, clock: o.Clock, log: o.Log.With("school", s.ID),
+			policies: map[uint64]*prepared{0: baseline},
+		}
+		folded, err := o.View.Next(s.ID)
+		if err != nil {
+			return nil, err
+		}
+		f.came.to(folded, s.Ledger.Size(), o.Clock.Now())
+		p.folders = append(p.folders, f)
 	}
 	return p, nil
 }
@@ -110,6 +117,7 @@ func (p *Projection) Run(ctx context.Context) error {
 				if ctx.Err() != nil {
 					return nil //nolint:nilerr // it was told to stop
 				}
+				f.came.stop(err)
 				if errors.Is(err, ledger.ErrClosed) {
 					return fmt.Errorf("follow the ledger of school %s: %w", f.school.ID, err)
 				}
@@ -158,7 +166,11 @@ func (p *Projection) Rebuild(ctx context.Context) error {
 // forgotten for what is then folded.
 func (f *folder) startAgain() error {
 	f.begun, f.purged = true, f.school.Ledger.Size()
-	return f.view.Clear(f.school.ID)
+	if err := f.view.Clear(f.school.ID); err != nil {
+		return err
+	}
+	f.came.to(0, f.school.Ledger.Size(), f.clock.Now())
+	return nil
 }
 
 // batch is how many entries are folded in one transaction at most.
@@ -169,7 +181,7 @@ func (f *folder) follow(ctx context.Context) error {
 		if err := f.catchUp(ctx); err != nil {
 			return err
 		}
-		next, err := f.next()
+		next, err := f.view.Next(f.school.ID)
 		if err != nil {
 			return err
 		}
@@ -185,12 +197,17 @@ func (f *folder) follow(ctx context.Context) error {
 	}
 }
 
-func (f *folder) next() (next uint64, err error) {
-	err = f.view.Update(f.school.ID, func(tx *view.Tx) error { next = tx.Next(); return nil })
-	return next, err
+// catchUp folds in everything that the ledger holds, and notes what it ended
+// with.
+func (f *folder) catchUp(ctx context.Context) error {
+	err := f.foldAll(ctx)
+	if ctx.Err() == nil {
+		f.came.stop(err)
+	}
+	return err
 }
 
-func (f *folder) catchUp(ctx context.Context) error {
+func (f *folder) foldAll(ctx context.Context) error {
 	if err := f.room(); err != nil {
 		return err
 	}
@@ -222,9 +239,11 @@ func (f *folder) prelude(tx *view.Tx) error {
 // nothing of it. They are thrown away and made again, as a rebuild makes them.
 func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 	forgotten := false
+	var next uint64
 	err = f.view.Update(f.school.ID, func(tx *view.Tx) error {
 		first := tx.Next()
 		f.begin(first)
+		next = first
 		end := min(f.school.Ledger.Size(), first+most)
 		if first >= end {
 			return nil
@@ -249,7 +268,8 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 			if err := f.fold(ctx, tx, r); err != nil {
 				return fmt.Errorf("fold in entry %d, a %s: %w", r.Index, r.Envelope.Kind, err)
 			}
-			tx.SetNext(uint64(r.Index) + 1)
+			next = uint64(r.Index) + 1
+			tx.SetNext(next)
 			if tx.Full() {
 				break
 			}
@@ -257,8 +277,13 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 		more = true
 		return nil
 	})
-	if err != nil || !forgotten {
-		return more, err
+	if err != nil {
+		return false, err
+	}
+	f.came.to(next, f.school.Ledger.Size(), f.clock.Now())
+	f.came.stop(nil)
+	if !forgotten {
+		return more, nil
 	}
 	f.log.Info("something was forgotten: the view is made again")
 	if err := f.startAgain(); err != nil {

@@ -29,11 +29,9 @@ type Tx struct {
 	txn    *badger.Txn
 	bytes  int
 
-	next   uint64 // first index that is not folded in
-	asOf   uint64 // time to which turns are counted
+	reached
 	counts counts
 	slots  []string
-	policy uint64 // the highest number published
 
 	cohorts map[string]int // by key: devices more, or less, than when the transaction began
 }
@@ -57,10 +55,7 @@ func (tx *Tx) load() error {
 	if err != nil {
 		return err
 	}
-	if len(data) == 24 {
-		tx.next, tx.asOf = binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
-		tx.policy = binary.BigEndian.Uint64(data[16:])
-	}
+	tx.reached = decodeReached(data)
 	if data, err = tx.get(key(tx.school, famCounts)); err != nil {
 		return err
 	}
@@ -82,7 +77,7 @@ func (tx *Tx) commit() error {
 		err = tx.putJSON(key(tx.school, famSlots), tx.slots)
 	}
 	if err == nil {
-		err = tx.txn.Set(key(tx.school, famNext), number(number(number(nil, tx.next), tx.asOf), tx.policy))
+		err = tx.txn.Set(key(tx.school, famNext), tx.reached.bytes())
 	}
 	if err == nil {
 		err = tx.txn.Commit()

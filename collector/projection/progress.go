@@ -1,0 +1,82 @@
+package projection
+
+import (
+	"sync"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Progress says how far the view of a school has come. Pages and the command
+// line say so when it is behind for more than a few seconds, or Err is set:
+// what they show is then older than what laptops were told is recorded.
+type Progress struct {
+	Folded   uint64 // entries of the ledger that the view holds
+	Recorded uint64 // entries of the ledger
+	// BehindSince is since when the view has lacked something that is recorded,
+	// by the collector's clock; zero while it lacks nothing.
+	BehindSince time.Time
+	// Err is why the view does not grow, or a *DamageError about what it was
+	// made without; nil if it is whole as far as Folded says.
+	Err error
+}
+
+// Behind returns how long the view has been behind.
+func (p Progress) Behind(now time.Time) time.Duration {
+	if p.BehindSince.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(p.BehindSince))
+}
+
+// Progress returns how far the view of a school has come. It may be called at
+// any time. Of a school that is not followed it says nothing.
+func (p *Projection) Progress(school posture.SchoolID) Progress {
+	for _, f := range p.folders {
+		if f.school.ID == school {
+			return f.came.report(f.school.Ledger.Size(), p.clock.Now())
+		}
+	}
+	return Progress{}
+}
+
+// came is how far one school's view has come. It is written by what folds and
+// read by whoever asks.
+type came struct {
+	mu      sync.Mutex
+	folded  uint64
+	behind  time.Time // zero: it was not behind when it was last looked
+	stopped error
+}
+
+// to notes that the first entries are in the view, of as many as are recorded.
+func (c *came) to(folded, recorded uint64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.folded = folded
+	c.look(recorded, now)
+}
+
+// look notes whether the view is behind. The caller holds mu.
+func (c *came) look(recorded uint64, now time.Time) {
+	switch {
+	case c.folded >= recorded:
+		c.behind = time.Time{}
+	case c.behind.IsZero():
+		c.behind = now
+	}
+}
+
+// stop notes why the view does not grow; nil: it does.
+func (c *came) stop(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = err
+}
+
+func (c *came) report(recorded uint64, now time.Time) Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.look(recorded, now)
+	return Progress{Folded: c.folded, Recorded: max(recorded, c.folded), BehindSince: c.behind, Err: c.stopped}
+}
