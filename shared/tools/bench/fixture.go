@@ -69,10 +69,20 @@ func withPupil(passwd []byte) []byte {
 	return out.Bytes()
 }
 
-// packageList returns a list of installed packages as dpkg writes it.
+// libraries are what the other packages need. Without them apt would find the
+// laptop broken and give no answer that could be remembered.
+var libraries = []string{"libc6", "libgcc-s1", "libstdc++6"}
+
+// packageList returns a list of installed packages as dpkg writes it: the
+// libraries first.
 func packageList(n int) []byte {
 	var out bytes.Buffer
-	for i := range n {
+	for _, name := range libraries {
+		fmt.Fprintf(&out, "Package: %s\nStatus: install ok installed\nPriority: optional\nSection: libs\nMulti-Arch: same\n"+
+			"Installed-Size: 100\nMaintainer: Hollybank Packagers <packages@hollybank.example>\nArchitecture: amd64\nVersion: 99.0-1\n"+
+			"Description: library\n\n", name)
+	}
+	for i := range n - len(libraries) {
 		fmt.Fprintf(&out, "Package: lesson-%04d\nStatus: install ok installed\nPriority: optional\nSection: education\n"+
 			"Installed-Size: %d\nMaintainer: Hollybank Packagers <packages@hollybank.example>\nArchitecture: amd64\nVersion: 2.%d.0-1\n"+
 			"Depends: libc6 (>= 2.36), libgcc-s1 (>= 3.0), libstdc++6 (>= 11)\nConffiles:\n /etc/lesson/%04d.conf 0123456789abcdef0123456789abcdef\n"+
