@@ -27,8 +27,11 @@ import (
 // Desk is where one school's devices enrol.
 type Desk struct {
 	School *School
-	Roster *roster.Roster
-	Ledger appender
+	Roster *roster.Roster // nil if Shut
+	Ledger appender       // nil if Shut
+	// Shut says, in words for who enrols, why nothing can be recorded for the
+	// school now.
+	Shut string
 }
 
 // Service answers the Enrolment service for all schools. Which school is
@@ -38,7 +41,9 @@ type Service struct {
 	clock  clock.Clock
 	log    *slog.Logger
 	intake string
-	desks  map[posture.SchoolID]*desk
+
+	mu    sync.RWMutex // guards desks
+	desks map[posture.SchoolID]*desk
 }
 
 // desk is a Desk at work.
@@ -59,9 +64,32 @@ const (
 func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *Service {
 	s := &Service{clock: c, log: log, intake: intake, desks: map[posture.SchoolID]*desk{}}
 	for _, d := range desks {
-		s.desks[d.School.ID] = &desk{Desk: d, limiter: rate.NewLimiter(enrolmentsPerSecond, enrolmentsAtOnce)}
+		s.Put(d)
 	}
 	return s
+}
+
+// Put has a school's devices enrol at a desk from now on, in place of the one
+// that the school had.
+func (s *Service) Put(d Desk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.desks[d.School.ID] = &desk{Desk: d, limiter: rate.NewLimiter(enrolmentsPerSecond, enrolmentsAtOnce)}
+}
+
+// desk returns a school's desk, or what its devices are told if there is none
+// that is open.
+func (s *Service) desk(school posture.SchoolID, none error) (*desk, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	d, ok := s.desks[school]
+	if !ok {
+		return nil, none
+	}
+	if d.Shut != "" {
+		return nil, status.Error(codes.Unavailable, d.Shut)
+	}
+	return d, nil
 }
 
 // What people whose token is refused read.
@@ -80,9 +108,9 @@ func (s *Service) Enroll(ctx context.Context, in *pb.EnrollRequest) (*pb.EnrollR
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, "the connection does not say for which school it is")
 	}
-	d, ok := s.desks[school]
-	if !ok {
-		return nil, errToken
+	d, err := s.desk(school, errToken)
+	if err != nil {
+		return nil, err
 	}
 	now := s.clock.Now()
 	token, ok := d.check(in)
@@ -254,9 +282,9 @@ func document(signed []byte) *pb.SignedDocument {
 // that it holds the key of a certificate of the school, which may have ended;
 // it gets one for the same key and no other.
 func (s *Service) Renew(_ context.Context, who identity.Peer, request []byte) ([]byte, error) {
-	d, ok := s.desks[who.School]
-	if !ok {
-		return nil, status.Error(codes.PermissionDenied, "this school is not served here")
+	d, err := s.desk(who.School, status.Error(codes.PermissionDenied, "this school is not served here"))
+	if err != nil {
+		return nil, err
 	}
 	device, ok := d.Roster.Device(who.Device)
 	switch {

@@ -45,7 +45,7 @@ type holder struct {
 
 func newDoor(in *Intake, l net.Listener) *door {
 	find := func(id posture.SchoolID) (*identity.Authority, bool) {
-		s, ok := in.schools[id]
+		s, ok := in.find(id)
 		if !ok {
 			return nil, false
 		}

@@ -197,7 +197,7 @@ func (in *Intake) sweep(ctx context.Context, d *door) error {
 		now := in.o.Clock.Now()
 		d.closeLate(now)
 		late := now.Add(-in.o.Limits.Handshake)
-		for _, s := range in.schools {
+		for _, s := range in.all() {
 			s.closeSilent(late)
 		}
 	}

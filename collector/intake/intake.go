@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,8 +47,11 @@ type Ledger interface {
 type School struct {
 	ID        posture.SchoolID
 	Authority *identity.Authority
-	Roster    *roster.Roster
-	Ledger    Ledger
+	Roster    *roster.Roster // nil if Shut
+	Ledger    Ledger         // nil if Shut
+	// Shut says, in words for the devices, why nothing can be recorded for the
+	// school now. Its devices are told to come again, and keep what they have.
+	Shut string
 }
 
 // Desk admits devices and renews their certificates: collector/enroll.
@@ -77,8 +82,11 @@ type Options struct {
 // serve it once.
 type Intake struct {
 	pb.UnimplementedUplinkServer
-	o       Options
+	o Options
+
+	mu      sync.RWMutex // guards all below
 	schools map[posture.SchoolID]*school
+	work    func(*school) // begins what a school does beside its streams; nil unless Serve runs
 }
 
 // school is a School at work.
@@ -87,6 +95,7 @@ type school struct {
 	in       *Intake
 	maker    roster.Maker
 	contacts *contacts
+	gone     chan struct{} // closed when another takes its place
 
 	mu       sync.Mutex // guards all below
 	sessions map[posture.DeviceID]*session
@@ -102,14 +111,45 @@ func New(o Options) *Intake {
 	l.Handshake = or(l.Handshake, 10*time.Second)
 	in := &Intake{o: o, schools: map[posture.SchoolID]*school{}}
 	for _, s := range o.Schools {
-		sc := &school{
-			School: s, in: in, maker: roster.Maker{School: s.ID, Intake: o.Name},
-			sessions: map[posture.DeviceID]*session{}, quotas: map[posture.DeviceID]*quota{},
-		}
-		sc.contacts = newContacts(sc)
-		in.schools[s.ID] = sc
+		in.Put(s)
 	}
 	return in
+}
+
+// Put serves a school from now on, in place of what was served under its
+// identifier, whose streams end: their devices come again. Serve may run.
+func (in *Intake) Put(s School) {
+	sc := &school{
+		School: s, in: in, maker: roster.Maker{School: s.ID, Intake: in.o.Name}, gone: make(chan struct{}),
+		sessions: map[posture.DeviceID]*session{}, quotas: map[posture.DeviceID]*quota{},
+	}
+	sc.contacts = newContacts(sc)
+	in.mu.Lock()
+	before := in.schools[s.ID]
+	in.schools[s.ID] = sc
+	if in.work != nil {
+		in.work(sc)
+	}
+	in.mu.Unlock()
+	if before != nil {
+		close(before.gone)
+		before.closeAll()
+	}
+}
+
+// find returns the school that is served under an identifier.
+func (in *Intake) find(id posture.SchoolID) (*school, bool) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	sc, ok := in.schools[id]
+	return sc, ok
+}
+
+// all returns the schools that are served.
+func (in *Intake) all() []*school {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return slices.Collect(maps.Values(in.schools))
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -145,12 +185,43 @@ func (in *Intake) Serve(ctx context.Context, l net.Listener) error {
 			return nil
 		})
 	}
-	for _, s := range in.schools {
+	in.begin(ctx, g)
+	g.Go(func() error { return in.sweep(ctx, d) })
+	return g.Wait()
+}
+
+// begin has every school do what it does beside its streams, those put later
+// too.
+func (in *Intake) begin(ctx context.Context, g *errgroup.Group) {
+	work := func(s *school) {
+		if s.Shut != "" {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		g.Go(func() error {
+			defer cancel()
+			select {
+			case <-s.gone:
+			case <-ctx.Done():
+			}
+			return nil
+		})
 		g.Go(func() error { return s.contacts.run(ctx) })
 		g.Go(func() error { return s.herald(ctx) })
 	}
-	g.Go(func() error { return in.sweep(ctx, d) })
-	return g.Wait()
+	g.Go(func() error {
+		<-ctx.Done()
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.work = nil
+		return nil
+	})
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.work = work
+	for _, s := range in.schools {
+		work(s)
+	}
 }
 
 // maxEnrolment bounds a message from a peer that nobody knows, in bytes.
@@ -248,7 +319,7 @@ func (in *Intake) Connection(id posture.SchoolID, device posture.DeviceID) (Conn
 
 // Connections counts the devices of a school that have a stream open.
 func (in *Intake) Connections(id posture.SchoolID) int {
-	s, ok := in.schools[id]
+	s, ok := in.find(id)
 	if !ok {
 		return 0
 	}
@@ -258,7 +329,7 @@ func (in *Intake) Connections(id posture.SchoolID) int {
 }
 
 func (in *Intake) session(id posture.SchoolID, device posture.DeviceID) (*session, bool) {
-	sc, ok := in.schools[id]
+	sc, ok := in.find(id)
 	if !ok {
 		return nil, false
 	}

@@ -62,9 +62,12 @@ func (in *Intake) Connect(stream pb.Uplink_ConnectServer) error {
 	if err != nil {
 		return err
 	}
-	sc, ok := in.schools[v.who.School]
+	sc, ok := in.find(v.who.School)
 	if !ok {
 		return status.Error(codes.PermissionDenied, "this school is not served here")
+	}
+	if sc.Shut != "" {
+		return status.Error(codes.Unavailable, sc.Shut)
 	}
 	s := &session{school: sc, id: v.who.Device, conn: v.conn, stream: stream, since: in.o.Clock.Now(), ended: make(chan struct{})}
 	defer close(s.ended)
@@ -123,6 +126,12 @@ func (s *session) take(ctx context.Context) error {
 	for {
 		sc.mu.Lock()
 		older, ok := sc.sessions[s.id]
+		select {
+		case <-sc.gone:
+			sc.mu.Unlock()
+			return status.Error(codes.Unavailable, "the collector opens the school's record again: try again at once")
+		default:
+		}
 		if !ok {
 			sc.sessions[s.id] = s
 			s.quota = sc.quota(s.id, s.since)
@@ -136,6 +145,15 @@ func (s *session) take(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// closeAll ends every stream of the school.
+func (s *school) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		session.conn.Close()
 	}
 }
 
