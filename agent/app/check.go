@@ -51,7 +51,7 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 	if err != nil {
 		return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
 	}
-	var asker children = processes{}
+	var asker children = &processes{}
 	if c.Replay != "" {
 		replay, err := system.OpenReplay(c.Replay)
 		if err != nil {

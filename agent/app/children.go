@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
@@ -48,14 +49,49 @@ type children interface {
 	assess(ctx context.Context, r assess.Request) (assess.Outcome, error)
 }
 
-// processes starts a child for each request.
+// mostLeft is how many children of a role may hang at once: each keeps the
+// memory that it has.
+const mostLeft = 3
+
+// processes starts a child for each request. Its methods must not run at once.
 type processes struct {
 	path   string   // of the program; "" for this one
 	before []string // arguments before the hidden subcommand
 	replay string   // folder of a recorded machine that the children read; "" for this one
+	// left are the children that could not be ended and may still be there:
+	// each channel is closed when one is gone.
+	left map[system.Role][]<-chan struct{}
 }
 
-func (p processes) args(command string) []string {
+// run runs a child. Where too many before it wait for a disk or a file system
+// that does not answer, it would do so too and is not started.
+func (p *processes) run(ctx context.Context, c system.Child, request []byte) (system.Ended, error) {
+	left := slices.DeleteFunc(p.left[c.Role], isClosed)
+	if p.left == nil {
+		p.left = map[system.Role][]<-chan struct{}{}
+	}
+	p.left[c.Role] = left
+	if len(left) >= mostLeft {
+		return system.Ended{}, fmt.Errorf("start a child: %d earlier ones wait for a disk or a file system that does not answer: %w",
+			len(left), context.DeadlineExceeded)
+	}
+	ended, err := c.Run(ctx, request)
+	if ended.Gone != nil && !isClosed(ended.Gone) {
+		p.left[c.Role] = append(left, ended.Gone)
+	}
+	return ended, err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *processes) args(command string) []string {
 	args := append(append([]string{}, p.before...), command)
 	if p.replay != "" {
 		args = append(args, p.replay)
@@ -66,7 +102,7 @@ func (p processes) args(command string) []string {
 // walk implements children. What is known of files from earlier walks goes in
 // and out through files, so that it never fills the memory of the part that
 // stays. It is worth nothing but time, so that losing it is no error.
-func (p processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Body, error) {
+func (p *processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Body, error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("write the request to walk: %w", err)
@@ -76,7 +112,7 @@ func (p processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.Bo
 		return nil, err
 	}
 	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{k.known, k.fresh}, Limits: folderLimits}
-	ended, err := child.Run(ctx, request)
+	ended, err := p.run(ctx, child, request)
 	k.end(err == nil)
 	if err != nil {
 		return nil, err
@@ -132,13 +168,13 @@ func (k knownFiles) end(succeeded bool) {
 }
 
 // assess implements children.
-func (p processes) assess(ctx context.Context, r assess.Request) (assess.Outcome, error) {
+func (p *processes) assess(ctx context.Context, r assess.Request) (assess.Outcome, error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return assess.Outcome{}, fmt.Errorf("write the request to assess: %w", err)
 	}
 	child := system.Child{Role: system.SystemChild, Path: p.path, Args: p.args(systemCommand), Limits: systemLimits}
-	ended, err := child.Run(ctx, request)
+	ended, err := p.run(ctx, child, request)
 	if err != nil {
 		return assess.Outcome{}, err
 	}
@@ -199,6 +235,13 @@ func runChild(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	if err := json.NewEncoder(stdout).Encode(answer); err != nil {
 		return fmt.Errorf("answer: %w", err)
+	}
+	// Nothing may follow, and a thread that waits for a disk for ever keeps
+	// this process from ending.
+	if c, ok := stdout.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if _, _, err := s.boot(); err != nil {
 		c.Log.Warn("the boot is not known", "reason", err)
 	}
-	s.assessor = assessor{children: processes{path: c.Program, before: c.Before, replay: c.Replay}, state: &s.state}
+	s.assessor = assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay}, state: &s.state}
 	s.uplink = uplink.New(uplink.Config{
 		Addresses: s.device.Addresses, TLS: tls, School: s.device.Verifier, Spool: s.spool,
 		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log,

@@ -40,7 +40,9 @@ type Limits struct {
 // capabilities of its role. Otherwise it has this process's own rights.
 //
 // In the child, ChildRequest returns the request and is the first thing called:
-// it also takes the limits. The Go runtime holds itself to Limits.Memory by
+// it also takes the limits. When the child has answered it closes its standard
+// output, because a thread of it that cannot be ended would keep that open.
+// The Go runtime holds itself to Limits.Memory by
 // collecting harder; 64 MiB (one arena) beyond that, the kernel refuses, and
 // the child ends with ErrMemory.
 type Child struct {
@@ -60,6 +62,10 @@ type Ended struct {
 	// resident then.
 	PeakMemory int64
 	CPU        time.Duration // processor time it took
+	// Gone is closed once the process is gone. One that waits for a disk or a
+	// file system that does not answer cannot be ended, not even by killing
+	// it: it is then left behind, with the answer that it gave or without one.
+	Gone <-chan struct{}
 }
 
 // Errors of a child, beside context.DeadlineExceeded for one that was killed

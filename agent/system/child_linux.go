@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,20 +66,107 @@ func (c Child) run(ctx context.Context, request []byte) (Ended, error) {
 	}
 	answer := &limited{limit: int(c.Limits.MaxAnswer), full: func() { stop(ErrTooLarge) }}
 	words := &limited{limit: maxWords, full: func() {}}
-	cmd, stdin, err := c.start(ctx, keep, answer, words)
+	read, write, err := os.Pipe()
 	if err != nil {
 		return Ended{}, err
 	}
-	// A child that ends before it has read everything says why by its end.
-	_, _ = io.Copy(stdin, bytes.NewReader(request))
-	_ = stdin.Close()
-	waited := cmd.Wait()
-	return outcome(ctx, cmd.ProcessState, waited, answer, words)
+	cmd, stdin, err := c.start(ctx, keep, write, words)
+	write.Close()
+	if err != nil {
+		read.Close()
+		return Ended{}, err
+	}
+	p := follow(cmd, stdin, request, read, answer)
+	waited, left := p.end(ctx)
+	if !left {
+		return outcome(ctx, p, waited, answer, words)
+	}
+	ended := Ended{Gone: p.gone}
+	if cause := context.Cause(ctx); cause != nil {
+		return ended, cause
+	}
+	// It closed its standard output and was not killed before that.
+	ended.Answer = answer.kept.Bytes()
+	return ended, nil
+}
+
+// reapWithin is how long a child that has answered, or was killed, and its
+// pipes may take to be gone before they are not waited for any more.
+const reapWithin = time.Second
+
+// childProcess is a child that runs.
+type childProcess struct {
+	cmd      *exec.Cmd
+	answered chan struct{} // closed at the end of its standard output
+	gone     chan struct{} // closed once it is gone
+	waited   error         // how it ended, once gone is closed
+}
+
+// follow gives a child its request and takes its answer. The goroutines end
+// with the process; they are left behind with one that cannot be ended.
+func follow(cmd *exec.Cmd, stdin io.WriteCloser, request []byte, read *os.File, answer io.Writer) *childProcess {
+	p := &childProcess{cmd: cmd, answered: make(chan struct{}), gone: make(chan struct{})}
+	given := make(chan struct{})
+	go func() {
+		defer close(given)
+		// A child that ends before it has read everything says why by its end.
+		_, _ = io.Copy(stdin, bytes.NewReader(request))
+		_ = stdin.Close()
+	}()
+	go func() {
+		defer close(p.answered)
+		defer read.Close()
+		_, _ = io.Copy(answer, read) // what is missing is noticed by who reads the answer
+	}()
+	go func() {
+		p.waited = cmd.Wait()
+		if !closedSoon(p.answered) {
+			read.Close() // a process that it started holds its standard output open
+		}
+		<-p.answered
+		<-given
+		close(p.gone)
+	}()
+	return p
+}
+
+// end waits for a child's end, which comes by itself or by the context's, and
+// returns how it ended, or that it had to be left behind.
+func (p *childProcess) end(ctx context.Context) (waited error, left bool) {
+	select {
+	case <-p.gone:
+		return p.waited, false
+	case <-ctx.Done():
+	case <-p.answered:
+		if closedSoon(p.gone) {
+			return p.waited, false
+		}
+		// It has answered: that it has to be killed takes nothing from that.
+		_ = p.cmd.Cancel()
+		return nil, !closedSoon(p.gone)
+	}
+	if closedSoon(p.gone) {
+		return p.waited, false
+	}
+	return nil, true
+}
+
+// closedSoon waits for a channel to be closed, but not longer than reapWithin,
+// and reports whether it was.
+func closedSoon(c <-chan struct{}) bool {
+	late, stop := context.WithTimeout(context.Background(), reapWithin)
+	defer stop()
+	select {
+	case <-c:
+		return true
+	case <-late.Done():
+		return false
+	}
 }
 
 // start starts the process, without a network of its own if the role wants
 // none and the kernel grants that.
-func (c Child) start(ctx context.Context, keep []uintptr, answer, words io.Writer) (*exec.Cmd, io.WriteCloser, error) {
+func (c Child) start(ctx context.Context, keep []uintptr, answer *os.File, words io.Writer) (*exec.Cmd, io.WriteCloser, error) {
 	isolate := c.Role == FolderChild && os.Geteuid() == 0
 	for {
 		cmd := c.command(ctx, keep, isolate)
@@ -165,9 +253,9 @@ func limitSelf(memory int64) error {
 }
 
 // outcome names how a child ended.
-func outcome(ctx context.Context, state *os.ProcessState, waited error, answer, words *limited) (Ended, error) {
-	var ended Ended
-	if state != nil {
+func outcome(ctx context.Context, p *childProcess, waited error, answer, words *limited) (Ended, error) {
+	ended := Ended{Gone: p.gone}
+	if state := p.cmd.ProcessState; state != nil {
 		ended.CPU = state.UserTime() + state.SystemTime()
 		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
 			ended.PeakMemory = usage.Maxrss << 10

@@ -67,6 +67,8 @@ func childMain(mode string) int {
 		if err := json.NewEncoder(os.Stdout).Encode(ownState(request)); err != nil {
 			return 5
 		}
+	default:
+		return hostileChild(mode, request)
 	}
 	return 0
 }

@@ -13,6 +13,7 @@ const (
 
 // mount is one line of /proc/self/mountinfo, as far as the walk needs it.
 type mount struct {
+	id     string // "29"
 	device string // "8:1"
 	point  string
 	fstype string
@@ -33,7 +34,7 @@ func parseMounts(text string) []mount {
 		if !path.IsAbs(point) || path.Clean(point) != point {
 			continue
 		}
-		mounts = append(mounts, mount{device: field[2], point: point, fstype: tail[0], source: unescapeMount(tail[1])})
+		mounts = append(mounts, mount{id: field[0], device: field[2], point: point, fstype: tail[0], source: unescapeMount(tail[1])})
 	}
 	return mounts
 }

@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -196,7 +197,10 @@ func (l *linux) resolveFirst(ctx context.Context, name string) (string, bool) {
 }
 
 // openStart opens the folder of a start. Its path has no links, and none that
-// came since it was looked up is followed.
+// came since it was looked up is followed. A file system that may have been
+// mounted there since is not asked for anything before the kernel's own table
+// says that it is a local one: one in user space, or on a server that went
+// away, may never answer, and whoever waits for it cannot be ended.
 func (l *linux) openStart(name string) (*os.File, error) {
 	root, err := retry(func() (int, error) {
 		return unix.Open(l.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -206,14 +210,51 @@ func (l *linux) openStart(name string) (*os.File, error) {
 	}
 	defer func() { _ = unix.Close(root) }()
 	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	fd, err := retry(func() (int, error) { return unix.Openat2(root, strings.TrimPrefix(name, "/"), &how) })
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), ""), nil
+	handle := os.NewFile(uintptr(fd), "")
+	defer handle.Close()
+	if err := mountedLocally(handle); err != nil {
+		return nil, err
+	}
+	return openInside(handle, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+}
+
+// mountedLocally refuses a folder on a mount that is not of a local file
+// system, by the kernel's table of mounts and without a question to the file
+// system.
+func mountedLocally(handle *os.File) error {
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", handle.Fd()))
+	if err != nil {
+		return err
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	id := mountID(string(info))
+	for _, m := range parseMounts(string(table)) {
+		if m.id == id && reachOf(m.fstype) == local {
+			return nil
+		}
+	}
+	return fmt.Errorf("it is not on a mount that is known to be local: %w", errors.ErrUnsupported)
+}
+
+// mountID returns the number of the mount that an open file lies on, of its
+// /proc/self/fdinfo; "" if that does not say.
+func mountID(fdinfo string) string {
+	for line := range strings.Lines(fdinfo) {
+		if id, ok := strings.CutPrefix(line, "mnt_id:"); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
 }
 
 // dirsOf returns the well-known folders of a home. The file that names them
