@@ -82,6 +82,9 @@ func (r *loadedRule) fold(judged []posture.Finding) []posture.Finding {
 
 // mergeSame makes one finding of those with the same subject: the worst.
 func mergeSame(judged []posture.Finding) []posture.Finding {
+	if distinct(judged) {
+		return judged
+	}
 	at := make(map[posture.Subject]int, len(judged))
 	var out []posture.Finding
 	for _, f := range judged {
@@ -96,6 +99,19 @@ func mergeSame(judged []posture.Finding) []posture.Finding {
 		}
 	}
 	return slices.Clip(out)
+}
+
+// distinct reports whether findings, which are in the order of their subjects'
+// keys but for the one about the rest, surely have no subject twice.
+func distinct(judged []posture.Finding) bool {
+	for i := 1; i < len(judged); i++ {
+		last, key := judged[i-1].Subject.Key, judged[i].Subject.Key
+		rest := key == "" && i == len(judged)-1 && judged[0].Subject.Key != ""
+		if last >= key && !rest {
+			return false
+		}
+	}
+	return true
 }
 
 // rank orders results by how much they take away from a pass.

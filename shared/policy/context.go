@@ -19,8 +19,8 @@ func readEndsAt(x *Allocation) p.Reading[time.Time]           { return x.EndsAt 
 // context is what the conditions of one rule can see: the facts, how old they
 // may be, the assignment and the time.
 type context struct {
-	facts      p.Facts // items in the order of their keys
-	school     SchoolFacts
+	facts      *p.Facts // items in the order of their keys
+	school     *SchoolFacts
 	assignment Assignment
 	now        time.Time
 	maxAge     time.Duration

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"cel.dev/cel-go/common/types/ref"
-
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -29,21 +27,18 @@ func TestCostIsBoundedWhileJudging(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &context{now: time.Unix(1e9, 0)}
+	c := &context{facts: &posture.Facts{}, school: &SchoolFacts{}, now: time.Unix(1e9, 0)}
 	c.facts.Antivirus = posture.Found[posture.Antivirus]("example")
 	c.facts.Antivirus.ReadAt = c.now
 	for i := range 30 {
 		c.facts.Antivirus.Items = append(c.facts.Antivirus.Items, posture.Antivirus{Product: fmt.Sprint("none-", i)})
 	}
-	vars := &scope{roots: map[string]ref.Val{}}
-	for _, v := range language.roots(OnDevice) {
-		vars.roots[v.name] = v.get(language, c)
-	}
+	vars := newScope(language, c, language.roots(OnDevice))
 	for limit, want := range map[uint64]verdict{
 		50:        {reason: reasonCost, result: posture.Error},
 		CostLimit: {known: true},
 	} {
-		made, err := pl.plan(rule.Require, limit)
+		made, err := pl.plan(rule.Require, &rule, limit)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"cel.dev/cel-go/common/types/ref"
-
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -23,6 +21,7 @@ type loadedRule struct {
 	require  *program
 	variants []*program
 	roots    []variable
+	reads    Reads
 }
 
 // Load decodes a policy and makes its conditions ready.
@@ -60,20 +59,21 @@ func (pl *planner) rule(r Rule) (loadedRule, error) {
 	limit := CostLimitFor(r.For)
 	var err error
 	if len(r.When) > 0 {
-		if out.when, err = pl.plan(r.When, limit); err != nil {
+		if out.when, err = pl.plan(r.When, &r, limit); err != nil {
 			return out, err
 		}
 	}
-	if out.require, err = pl.plan(r.Require, limit); err != nil {
+	if out.require, err = pl.plan(r.Require, &r, limit); err != nil {
 		return out, err
 	}
 	for _, v := range r.Variants {
-		variant, err := pl.plan(v.When, limit)
+		variant, err := pl.plan(v.When, &r, limit)
 		if err != nil {
 			return out, err
 		}
 		out.variants = append(out.variants, variant)
 	}
+	out.reads = out.gather()
 	return out, nil
 }
 
@@ -90,15 +90,14 @@ func (l *Loaded) Policy() *Policy { return l.policy }
 // of which there are thousands, give one finding for each failure, and one
 // without a key for all the rest.
 func (l *Loaded) Evaluate(a Assignment, f posture.Facts, now time.Time) []posture.Finding {
-	c := context{facts: sorted(f), assignment: a, now: now}
-	return l.judge(OnDevice, c)
+	return l.EvaluateRules(a, f, now, nil)
 }
 
 // EvaluateSchool judges what the collector knows about one device by the
 // rules of the school's side. It is as pure as Evaluate.
 func (l *Loaded) EvaluateSchool(a Assignment, f SchoolFacts, now time.Time) []posture.Finding {
-	c := context{facts: posture.Facts{System: f.System}, school: f, assignment: a, now: now}
-	return l.judge(AtSchool, c)
+	c := context{facts: &posture.Facts{System: f.System}, school: &f, assignment: a, now: now}
+	return l.judge(AtSchool, c, nil)
 }
 
 // Evaluate judges facts by a policy that is used once. A policy whose
@@ -131,10 +130,11 @@ func unplanned(p *Policy, side Side) []posture.Finding {
 	return out
 }
 
-func (l *Loaded) judge(side Side, c context) []posture.Finding {
+// judge judges by the rules of a side, or those of them that which picks.
+func (l *Loaded) judge(side Side, c context, which func(rule string) bool) []posture.Finding {
 	var out []posture.Finding
 	for i := range l.rules {
-		if l.rules[i].Side == side {
+		if r := &l.rules[i]; r.Side == side && (which == nil || which(r.ID)) {
 			out = append(out, l.judgeRule(&l.rules[i], c)...)
 		}
 	}
@@ -142,26 +142,29 @@ func (l *Loaded) judge(side Side, c context) []posture.Finding {
 }
 
 func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
-	notCovered := []posture.Finding{finding(&r.Rule, everything(r.For), verdict{reason: reasonNotCovered, result: posture.NotApplicable})}
 	if !r.Covers(c.assignment.Ownership) {
-		return notCovered
+		return r.notCovered()
 	}
 	c.maxAge = r.MaxAge
-	vars := &scope{roots: make(map[string]ref.Val, len(r.roots))}
-	for _, v := range r.roots {
-		vars.roots[v.name] = v.get(l.language, &c)
-	}
+	vars := newScope(l.language, &c, r.roots)
+	var covers *verdict // for every subject alike, if the condition does not read the subject
 	if r.For != "device" {
 		vars.name = r.For
-		if r.coversNothing(vars, l.language.subject(r.For)) {
-			return notCovered
+		if r.when != nil {
+			v := r.coversUnknown(vars, l.language.subject(r.For))
+			if v.known && !v.value {
+				return r.notCovered()
+			}
+			if !r.when.reads.subject {
+				covers = &v
+			}
 		}
 	}
 	subjects := l.language.subjects(r.For, &c)
 	judged := make([]posture.Finding, len(subjects))
 	for i, s := range subjects {
 		vars.subject = s.object
-		judged[i] = r.on(s.Subject, vars)
+		judged[i] = r.on(s.Subject, vars, covers)
 	}
 	out := r.collate(subjects, judged)
 	readAt := c.readAt(r.Facts)
@@ -171,21 +174,27 @@ func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
 	return out
 }
 
-// coversNothing reports whether the rule's condition for covering a subject is
-// false whatever the subject, as when a school has switched the rule off.
-func (r *loadedRule) coversNothing(vars *scope, k *kind) bool {
-	if r.when == nil {
-		return false
-	}
-	vars.subject = &object{kind: k, why: errIncomplete}
-	v := r.when.eval(vars)
-	return v.known && !v.value
+func (r *loadedRule) notCovered() []posture.Finding {
+	return []posture.Finding{finding(&r.Rule, everything(r.For), verdict{reason: reasonNotCovered, result: posture.NotApplicable})}
 }
 
-// on judges one subject.
-func (r *loadedRule) on(s posture.Subject, vars *scope) posture.Finding {
+// coversUnknown returns the rule's condition for covering a subject of which
+// nothing is known. If it is false, it is whatever the subject, as when a school
+// has switched the rule off.
+func (r *loadedRule) coversUnknown(vars *scope, k *kind) verdict {
+	vars.subject = &object{kind: k, why: errIncomplete}
+	return r.when.eval(vars)
+}
+
+// on judges one subject. covers is whether the rule covers it, if that was found
+// before.
+func (r *loadedRule) on(s posture.Subject, vars *scope, covers *verdict) posture.Finding {
 	if r.when != nil {
-		v := r.when.eval(vars)
+		if covers == nil {
+			v := r.when.eval(vars)
+			covers = &v
+		}
+		v := *covers
 		if !v.known {
 			return finding(&r.Rule, s, v)
 		}

@@ -20,12 +20,14 @@ type Language struct {
 	vocabulary *vocabulary
 	kinds      map[string]*kind // by the name of its type
 	param      *kind
+	patterns   map[traits.Lister]*patterns // of the parameters that are lists of texts
 }
 
 // NewLanguage returns the language of a policy with the given parameters.
 func NewLanguage(parameters []Parameter) *Language {
 	v := newVocabulary()
-	l := &Language{vocabulary: v, kinds: make(map[string]*kind), param: paramKind(parameters)}
+	l := &Language{vocabulary: v, kinds: make(map[string]*kind), patterns: make(map[traits.Lister]*patterns)}
+	l.param = paramKind(parameters, l.patterns)
 	for _, k := range []*kind{
 		v.volume, v.antivirus, v.medium, v.partition, v.event, v.program, v.executable, v.tally,
 		v.security, v.system, v.device, v.facts,
@@ -80,7 +82,7 @@ func (l *Language) roots(side Side) []variable {
 }
 
 func schoolVariable[T any](name string, k *kind, get func(*SchoolFacts) posture.Answer[T]) variable {
-	return variable{name, k, func(_ *Language, c *context) ref.Val { return answerOne(c, k, get(&c.school)) }}
+	return variable{name, k, func(_ *Language, c *context) ref.Val { return answerOne(c, k, get(c.school)) }}
 }
 
 // Variables returns the names that conditions of a rule can start from.
@@ -245,8 +247,9 @@ func (l *Language) FindStructFieldType(typeName, fieldName string) (*types.Field
 // NewValue implements types.Provider. Conditions make no facts.
 func (l *Language) NewValue(string, map[string]ref.Val) ref.Val { return fail(errUnsupportedValue) }
 
-// paramKind makes the kind of param from a policy's parameters.
-func paramKind(parameters []Parameter) *kind {
+// paramKind makes the kind of param from a policy's parameters. Its lists of
+// texts are patterns that are ready to be compared.
+func paramKind(parameters []Parameter, ready map[traits.Lister]*patterns) *kind {
 	var fields []*field
 	for _, p := range parameters {
 		f := &field{name: p.Name, most: mostText}
@@ -255,7 +258,9 @@ func paramKind(parameters []Parameter) *kind {
 			f.typ, f.words, f.get = types.StringType, p.Choices, constant(types.String(p.Text))
 		case TextsParameter:
 			f.typ, f.most = types.NewListType(types.StringType), len(p.Texts)
-			f.get = constant(types.NewStringList(types.DefaultTypeAdapter, p.Texts))
+			list := types.NewStringList(types.DefaultTypeAdapter, p.Texts)
+			ready[list] = newPatterns(p.Texts)
+			f.get = constant(list)
 		case NumberParameter:
 			f.typ, f.get = types.IntType, constant(types.Int(p.Number))
 		case FlagParameter:
@@ -277,18 +282,22 @@ const NamedOverload = "caretaker_named_string_list"
 //
 // named(name, patterns) reports whether a name is one of some patterns. Case
 // does not matter, and '*' in a pattern stands for any characters.
-func Functions() ([]*decls.FunctionDecl, error) {
+func Functions() ([]*decls.FunctionDecl, error) { return functions(namedAnything) }
+
+// functions declares them with a binding of named.
+func functions(binding func(name, patterns ref.Val) ref.Val) ([]*decls.FunctionDecl, error) {
 	named, err := decls.NewFunction("named",
 		decls.Overload(NamedOverload,
 			[]*types.Type{types.StringType, types.NewListType(types.StringType)}, types.BoolType,
-			decls.BinaryBinding(named)))
+			decls.BinaryBinding(binding)))
 	if err != nil {
 		return nil, err
 	}
 	return []*decls.FunctionDecl{named}, nil
 }
 
-func named(name, patterns ref.Val) ref.Val {
+// namedAnything is named where the patterns are not a parameter of the policy.
+func namedAnything(name, patterns ref.Val) ref.Val {
 	text, ok := name.(types.String)
 	list, isList := patterns.(traits.Lister)
 	if !ok || !isList {
@@ -305,28 +314,4 @@ func named(name, patterns ref.Val) ref.Val {
 		}
 	}
 	return types.False
-}
-
-// matches reports whether name fits a pattern in which '*' stands for any
-// characters.
-func matches(name, pattern string) bool {
-	head, rest, starred := strings.Cut(pattern, "*")
-	if !starred {
-		return name == pattern
-	}
-	if !strings.HasPrefix(name, head) {
-		return false
-	}
-	name = name[len(head):]
-	for {
-		part, more, starred := strings.Cut(rest, "*")
-		if !starred {
-			return strings.HasSuffix(name, part)
-		}
-		at := strings.Index(name, part)
-		if at < 0 {
-			return false
-		}
-		name, rest = name[at+len(part):], more
-	}
 }

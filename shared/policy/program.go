@@ -40,12 +40,13 @@ func CostLimitFor(subject string) uint64 {
 
 // planner makes programs of compiled conditions.
 type planner struct {
+	language    *Language
 	interpreter interpreter.Interpreter
 }
 
 func newPlanner(l *Language) (*planner, error) {
 	d := interpreter.NewDispatcher()
-	own, err := Functions()
+	own, err := functions(l.named)
 	if err != nil {
 		return nil, fmt.Errorf("declare the functions of conditions: %w", err)
 	}
@@ -59,18 +60,19 @@ func newPlanner(l *Language) (*planner, error) {
 		}
 	}
 	attributes := interpreter.NewAttributeFactory(containers.DefaultContainer, types.DefaultTypeAdapter, l)
-	return &planner{interpreter.NewInterpreter(d, containers.DefaultContainer, l, types.DefaultTypeAdapter, attributes)}, nil
+	return &planner{l, interpreter.NewInterpreter(d, containers.DefaultContainer, l, types.DefaultTypeAdapter, attributes)}, nil
 }
 
 // program is one condition, ready to be evaluated. It is safe for concurrent
 // use.
 type program struct {
-	body interpreter.InterpretableV2
+	body  interpreter.InterpretableV2
+	reads conditionReads
 }
 
 // plan makes a program of a compiled condition. It never panics: a condition
 // that the interpreter cannot plan is an error.
-func (pl *planner) plan(condition []byte, limit uint64) (made *program, err error) {
+func (pl *planner) plan(condition []byte, r *Rule, limit uint64) (made *program, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			made, err = nil, fmt.Errorf("plan a condition: %v", r)
@@ -84,14 +86,16 @@ func (pl *planner) plan(condition []byte, limit uint64) (made *program, err erro
 	if err != nil {
 		return nil, fmt.Errorf("read a compiled condition: %w", err)
 	}
-	bounded := interpreter.CostObserver(interpreter.CostTrackerFactory(func() (*cost.Tracker, error) {
-		return cost.NewTracker(nil, cost.TrackerLimit(limit), cost.OverloadTracker(NamedOverload, namedCost))
-	}))
+	tracker, err := cost.NewTracker(nil, cost.TrackerLimit(limit), cost.OverloadTracker(NamedOverload, namedCost))
+	if err != nil {
+		return nil, fmt.Errorf("bound the work of a condition: %w", err)
+	}
+	bounded := interpreter.CostObserver(interpreter.CostTrackerFactory(tracker.Clone))
 	body, err := pl.interpreter.NewInterpretable(tree, bounded)
 	if err != nil {
 		return nil, fmt.Errorf("plan a condition: %w", err)
 	}
-	return &program{body: body}, nil
+	return &program{body: body, reads: pl.language.read(tree, r.Side, r.For)}, nil
 }
 
 // namedCost charges one unit for each pattern.
@@ -136,11 +140,19 @@ func (pr *program) eval(vars interpreter.Activation) (v verdict) {
 	return verdict{reason: reasonEvaluation, result: posture.Error}
 }
 
-// scope resolves the variables of one rule, and the subject.
+// scope resolves the variables of one rule, and the subject. A variable is
+// made when it is first asked for.
 type scope struct {
-	roots   map[string]ref.Val
-	name    string // of the subject; "" for the device
-	subject *object
+	language *Language
+	context  *context
+	roots    []variable
+	values   []ref.Val // of roots; nil: not made yet
+	name     string    // of the subject; "" for the device
+	subject  *object
+}
+
+func newScope(l *Language, c *context, roots []variable) *scope {
+	return &scope{language: l, context: c, roots: roots, values: make([]ref.Val, len(roots))}
 }
 
 // ResolveName implements interpreter.Activation.
@@ -148,8 +160,16 @@ func (s *scope) ResolveName(name string) (any, bool) {
 	if name == s.name && s.subject != nil {
 		return s.subject, true
 	}
-	v, ok := s.roots[name]
-	return v, ok
+	for i := range s.roots {
+		if s.roots[i].name != name {
+			continue
+		}
+		if s.values[i] == nil {
+			s.values[i] = s.roots[i].get(s.language, s.context)
+		}
+		return s.values[i], true
+	}
+	return nil, false
 }
 
 // Parent implements interpreter.Activation.

@@ -137,7 +137,7 @@ func executableSubject(e *posture.Executable) posture.Subject {
 // sorted returns the facts with the items of every answer in an order of their
 // own, so that the order in which a system lists them means nothing. It leaves
 // its argument as it is.
-func sorted(f posture.Facts) posture.Facts {
+func sorted(f posture.Facts) *posture.Facts {
 	f.Volumes.Items = inOrder(f.Volumes.Items, func(v *posture.Volume) string { return v.ID })
 	f.Antivirus.Items = inOrder(f.Antivirus.Items, func(a *posture.Antivirus) string { return a.Product })
 	f.Media.Items = inOrder(f.Media.Items, func(m *posture.Medium) string { return mediumSubject(m).Key })
@@ -145,18 +145,26 @@ func sorted(f posture.Facts) posture.Facts {
 	f.Executables.Items = inOrder(f.Executables.Items, func(e *posture.Executable) string { return executableSubject(e).Key })
 	f.MediaEvents.Items = inOrder(f.MediaEvents.Items, func(e *posture.MediumEvent) string { return e.At.Format(time.RFC3339Nano) })
 	f.Scripts.Items = inOrder(f.Scripts.Items, func(t *posture.Tally) string { return string(t.Location) + string(t.Format) })
-	return f
+	return &f
 }
 
 // inOrder sorts items by a key, and those with the same key by all they hold.
 func inOrder[T any](items []T, key func(*T) string) []T {
+	if len(items) < 2 {
+		return items
+	}
 	type keyed struct {
 		key  string
 		item T
 	}
 	out := make([]keyed, len(items))
+	ordered := true
 	for i := range items {
 		out[i] = keyed{key(&items[i]), items[i]}
+		ordered = ordered && (i == 0 || out[i-1].key < out[i].key)
+	}
+	if ordered {
+		return items
 	}
 	slices.SortStableFunc(out, func(a, b keyed) int {
 		if c := strings.Compare(a.key, b.key); c != 0 {
@@ -193,7 +201,7 @@ func (c *context) readAt(sections []string) time.Time {
 }
 
 func (c *context) sectionReadAt(section string) (time.Time, bool) {
-	f, s := &c.facts, &c.school
+	f, s := c.facts, c.school
 	switch section {
 	case "system":
 		return read(f.System)
