@@ -117,6 +117,8 @@ func connect(t *testing.T, client *tls.Config, now time.Time, schools ...school)
 		}
 		if state := server.ConnectionState(); state.Version != tls.VersionTLS13 {
 			t.Errorf("got TLS version %x, want 1.3", state.Version)
+		} else if len(state.PeerCertificates) > 0 && state.PeerCertificates[0] != nil {
+			t.Error("the connection keeps the peer's certificate")
 		}
 	}
 	conn.Close()

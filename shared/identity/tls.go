@@ -26,8 +26,11 @@ func baseConfig() *tls.Config {
 // ServerConfig returns the collector's configuration. The authority is found
 // by the name the client asks for. A client may come without a certificate, to
 // enrol; one that brings a certificate must hold one of that school's, of
-// which only the time may have run out: see Peer.
+// which only the time may have run out: see Peer. Connections share what they
+// can: each keeps its configuration for as long as it is open.
 func ServerConfig(find func(posture.SchoolID) (*Authority, bool), c clock.Clock) *tls.Config {
+	var mu sync.Mutex
+	made := map[*Authority]*tls.Config{}
 	config := baseConfig()
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		school, ok := SchoolOf(hello.ServerName)
@@ -38,7 +41,12 @@ func ServerConfig(find func(posture.SchoolID) (*Authority, bool), c clock.Clock)
 		if !ok {
 			return nil, errors.New("the client names a school that is not served here")
 		}
-		return authority.serverConfig(c), nil
+		mu.Lock()
+		defer mu.Unlock()
+		if made[authority] == nil {
+			made[authority] = authority.serverConfig(c)
+		}
+		return made[authority], nil
 	}
 	return config
 }
@@ -79,9 +87,9 @@ func verifyAt(c *x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage,
 
 // Peer is whoever opened a connection to the collector.
 type Peer struct {
-	School      posture.SchoolID
-	Device      posture.DeviceID  // "" without a certificate
-	Certificate *x509.Certificate // verified, but for its end; nil if there is none
+	School posture.SchoolID
+	Device posture.DeviceID // "" without a certificate
+	Until  time.Time        // the certificate's end, which alone is not verified
 }
 
 // PeerOf returns who is at the other end of a connection made with
@@ -101,13 +109,13 @@ func PeerOf(state tls.ConnectionState) (Peer, error) {
 	if named != school {
 		return Peer{}, errors.New("the certificate is another school's")
 	}
-	return Peer{School: school, Device: device, Certificate: state.PeerCertificates[0]}, nil
+	return Peer{School: school, Device: device, Until: state.PeerCertificates[0].NotAfter}, nil
 }
 
 // Expired reports whether the peer's certificate has ended. It may still ask
 // for renewal, and for nothing else.
 func (p Peer) Expired(now time.Time) bool {
-	return p.Certificate != nil && now.After(p.Certificate.NotAfter)
+	return p.Device != "" && now.After(p.Until)
 }
 
 // Trusted tells the time by which a device judges the end of certificates. A
@@ -218,10 +226,16 @@ func clientConfig(school posture.SchoolID, trusted *Trusted, authority func(tls.
 }
 
 // Handshake opens the collector's end of a connection and says who is at the
-// other. It ends with ctx.
+// other. It ends with ctx. Afterwards the connection no longer knows the
+// peer's certificates.
 func Handshake(ctx context.Context, conn *tls.Conn) (Peer, error) {
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return Peer{}, fmt.Errorf("open TLS: %w", err)
 	}
-	return PeerOf(conn.ConnectionState())
+	state := conn.ConnectionState()
+	// The list is the connection's own, which would hold four kilobytes of
+	// parsed certificate for as long as a laptop is connected. Without session
+	// tickets nothing reads it again.
+	defer clear(state.PeerCertificates)
+	return PeerOf(state)
 }
