@@ -165,8 +165,26 @@ func (w *walker) hash(f system.WalkedFile) (sum [sha256.Size]byte, err error) {
 			return sum, io.ErrUnexpectedEOF
 		}
 	}
+	if err := unchanged(f); err != nil {
+		return sum, err
+	}
 	h.Sum(sum[:0])
 	return sum, nil
+}
+
+// errChanged says that a file was written to while it was read: the sum of
+// what was read is no file's.
+var errChanged = errors.New("it changed while it was read")
+
+func unchanged(f system.WalkedFile) error {
+	if f.Again == nil {
+		return nil
+	}
+	now, err := f.Again()
+	if err == nil && now != f.Identity {
+		err = errChanged
+	}
+	return err
 }
 
 func (w *walker) programs() []posture.Executable {

@@ -84,6 +84,9 @@ type WalkedFile struct {
 	Location posture.Location
 	Identity FileIdentity
 	io.ReaderAt
+	// Again returns the identity that it has now: if that is another, what was
+	// read is not the content of any one file. It is nil in a recording.
+	Again func() (FileIdentity, error)
 }
 
 // FileIdentity tells whether a file is the one that was seen before: if all of

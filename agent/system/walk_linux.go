@@ -188,7 +188,7 @@ func (w *walker) file(handle *os.File, st *unix.Stat_t, class posture.Location) 
 	}
 	content := &walkedContent{handle: handle}
 	defer content.close()
-	return w.visit(WalkedFile{Location: class, Identity: identityOf(st), ReaderAt: content})
+	return w.visit(WalkedFile{Location: class, Identity: identityOf(st), ReaderAt: content, Again: content.identity})
 }
 
 func identityOf(st *unix.Stat_t) FileIdentity {
@@ -219,6 +219,15 @@ func (c *walkedContent) ReadAt(p []byte, off int64) (int, error) {
 		err = fmt.Errorf("read a file on the walk: %w", bare(err))
 	}
 	return n, err
+}
+
+// identity returns what the file is by now.
+func (c *walkedContent) identity() (FileIdentity, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(c.handle.Fd()), &st); err != nil {
+		return FileIdentity{}, fmt.Errorf("look at a file on the walk again: %w", err)
+	}
+	return identityOf(&st), nil
 }
 
 func (c *walkedContent) close() {
