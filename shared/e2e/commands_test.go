@@ -37,23 +37,24 @@ func making(n string) map[string][]string {
 }
 
 func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
-	x := newExchange(t)
+	x := newTalk(t)
+	x.says() // that a stick is in it
 	x.settled()
-	device := x.status().Device
-	x.agent.kill()
+	device := x.Device
+	x.killAgent()
 	fields := map[string][]string{
-		"agent check":  fieldsOf(t, command(t, "caretaker-agent", "check", "--json", "--replay", "testdata/machines/plain-laptop-with-stick").stdout),
-		"agent status": fieldsOf(t, good(t, "caretaker-agent", "status", "--json", "--state", x.state)),
+		"agent check":  fieldsOf(t, command(t, "caretaker-agent", "check", "--json", "--replay", "testdata/machines/plain-laptop-with-stick").Stdout),
+		"agent status": fieldsOf(t, good(t, "caretaker-agent", "status", "--json", "--state", x.State)),
 	}
 	answers := func(commands map[string][]string) map[string]string {
 		all := map[string]string{}
 		for name, args := range commands {
-			all[name] = good(t, "caretaker-collector", append(args, "--data", x.data, "--json")...)
+			all[name] = good(t, "caretaker-collector", append(args, "--data", x.Data, "--json")...)
 		}
 		return all
 	}
 	made := answers(making("one"))
-	x.collector.kill() // a school that was made while it ran is served after a restart
+	x.killCollector() // a school that was made while it ran is served after a restart
 	x.startCollector()
 	read := func() map[string]string {
 		commands := reading(device)
@@ -65,7 +66,7 @@ func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 		return answers(commands)
 	}
 	running := read()
-	x.collector.kill()
+	x.killCollector()
 	for name, alone := range read() {
 		if alone != running[name] {
 			t.Errorf("%s --json answers\n%s\nwhile no collector runs, and while one does\n%s", name, alone, running[name])
@@ -160,8 +161,8 @@ func TestAnErrorIsASentenceOnStandardError(t *testing.T) {
 		{"caretaker-agent", []string{"check", "--policy", "testdata/hollybank.yaml"}, "policy"},
 	} {
 		o := command(t, c.program, c.args...)
-		if o.status != 2 || !strings.Contains(o.stderr, c.words) || o.stdout != "" {
-			t.Errorf("%s %v: status %d, want 2 and a word of %q; it said %q and %q", c.program, c.args, o.status, c.words, o.stderr, o.stdout)
+		if o.Status != 2 || !strings.Contains(o.Stderr, c.words) || o.Stdout != "" {
+			t.Errorf("%s %v: status %d, want 2 and a word of %q; it said %q and %q", c.program, c.args, o.Status, c.words, o.Stderr, o.Stdout)
 		}
 	}
 }

@@ -20,10 +20,10 @@ func TestChangesWhileTheNetworkIsCutAppearWithTheirTrueTimes(t *testing.T) {
 	w := newWorld(t)
 	c := w.collect()
 	network := newLink(t, c.agents)
-	l := w.laptop("laptop", "plain-laptop", network.address())
+	l := w.laptop("laptop", "plain-laptop", network.Address())
 	until(t, "the first report shows", func() bool { return l.shown().LastReport == 1 })
 
-	network.cut()
+	network.Cut()
 	until(t, "the agent notices", func() bool { return !l.status().Connected })
 	stick, encrypted, home := monday.Add(2*time.Hour), monday.Add(5*time.Hour), monday.Add(9*time.Hour)
 	l.becomes("plain-laptop-with-stick")
@@ -38,7 +38,7 @@ func TestChangesWhileTheNetworkIsCutAppearWithTheirTrueTimes(t *testing.T) {
 		t.Errorf("%d statements wait, want both reports", s.Waiting)
 	}
 
-	network.mend("")
+	network.Mend("")
 	w.untilPassing(10*time.Second, "all has arrived", func() bool { return l.status().Waiting == 0 && l.shown().LastReport == 3 })
 	d := l.shown()
 	if got := standing(d, "ENC-01"); got != view.Met {
@@ -72,10 +72,10 @@ func TestSixWeeksWithoutNetworkLoseNothingAndFloodNobody(t *testing.T) {
 	w := newWorld(t)
 	c := w.collect()
 	network := newLink(t, c.agents)
-	l := w.laptop("laptop", "plain-laptop", network.address())
+	l := w.laptop("laptop", "plain-laptop", network.Address())
 	until(t, "the first report shows", func() bool { return l.shown().LastReport == 1 })
 
-	network.cut()
+	network.Cut()
 	until(t, "the agent notices", func() bool { return !l.status().Connected })
 	day := 24 * time.Hour
 	for week := range 6 {
@@ -89,7 +89,7 @@ func TestSixWeeksWithoutNetworkLoseNothingAndFloodNobody(t *testing.T) {
 		t.Error("a laptop that was not heard of for six weeks is not shown as silent")
 	}
 
-	network.mend("")
+	network.Mend("")
 	w.untilPassing(time.Minute, "all has arrived", func() bool { return l.status().Waiting == 0 && l.shown().LastReport > 1 })
 	d := l.shown()
 	changed := monday.Add(4 * 7 * day)

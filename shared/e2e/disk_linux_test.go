@@ -55,18 +55,18 @@ func fill(t *testing.T, dir string) (free func()) {
 func TestACollectorOnAFullDiskLosesNothing(t *testing.T) {
 	dir := openDir(t)
 	smallDisk(t, filepath.Join(dir, "data"), "256m")
-	x := newExchangeIn(t, dir)
-	free := fill(t, x.data)
+	x := newTalkIn(t, dir)
+	free := fill(t, x.Data)
 	before := x.status()
-	x.talk(0)
+	x.says()
 	until(t, "the laptop has assessed itself", func() bool { return x.status().AssessedAt.After(before.AssessedAt) })
 	if s := x.status(); s.Acknowledged != before.Acknowledged {
 		t.Errorf("report %d is acknowledged, with no room for it", s.Acknowledged)
 	}
-	x.collector.kill()
+	x.killCollector()
 	free()
 	x.startCollector()
-	x.once(x.settled())
+	x.whole(x.settled())
 }
 
 // TestAnAgentOnAFullDiskLosesNothing: it says so and goes on; once there is

@@ -11,8 +11,8 @@ import (
 // TestTheAgentOpensNoPort: of the sockets that a running agent has, none
 // listens, and none is open to datagrams from others.
 func TestTheAgentOpensNoPort(t *testing.T) {
-	x := newExchange(t)
-	pid := x.agent.cmd.Process.Pid
+	x := newTalk(t)
+	pid := x.Agent().PID()
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	must(t, err)
 	own := map[string]bool{}
