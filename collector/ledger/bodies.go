@@ -241,14 +241,14 @@ func (d disk) readBodyAt(name string, at place, i Index, n int) (b bodyRecord, e
 	corrupt := func(err error) error {
 		return &CorruptError{File: name, Offset: at.offset, Entry: i, Known: true, Err: err}
 	}
-	f, err := d.open(name, false)
+	f, err := d.readers.take(name)
 	if missing(err) {
 		return b, corrupt(errors.New("the file of bodies is missing, and nothing says that it was forgotten"))
 	}
 	if err != nil {
 		return b, fmt.Errorf("open bodies: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, d.readers.give(f)) }()
 	payload, err := durable.ReadFrame(f, at.offset, maxBodyPayload)
 	var damage *durable.CorruptError
 	switch {
@@ -268,11 +268,11 @@ func (d disk) readBodyAt(name string, at place, i Index, n int) (b bodyRecord, e
 
 // findKept looks a body up among those kept, by halves.
 func (d disk) findKept(w drawer, k kept, i Index, n int) (name string, at place, err error) {
-	rows, err := d.open(w.at(), false)
+	rows, err := d.readers.take(w.at())
 	if err != nil {
 		return "", place{}, fmt.Errorf("open %s: %w", w.at(), err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { err = errors.Join(err, d.readers.give(rows)) }()
 	var readErr error
 	row := func(j int) keptRow {
 		r, err := readKeptRow(rows, w.at(), int64(j))

@@ -52,10 +52,12 @@ func Open(dir string, o Options) (_ *Ledger, err error) {
 			return nil, fmt.Errorf("make ledger: %w", err)
 		}
 	}
-	release, err := d.files.Lock(d.path(lockFile))
+	unlock, err := d.files.Lock(d.path(lockFile))
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
+	d.readers = newReaders(func(name string) (file, error) { return d.files.Open(d.path(name), false) })
+	release := func() error { return errors.Join(d.readers.close(), unlock()) }
 	l := &Ledger{
 		disk: d, o: o, log: o.Log, release: release,
 		requests: make(chan *request, 1024), room: semaphore.NewWeighted(o.PendingBytes),

@@ -10,8 +10,11 @@ import (
 )
 
 // forgetReady takes the steps after the purge entry. Each may have been taken
-// already.
+// already. The caller sees to it that nobody reads bodies.
 func (d disk) forgetReady(w drawer) (kept, error) {
+	if err := d.readers.drop(w.bodies(), w.kept(), w.at()); err != nil {
+		return kept{}, err
+	}
 	for _, old := range []string{w.bodies(), w.kept()} {
 		if err := d.putAside(w, old); err != nil {
 			return kept{}, err

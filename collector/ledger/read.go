@@ -107,11 +107,11 @@ func (l *Ledger) readByRow(v published, i Index) (_ Record, err error) {
 	corrupt := func(err error) error {
 		return &CorruptError{File: name, Offset: int64(info.offset), Entry: i, Known: true, Err: err}
 	}
-	f, err := l.disk.open(name, false)
+	f, err := l.disk.readers.take(name)
 	if err != nil {
 		return Record{}, fmt.Errorf("read entry %d: %w", i, err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, l.disk.readers.give(f)) }()
 	payload, err := durable.ReadFrame(f, int64(info.offset), maxEnvelope)
 	var damage *durable.CorruptError
 	switch {

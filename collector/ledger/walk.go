@@ -14,8 +14,9 @@ import (
 
 // disk is a ledger's folder: where its files are, and how they are reached.
 type disk struct {
-	files files
-	dir   string
+	files   files
+	dir     string
+	readers *readers // of entries and bodies that are read one by one
 }
 
 func (d disk) path(name string) string { return filepath.Join(d.dir, name) }
