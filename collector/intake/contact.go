@@ -26,6 +26,9 @@ func (s *session) contact(ctx context.Context, m *pb.Contact) error {
 	if proof.VerifyStatement(s.device.Key, proof.HashContact(m.GetStatement()), m.GetSignature()) != nil {
 		return refuse("signature", "contact %d since report %d is not signed by this device's key", statement.Count, statement.Report)
 	}
+	if err := s.grounded(ctx); err != nil {
+		return s.failed("record the reports before", err)
+	}
 	switch {
 	case statement.Report == 0 || statement.Count == 0:
 		return refuse("malformed", "a contact has no number")

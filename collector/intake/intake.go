@@ -39,6 +39,9 @@ import (
 type Ledger interface {
 	// Append returns once the entries are synced to disk.
 	Append(ctx context.Context, entries ...ledger.Entry) ([]ledger.Index, error)
+	// Begin begins an append and does not wait for the sync. Nothing is
+	// recorded if the append that it follows is not.
+	Begin(ctx context.Context, after *ledger.Pending, entries ...ledger.Entry) (*ledger.Pending, error)
 	// Checkpoint returns a signed checkpoint of the present size.
 	Checkpoint(ctx context.Context) ([]byte, error)
 }

@@ -514,11 +514,11 @@ type panics struct {
 	subject *atomic.Pointer[string]
 }
 
-func (p panics) Append(ctx context.Context, entries ...ledger.Entry) ([]ledger.Index, error) {
+func (p panics) Begin(ctx context.Context, after *ledger.Pending, entries ...ledger.Entry) (*ledger.Pending, error) {
 	if s := p.subject.Load(); s != nil && entries[0].Envelope.Subject == *s {
 		panic("append to a ledger that is not there")
 	}
-	return p.Ledger.Append(ctx, entries...)
+	return p.Ledger.Begin(ctx, after, entries...)
 }
 
 // TestAPanicEndsOneCall: what goes wrong over one device's message ends its

@@ -28,34 +28,38 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 		return err
 	}
 	if statement.Sequence <= s.device.Last {
+		if err := s.grounded(ctx); err != nil {
+			return s.failed("record the reports before", err)
+		}
 		return s.again(ctx, statement, entry)
 	}
-	entries := []ledger.Entry{entry}
 	gap, missing := s.gap(statement)
-	if missing {
-		said, err := s.school.maker.Gap(s.id, gap, s.now())
-		if err != nil {
-			return s.failed("record that reports are missing", err)
-		}
-		entries = []ledger.Entry{said, entry}
-	}
 	unknown, err := s.unknown(ctx, statement, missing)
 	if err != nil {
 		return s.failed("read the report before", err)
 	}
-	if err := s.append(ctx, entries...); err != nil {
-		if errors.Is(err, ledger.ErrConflict) || errors.Is(err, ledger.ErrOrder) {
-			// Another stream recorded something since this one began.
-			return s.failed("keep up with this device's other stream", err)
-		}
+	if missing {
+		err = s.appendAfter(ctx, gap, entry)
+	} else {
+		err = s.begin(ctx, statement.Sequence, len(m.GetStatement())+entrySize(entry), entry)
+	}
+	if err != nil {
 		return s.failed("record the report", err)
 	}
 	s.device.Last, s.device.Hash, s.sections = statement.Sequence, hash, append([]proof.SectionRef{}, statement.Sections...)
 	if full(statement) {
 		s.asked = false
 	}
-	if err := s.acknowledge(statement.Sequence, 0); err != nil {
-		return err
+	if !missing && !unknown {
+		return nil // it is acknowledged when it is synced
+	}
+	if err := s.grounded(ctx); err != nil {
+		return s.failed("record the report", err)
+	}
+	if missing {
+		if err := s.acknowledge(statement.Sequence, 0); err != nil {
+			return err
+		}
 	}
 	switch {
 	case unknown && missing:
@@ -64,6 +68,26 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 		return s.sendFull("unknown-section")
 	}
 	return nil
+}
+
+// appendAfter records a report and, before it, which are missing.
+func (s *session) appendAfter(ctx context.Context, gap roster.Gap, entry ledger.Entry) error {
+	if err := s.grounded(ctx); err != nil {
+		return err
+	}
+	said, err := s.school.maker.Gap(s.id, gap, s.now())
+	if err != nil {
+		return err
+	}
+	return s.append(ctx, said, entry)
+}
+
+func entrySize(e ledger.Entry) int {
+	size := 0
+	for _, s := range e.Sections {
+		size += len(s.Body)
+	}
+	return size
 }
 
 func (s *session) now() time.Time { return s.school.in.o.Clock.Now() }

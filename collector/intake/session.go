@@ -32,11 +32,12 @@ type session struct {
 	since  time.Time
 	ended  chan struct{} // closed when the handler has returned
 
-	// The position: what is in the ledger. The handler's alone.
+	// The position: what is in the ledger or on its way there. The handler's alone.
 	device    roster.Device
 	sections  []proof.SectionRef // of the last report, once needed
 	asked     bool               // for a full report, which has not come yet
 	conflicts bool               // were recorded on this stream
+	flights   flights            // reports on their way to the disk
 
 	sending sync.Mutex // held while a message is sent
 
@@ -70,6 +71,7 @@ func (in *Intake) Connect(stream pb.Uplink_ConnectServer) error {
 		return status.Error(codes.Unavailable, sc.Shut)
 	}
 	s := &session{school: sc, id: v.who.Device, conn: v.conn, stream: stream, since: in.o.Clock.Now(), ended: make(chan struct{})}
+	s.flights.landed = make(chan struct{}, 1)
 	defer close(s.ended)
 	defer s.hush()
 	return s.end(s.work(stream.Context(), v))
@@ -84,6 +86,7 @@ func (s *session) work(ctx context.Context, v *visitor) error {
 		return err
 	}
 	defer s.leave()
+	defer s.arrive() // before the device's next stream may begin
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
@@ -256,15 +259,30 @@ func (s *session) hush() {
 	s.wants = wants{closed: true}
 	saying := s.saying
 	s.mu.Unlock()
-	if saying != nil {
-		late, stop := s.school.in.o.Clock.After(farewell)
-		select {
-		case <-saying:
-		case <-late:
-			s.conn.Close() // what is being said is not read
-			<-saying
-		}
-		stop()
+	s.outlast(saying)
+}
+
+// arrive waits until everything on its way to the disk is there or not.
+func (s *session) arrive() {
+	s.flights.mu.Lock()
+	landing := s.flights.landing
+	s.flights.mu.Unlock()
+	s.outlast(landing)
+}
+
+// outlast waits until a goroutine that sends has ended, and takes its peer
+// away from it if that does not read.
+func (s *session) outlast(sending <-chan struct{}) {
+	if sending == nil {
+		return
+	}
+	late, stop := s.school.in.o.Clock.After(farewell)
+	defer stop()
+	select {
+	case <-sending:
+	case <-late:
+		s.conn.Close()
+		<-sending
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -24,6 +25,7 @@ type Ledger struct {
 
 	requests chan *request
 	room     *semaphore.Weighted // bytes of appends that may wait
+	waits    atomic.Int64        // requests that are not done
 	stop     chan struct{}       // closed by Close
 	stopOnce sync.Once
 	broken   chan struct{} // closed when nothing can be appended any more
@@ -68,16 +70,24 @@ type openSegment struct {
 	file   file
 }
 
-// request is one Append on its way to run, or work that run shall do between
+// request is one append on its way to run, or work that run shall do between
 // two batches.
 type request struct {
-	ctx     context.Context //nolint:containedctx // of the Append that waits for it
+	ctx     context.Context //nolint:containedctx // of whoever waits for it
+	after   *request        // is recorded first, or this is not; nil once that is settled
 	entries []prepared
 	bytes   int64
+	held    int64 // of room, until it is done
 	work    func() error
 	indexes []Index
 	err     error
 	done    chan struct{}
+}
+
+// Pending is an append that was begun.
+type Pending struct {
+	l *Ledger
+	r *request
 }
 
 // Report says what Open found and repaired.
@@ -92,6 +102,19 @@ func (l *Ledger) Report() OpenReport { return l.report }
 // again, which is harmless. The caller must not change the entries' bytes
 // afterwards.
 func (l *Ledger) Append(ctx context.Context, entries ...Entry) ([]Index, error) {
+	p, err := l.Begin(ctx, nil, entries...)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Begin begins what Append does, and does not wait for the sync: nothing of it
+// may be acknowledged before Wait says so. Whoever begins one append after
+// another names the one before, and then this one is recorded only if that one
+// is: a report must never stand in the ledger without those before it. They
+// are done in the order in which they were begun.
+func (l *Ledger) Begin(ctx context.Context, after *Pending, entries ...Entry) (*Pending, error) {
 	r := &request{ctx: ctx, entries: make([]prepared, len(entries)), done: make(chan struct{})}
 	for n, e := range entries {
 		p, err := prepare(l.o.School, e)
@@ -101,26 +124,60 @@ func (l *Ledger) Append(ctx context.Context, entries ...Entry) ([]Index, error) 
 		r.entries[n] = p
 		r.bytes += p.size()
 	}
-	held := min(r.bytes, l.o.PendingBytes)
-	if err := l.room.Acquire(ctx, held); err != nil {
+	if after != nil {
+		r.after = after.r
+	}
+	r.held = min(r.bytes, l.o.PendingBytes)
+	if err := l.room.Acquire(ctx, r.held); err != nil {
 		return nil, fmt.Errorf("wait to append: %w", err)
 	}
-	defer l.room.Release(held)
 	if err := l.submit(ctx, r); err != nil {
+		l.room.Release(r.held)
 		return nil, err
 	}
-	return r.indexes, r.err
+	return &Pending{l, r}, nil
 }
 
-// submit hands a request to run and waits until it is done.
+// Wait returns the indexes of the entries once they are synced to disk.
+func (p *Pending) Wait(ctx context.Context) ([]Index, error) {
+	if err := p.l.await(ctx, p.r); err != nil {
+		return nil, err
+	}
+	return p.r.indexes, p.r.err
+}
+
+// Recorded reports whether the entries are synced to disk by now.
+func (p *Pending) Recorded() bool {
+	select {
+	case <-p.r.done:
+		return p.r.err == nil
+	default:
+		return false
+	}
+}
+
+// Busy reports whether appends wait for a sync at this moment: whoever can put
+// work off may give way.
+func (l *Ledger) Busy() bool { return l.waits.Load() > 0 }
+
+// submit hands a request to run.
 func (l *Ledger) submit(ctx context.Context, r *request) error {
+	l.waits.Add(1)
+	var err error
 	select {
 	case l.requests <- r:
+		return nil
 	case <-l.stop:
-		return ErrClosed
+		err = ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("wait to append: %w", ctx.Err())
+		err = fmt.Errorf("wait to append: %w", ctx.Err())
 	}
+	l.waits.Add(-1)
+	return err
+}
+
+// await waits until a request is done.
+func (l *Ledger) await(ctx context.Context, r *request) error {
 	select {
 	case <-r.done:
 		return nil
@@ -136,10 +193,21 @@ func (l *Ledger) submit(ctx context.Context, r *request) error {
 	}
 }
 
+// settled tells whoever waits for a request that it is done.
+func (l *Ledger) settled(r *request) {
+	r.after = nil // or each would keep all before it in memory
+	l.room.Release(r.held)
+	l.waits.Add(-1)
+	close(r.done)
+}
+
 // between runs work on the ledger while nothing is being appended.
 func (l *Ledger) between(ctx context.Context, work func() error) error {
 	r := &request{ctx: ctx, work: work, done: make(chan struct{})}
 	if err := l.submit(ctx, r); err != nil {
+		return err
+	}
+	if err := l.await(ctx, r); err != nil {
 		return err
 	}
 	return r.err
@@ -170,7 +238,7 @@ func (l *Ledger) run() {
 				if work.err == nil {
 					work.err = work.work()
 				}
-				close(work.done)
+				l.settled(work)
 			}
 		}
 	}
@@ -215,7 +283,7 @@ func (l *Ledger) end() error {
 		select {
 		case r := <-l.requests:
 			r.err = ErrClosed
-			close(r.done)
+			l.settled(r)
 			continue
 		default:
 		}
@@ -286,6 +354,8 @@ func (l *Ledger) commit(batch []*request) {
 		switch {
 		case err != nil:
 			r.err = err
+		case r.after != nil && r.after.err != nil:
+			r.err = fmt.Errorf("append: what it follows was not recorded: %w", r.after.err)
 		case r.ctx.Err() != nil:
 			r.err = r.ctx.Err()
 		default:
@@ -302,7 +372,7 @@ func (l *Ledger) commit(batch []*request) {
 		}
 	}
 	for _, r := range batch {
-		close(r.done)
+		l.settled(r)
 	}
 	if l.failed() == nil && l.fold.tree.size-l.snapshotAt >= l.o.SnapshotEvery {
 		l.trySnapshot()
