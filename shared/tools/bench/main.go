@@ -33,6 +33,7 @@ func main() {
 // bench is one run.
 type bench struct {
 	dir, agent, collector, fleet, machines string
+	profiles                               string // folder of profiles, "" for none
 }
 
 // measure is one part of the table.
@@ -82,6 +83,7 @@ func root() *cobra.Command {
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.Flags().StringVar(&bin, "bin", "bin", "folder of the two programs")
 	c.Flags().StringVar(&b.dir, "dir", ".bench", "folder to work in, on the disk that is to be measured; emptied")
+	c.Flags().StringVar(&b.profiles, "profiles", "", "folder for profiles of both sides while reports are taken in without the view")
 	c.AddCommand(walkCommand())
 	return c
 }

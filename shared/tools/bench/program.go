@@ -18,7 +18,7 @@ import (
 // program is one that runs beside this.
 type program struct {
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	lines *bufio.Scanner // its standard output
 	log   *os.File       // its standard error
 }

@@ -86,8 +86,8 @@ func (s *school) collect(ctx context.Context) (*program, error) {
 func (s *school) run(ctx context.Context, n int, command string, args ...string) (fleetAnswer, error) {
 	var a fleetAnswer
 	err := callJSON(ctx, &a, s.b.fleet, s.fleetArgs(n, command, args...)...)
-	if err == nil && a.Ended > 0 {
-		err = fmt.Errorf("%d streams of the fleet ended that should not", a.Ended)
+	if err == nil {
+		err = a.check()
 	}
 	return a, err
 }
@@ -102,6 +102,13 @@ type fleetAnswer struct {
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 	Ended   int64   `json:"ended"`
+}
+
+func (a fleetAnswer) check() error {
+	if a.Ended > 0 {
+		return fmt.Errorf("%d streams of the fleet ended that should not", a.Ended)
+	}
+	return nil
 }
 
 // hurried is a clock that runs faster than the machine's, so that a school can

@@ -164,9 +164,10 @@ func allEmpty(ctx context.Context, agents []*agent) error {
 	return nil
 }
 
-// burst has n laptops send reports, all at once, when all are connected. It
-// returns how long it took from then to the last acknowledgement.
-func (f *fleet) burst(ctx context.Context, n, reports int) (took time.Duration, err error) {
+// burst has n laptops send reports, all at once, when all are connected, their
+// reports lie in their spools and ready has returned. It returns how long it
+// took from then to the last acknowledgement.
+func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error) (took time.Duration, err error) {
 	agents, err := f.openAll(ctx, n)
 	if err != nil {
 		return 0, err
@@ -197,6 +198,9 @@ func (f *fleet) burst(ctx context.Context, n, reports int) (took time.Duration, 
 		}
 	}
 	if err := f.welcomed(ctx, n); err != nil {
+		return 0, err
+	}
+	if err := ready(); err != nil {
 		return 0, err
 	}
 	began := f.clock.Now()

@@ -32,7 +32,7 @@ func TestFleetReportsToARealCollector(t *testing.T) {
 	}
 	var made int64
 	f := next()
-	if _, err := f.burst(t.Context(), laptops, 5); err != nil {
+	if _, err := f.burst(t.Context(), laptops, 5, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	made += f.counts.Reports.Load()

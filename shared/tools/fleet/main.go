@@ -9,13 +9,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -120,14 +123,65 @@ func enrollCommand(o *options) *cobra.Command {
 
 func burstCommand(o *options) *cobra.Command {
 	var reports int
+	var profile string
+	var wait bool
 	c := &cobra.Command{
 		Use: "burst", Short: "Connect all, then have each send reports as fast as they are acknowledged", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c, func(ctx context.Context, f *fleet) (time.Duration, error) { return f.burst(ctx, o.agents, reports) })
+			return o.run(c, func(ctx context.Context, f *fleet) (took time.Duration, err error) {
+				var p profiling
+				took, err = f.burst(ctx, o.agents, reports, func() error {
+					if wait {
+						if err := o.started(c, f); err != nil {
+							return err
+						}
+					}
+					return p.start(profile)
+				})
+				return took, errors.Join(err, p.stop())
+			})
 		},
 	}
 	c.Flags().IntVar(&reports, "reports", 20, "reports of each laptop")
+	c.Flags().BoolVar(&wait, "wait", false, "when all are connected and have their reports, print a line and wait for one on standard input")
+	c.Flags().StringVar(&profile, "profile", "", "write what the processor does from then on to this file")
 	return c
+}
+
+// started prints a line and waits for the starting shot, a line too.
+func (o *options) started(c *cobra.Command, f *fleet) error {
+	if err := o.print(c, f, 0); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(c.InOrStdin()).ReadString('\n'); err != nil {
+		return fmt.Errorf("wait for the starting shot: %w", err)
+	}
+	return nil
+}
+
+// profiling is a profile of the processor that is being written.
+type profiling struct{ file *os.File }
+
+// start begins a profile in a file, unless that has no name.
+func (p *profiling) start(name string) (err error) {
+	if name == "" {
+		return nil
+	}
+	if p.file, err = os.Create(name); err == nil {
+		err = pprof.StartCPUProfile(p.file)
+	}
+	if err != nil {
+		return fmt.Errorf("make a profile: %w", err)
+	}
+	return nil
+}
+
+func (p *profiling) stop() error {
+	if p.file == nil {
+		return nil
+	}
+	pprof.StopCPUProfile()
+	return p.file.Close()
 }
 
 func idleCommand(o *options) *cobra.Command {
