@@ -185,6 +185,9 @@ func (s *session) settle(ctx context.Context) error {
 // greet answers the hello.
 func (s *session) greet() error {
 	m, err := s.stream.Recv()
+	if errors.Is(err, io.EOF) {
+		return refuse("malformed", "the stream ends before a hello")
+	}
 	if err != nil {
 		return receiving(err)
 	}

@@ -197,10 +197,10 @@ func (o outcome) verdict() string {
 		return "reset " + strconv.Itoa(o.reset)
 	case o.goAway >= 0:
 		return "goaway " + strconv.Itoa(o.goAway)
-	case o.fields[":status"] != "":
-		return "http " + o.fields[":status"]
 	case o.closed:
 		return "closed"
+	case o.fields[":status"] != "":
+		return "http " + o.fields[":status"]
 	}
 	return "open"
 }

@@ -1103,7 +1103,7 @@ func (x *Acknowledge) GetContact() uint64 {
 // SendFull asks for a report that carries every section.
 type SendFull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "restored", "unknown-section" or "asked"
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "conflict" or "unknown-section"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1238,7 +1238,7 @@ func (x *AssessNow) GetRequest() string {
 // Refusal ends a stream with a reason.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "revoked", "quota", "replaced", "busy"
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "expired", "unknown", "revoked", "quota"
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
