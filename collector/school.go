@@ -32,7 +32,7 @@ func initCommand(o *options) *cobra.Command {
 				fmt.Fprintf(c.OutOrStdout(), "Made %s (%s) in %s.\n", a.Name, a.School, o.data)
 				fmt.Fprintf(c.OutOrStdout(), "Its key, with which anyone can check what it signs:\n  %s\n", a.Key)
 				if a.Serving {
-					fmt.Fprintln(c.OutOrStdout(), "Restart the collector to serve it.")
+					fmt.Fprintln(c.OutOrStdout(), "The collector that runs serves it already.")
 				}
 			})
 		},

@@ -19,6 +19,7 @@ func deviceCommand(o *options) *cobra.Command {
 		Short: "List the laptops",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			defer noteBehind(c, o, args.School)
 			return operate(c, o, "device.list", args, func(p view.DevicePage) {
 				for _, d := range p.Devices {
 					fmt.Fprintf(c.OutOrStdout(), "%-38s %-20s met %-3d not met %-3d not proven %-3d last heard %s\n",
@@ -39,6 +40,7 @@ func deviceCommand(o *options) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
 			one.Device = rest[0]
+			defer noteBehind(c, o, one.School)
 			return operate(c, o, "device.show", one, func(d view.DeviceDetail) { showDevice(c, d) })
 		},
 	}
@@ -82,6 +84,7 @@ func breachCommand(o *options) *cobra.Command {
 		Short: "List the policy breaches, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			defer noteBehind(c, o, args.School)
 			return operate(c, o, "breach.list", args, func(p view.BreachPage) {
 				for _, b := range p.Breaches {
 					fmt.Fprintf(c.OutOrStdout(), "%-12s %-8s %-7s %-20s %s, since %s\n",

@@ -21,8 +21,8 @@ type InitAnswer struct {
 	School posture.SchoolID `json:"school"`
 	Name   string           `json:"name"`
 	Key    string           `json:"key"` // with which a stranger checks what the school signs
-	// Serving says that a collector runs on the folder. It was started before
-	// the school was made, and serves it after a restart.
+	// Serving says that a collector runs on the folder. It serves the school
+	// from now on.
 	Serving bool `json:"serving"`
 }
 

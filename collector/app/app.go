@@ -21,7 +21,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/console"
 	"github.com/caretaker-school/caretaker/collector/enroll"
 	"github.com/caretaker-school/caretaker/collector/intake"
-	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/web"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/release"
@@ -58,13 +57,14 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, col.Close()) }()
-	if len(col.schools) == 0 {
+	if len(col.records) == 0 {
 		return fmt.Errorf("there is no school in %s yet: make one with init --school NAME", c.Data)
 	}
 	if err := col.writeServed(laptops.Addr().String()); err != nil {
 		return err
 	}
-	col.running, col.door = true, col.intake()
+	col.running, col.desks = true, enroll.NewService(nil, intakeName, clk, c.Log)
+	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Clock: clk, Log: c.Log})
 	handler, err := col.pages(c, secure)
 	if err != nil {
 		return err
@@ -74,16 +74,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range col.schools {
-		g.Go(func() error { return s.roster.Run(ctx) })
-		g.Go(func() error {
-			if err := s.ledger.Wait(ctx); err != nil {
-				return fmt.Errorf("record for %s: %w", s.Name, err)
-			}
-			return nil
-		})
-	}
-	g.Go(func() error { return col.follow(ctx) })
+	col.keepAll(ctx, g)
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
 	g.Go(func() error { return web.Serve(ctx, pages, handler, c.Log) })
 	g.Go(func() error { return console.Serve(ctx, calls, col.do, c.Log) })
@@ -97,45 +88,48 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	return g.Wait()
 }
 
-// follow keeps the view up to date until ctx ends, and makes it anew when it
-// is asked to.
-func (c *collector) follow(ctx context.Context) error {
-	for {
-		running, stop := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- c.projection.Run(running) }()
-		select {
-		case err := <-ended:
-			stop()
-			return err
-		case answer := <-c.rebuilds:
-			stop()
-			answer <- errors.Join(<-ended, c.projection.Rebuild(ctx))
+// keepAll keeps every record until ctx ends, those of schools made later too.
+func (c *collector) keepAll(ctx context.Context, g *errgroup.Group) {
+	g.Go(func() error {
+		<-ctx.Done()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.begin = nil
+		return nil
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begin = func(r *record) {
+		if s := r.working(); s != nil {
+			c.admit(r, s)
+		} else {
+			c.shut(r)
 		}
+		g.Go(func() error {
+			c.keep(ctx, r)
+			return nil
+		})
+	}
+	for _, r := range c.records {
+		c.begin(r)
 	}
 }
 
 // rebuild throws the view away and makes it again from the ledgers.
 func (c *collector) rebuild(ctx context.Context) (RebuildAnswer, error) {
-	r := RebuildAnswer{Schools: len(c.schools)}
-	for _, s := range c.schools {
-		r.Entries += s.ledger.Size()
+	a := RebuildAnswer{}
+	for _, r := range c.all() {
+		s := r.working()
+		if s == nil {
+			continue // what it showed is all there is
+		}
+		a.Schools++
+		a.Entries += s.ledger.Size()
+		if err := s.rebuild(ctx, c.running); err != nil {
+			return a, err
+		}
 	}
-	if !c.running {
-		return r, c.projection.Rebuild(ctx)
-	}
-	answer := make(chan error, 1)
-	select {
-	case c.rebuilds <- answer:
-	case <-ctx.Done():
-		return r, ctx.Err()
-	}
-	select {
-	case err := <-answer:
-		return r, err
-	case <-ctx.Done():
-		return r, ctx.Err()
-	}
+	return a, nil
 }
 
 func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
@@ -148,21 +142,8 @@ func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
 		return nil, fmt.Errorf("show times in %s: %w", zone, err)
 	}
 	return web.New(web.Config{
-		Queries: c.view.Queries(), Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
+		Queries: queries{c.view.Queries(), c}, Records: c, Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
 		Location: location, Version: release.Version(),
-	})
-}
-
-// intake connects the schools to the door for laptops.
-func (c *collector) intake() *intake.Intake {
-	var schools []intake.School
-	var desks []enroll.Desk
-	for _, s := range c.schools {
-		schools = append(schools, intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger})
-		desks = append(desks, enroll.Desk{School: s.School, Roster: s.roster, Ledger: s.ledger})
-	}
-	return intake.New(intake.Options{
-		Name: intakeName, Schools: schools, Desk: enroll.NewService(desks, intakeName, c.clock, c.log), Clock: c.clock, Log: c.log,
 	})
 }
 
@@ -210,35 +191,50 @@ func alone(ctx context.Context, data, operation string, arguments json.RawMessag
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if operation != "view.rebuild" {
-		if err := c.projection.CatchUp(ctx); err != nil {
-			return nil, err
-		}
+		c.catchUp(ctx)
 	}
 	return c.do(ctx, operation, arguments)
 }
 
+// catchUp brings the view of every school up to date. What stays behind is said
+// and shown as it was.
+func (c *collector) catchUp(ctx context.Context) {
+	for _, r := range c.all() {
+		s := r.working()
+		if s == nil {
+			continue
+		}
+		if err := s.projection.CatchUp(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("what is shown of a school is not up to date", "school", r.id, "name", r.name, "reason", err)
+		}
+	}
+}
+
 // verifyAlone verifies a ledger where no collector runs. It opens nothing else,
-// because a damaged ledger keeps everything else from opening, and damage that
-// keeps the ledger itself from opening is the answer.
+// and damage that keeps the ledger itself from opening is the answer.
 func verifyAlone(ctx context.Context, data, _ string, arguments json.RawMessage, clk clock.Clock, log *slog.Logger) (_ any, err error) {
-	c, found, err := take(data, clk, log)
+	c, err := take(data, clk, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return with(arguments, func(a LedgerArguments) (LedgerReport, error) {
-		chosen, err := c.choose(found, a.School)
+		r, err := c.record(a.School)
 		if err != nil {
 			return LedgerReport{}, err
 		}
-		_, err = c.openLedger(chosen)
-		if _, damaged := errors.AsType[*ledger.CorruptError](err); damaged {
-			return LedgerReport{School: chosen.ID, Trouble: err.Error()}, nil
+		if r.found == nil {
+			return LedgerReport{}, r.refusal()
 		}
+		s, err := c.openLedger(r.found)
 		if err != nil {
-			return LedgerReport{}, err
+			r.stop(clk.Now(), err)
+		} else {
+			r.mu.Lock()
+			r.school = s
+			r.mu.Unlock()
 		}
-		a.School = string(chosen.ID)
+		a.School = string(r.id)
 		return c.verify(ctx, a)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/caretaker-school/caretaker/collector/access"
@@ -24,7 +25,9 @@ import (
 func (c *collector) do(ctx context.Context, operation string, arguments json.RawMessage) (any, error) {
 	switch operation {
 	case "init":
-		return with(arguments, c.init)
+		return within(ctx, arguments, c.init)
+	case "status":
+		return c.status(), nil
 	case "token.create":
 		return within(ctx, arguments, c.createToken)
 	case "account.create":
@@ -66,7 +69,7 @@ func with[A, R any](arguments json.RawMessage, do func(A) (R, error)) (any, erro
 	return do(a)
 }
 
-func (c *collector) init(a InitArguments) (InitAnswer, error) {
+func (c *collector) init(ctx context.Context, a InitArguments) (InitAnswer, error) {
 	c.founding.Lock()
 	defer c.founding.Unlock()
 	s, err := enroll.CreateSchool(c.data, a.School, c.clock.Now())
@@ -76,6 +79,15 @@ func (c *collector) init(a InitArguments) (InitAnswer, error) {
 	key, err := s.Key.Verifier()
 	if err != nil {
 		return InitAnswer{}, err
+	}
+	r := &record{id: s.ID, name: s.Name, found: s}
+	c.open(ctx, r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records = append(c.records, r)
+	slices.SortFunc(c.records, func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
+	if c.begin != nil {
+		c.begin(r)
 	}
 	return InitAnswer{School: s.ID, Name: s.Name, Key: key.String(), Serving: c.running}, nil
 }
@@ -144,18 +156,18 @@ func (c *collector) createAccount(ctx context.Context, a AccountArguments) (Acco
 	n := access.NewAccount{Name: a.Name}
 	answer := AccountAnswer{Name: a.Name, Role: string(role)}
 	for _, name := range a.Schools {
-		s, err := c.school(name)
+		r, err := c.record(name)
 		if err != nil {
 			return AccountAnswer{}, err
 		}
-		n.Grants = append(n.Grants, access.Grant{School: s.ID, Role: role})
-		answer.Schools = append(answer.Schools, s.ID)
+		n.Grants = append(n.Grants, access.Grant{School: r.id, Role: role})
+		answer.Schools = append(answer.Schools, r.id)
 	}
 	if len(n.Grants) == 0 {
 		n.Grants = []access.Grant{{School: access.EverySchool, Role: role}}
 	}
-	for _, s := range c.schools {
-		n.Context = append(n.Context, s.Name)
+	for _, r := range c.all() {
+		n.Context = append(n.Context, r.name)
 	}
 	_, password, err := c.access.CreateAccount(ctx, n)
 	if err != nil {
@@ -181,7 +193,7 @@ func (c *collector) accounts() []AccountAnswer {
 }
 
 func (c *collector) showPolicy(ctx context.Context, a PolicyArguments) (*policy.Policy, error) {
-	s, err := c.school(a.School)
+	s, err := c.readable(a.School)
 	if err != nil {
 		return nil, err
 	}
@@ -251,25 +263,25 @@ func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAns
 }
 
 func (c *collector) devices(ctx context.Context, a ListArguments) (view.DevicePage, error) {
-	s, err := c.school(a.School)
+	s, err := c.record(a.School)
 	if err != nil {
 		return view.DevicePage{}, err
 	}
-	return c.view.Queries().Devices(ctx, s.ID, view.DeviceQuery{Search: a.Search, After: a.After, Limit: a.Limit}, c.clock.Now())
+	return c.view.Queries().Devices(ctx, s.id, view.DeviceQuery{Search: a.Search, After: a.After, Limit: a.Limit}, c.clock.Now())
 }
 
 // device shows a device by identifier, or by a host name that only one has.
 func (c *collector) device(ctx context.Context, a ListArguments) (view.DeviceDetail, error) {
-	s, err := c.school(a.School)
+	s, err := c.record(a.School)
 	if err != nil {
 		return view.DeviceDetail{}, err
 	}
 	now := c.clock.Now()
-	d, err := c.view.Queries().Device(ctx, s.ID, posture.DeviceID(a.Device), now)
+	d, err := c.view.Queries().Device(ctx, s.id, posture.DeviceID(a.Device), now)
 	if !errors.Is(err, view.ErrNotFound) {
 		return d, err
 	}
-	page, err := c.view.Queries().Devices(ctx, s.ID, view.DeviceQuery{Search: a.Device, Limit: 500}, now)
+	page, err := c.view.Queries().Devices(ctx, s.id, view.DeviceQuery{Search: a.Device, Limit: 500}, now)
 	if err != nil {
 		return view.DeviceDetail{}, err
 	}
@@ -281,16 +293,16 @@ func (c *collector) device(ctx context.Context, a ListArguments) (view.DeviceDet
 	}
 	switch len(named) {
 	case 0:
-		return view.DeviceDetail{}, fmt.Errorf("%s has no device %q", s.Name, a.Device)
+		return view.DeviceDetail{}, fmt.Errorf("%s has no device %q", s.name, a.Device)
 	case 1:
-		return c.view.Queries().Device(ctx, s.ID, named[0], now)
+		return c.view.Queries().Device(ctx, s.id, named[0], now)
 	}
 	return view.DeviceDetail{}, fmt.Errorf("%d devices are named %q: give the identifier of one", len(named), a.Device)
 }
 
 // assess asks a connected device for an assessment at once.
 func (c *collector) assess(ctx context.Context, a ListArguments) (AssessAnswer, error) {
-	s, err := c.school(a.School)
+	s, err := c.record(a.School)
 	if err != nil {
 		return AssessAnswer{}, err
 	}
@@ -301,16 +313,16 @@ func (c *collector) assess(ctx context.Context, a ListArguments) (AssessAnswer, 
 	if c.door == nil {
 		return AssessAnswer{}, errors.New("no collector runs on this data folder, so no laptop is connected: start it with serve")
 	}
-	if err := c.door.AssessNow(s.ID, d.ID, operator()); err != nil {
+	if err := c.door.AssessNow(s.id, d.ID, operator()); err != nil {
 		return AssessAnswer{}, fmt.Errorf("ask %s to assess itself: %w", d.Hostname, err)
 	}
 	return AssessAnswer{Device: d.ID, Hostname: d.Hostname}, nil
 }
 
 func (c *collector) breaches(ctx context.Context, a ListArguments) (view.BreachPage, error) {
-	s, err := c.school(a.School)
+	s, err := c.record(a.School)
 	if err != nil {
 		return view.BreachPage{}, err
 	}
-	return c.view.Queries().Breaches(ctx, s.ID, view.BreachQuery{Device: posture.DeviceID(a.Device), After: a.After, Limit: a.Limit}, c.clock.Now())
+	return c.view.Queries().Breaches(ctx, s.id, view.BreachQuery{Device: posture.DeviceID(a.Device), After: a.After, Limit: a.Limit}, c.clock.Now())
 }

@@ -18,9 +18,16 @@ import (
 // every signature against the key that the device enrolled with. What it finds
 // is its answer; an error means that it could not look.
 func (c *collector) verify(ctx context.Context, a LedgerArguments) (LedgerReport, error) {
-	s, err := c.school(a.School)
+	chosen, err := c.record(a.School)
 	if err != nil {
 		return LedgerReport{}, err
+	}
+	s := chosen.present()
+	if s == nil {
+		if why := chosen.why(); why != nil && why.damaged() {
+			return LedgerReport{School: chosen.id, Trouble: why.err.Error()}, nil
+		}
+		return LedgerReport{}, chosen.refusal()
 	}
 	checkpoint, err := s.ledger.Checkpoint(ctx)
 	if err != nil { // such as on a full disk, which is no reason not to look
@@ -139,7 +146,7 @@ func (w *witnesses) signed(device string, hash proof.Digest, signature []byte) (
 const maxEntries = 10_000
 
 func (c *collector) entries(ctx context.Context, a LedgerArguments) ([]EntryView, error) {
-	s, err := c.school(a.School)
+	s, err := c.readable(a.School)
 	if err != nil {
 		return nil, err
 	}

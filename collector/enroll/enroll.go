@@ -6,6 +6,7 @@
 package enroll
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/json"
@@ -117,27 +118,52 @@ func writeSchool(dir string, a about) error {
 }
 
 // LoadSchools returns every school under the data folder, in the order of
-// their identifiers.
+// their identifiers. It fails if one of them cannot be loaded.
 func LoadSchools(data string) ([]*School, error) {
-	entries, err := os.ReadDir(filepath.Join(data, schoolsDir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	schools, unreadable, err := FindSchools(data)
+	if err == nil && len(unreadable) > 0 {
+		err = unreadable[0]
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list the schools: %w", err)
+		return nil, err
 	}
-	var schools []*School
+	return schools, nil
+}
+
+// UnreadableError is a school of which a part cannot be read, such as a key.
+type UnreadableError struct {
+	ID   posture.SchoolID // as its folder is named
+	Name string           // as far as it is known, else its identifier
+	Err  error
+}
+
+func (e *UnreadableError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what could not be read.
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// FindSchools returns every school under the data folder, in the order of
+// their identifiers, and apart from them those that cannot be loaded.
+func FindSchools(data string) (schools []*School, unreadable []*UnreadableError, err error) {
+	entries, err := os.ReadDir(filepath.Join(data, schoolsDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the schools: %w", err)
+	}
 	for _, e := range entries {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue // a crash left an unfinished one
 		}
 		s, err := loadSchool(filepath.Join(data, schoolsDir, e.Name()))
 		if err != nil {
-			return nil, err
+			unreadable = append(unreadable, &UnreadableError{ID: posture.SchoolID(e.Name()), Name: cmp.Or(s.Name, e.Name()), Err: err})
+			continue
 		}
 		schools = append(schools, s)
 	}
-	return schools, nil
+	return schools, unreadable, nil
 }
 
 // FindSchool returns the school of that name or identifier.
@@ -151,6 +177,8 @@ func FindSchool(schools []*School, name string) (*School, bool) {
 	return nil, false
 }
 
+// loadSchool loads the school in a folder; with an error it returns what it
+// could.
 func loadSchool(dir string) (*School, error) {
 	s := &School{Dir: dir}
 	var a about
@@ -159,24 +187,24 @@ func loadSchool(dir string) (*School, error) {
 		err = json.Unmarshal(text, &a)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load school in %s: %w", dir, err)
+		return s, fmt.Errorf("load school in %s: %w", dir, err)
 	}
 	if string(a.ID) != filepath.Base(dir) {
-		return nil, fmt.Errorf("load school in %s: its folder is named for another school than %q", dir, a.ID)
+		return s, fmt.Errorf("load school in %s: its folder is named for another school than %q", dir, a.ID)
 	}
 	s.ID, s.Name, s.CreatedAt = a.ID, a.Name, a.CreatedAt
 	keys := filepath.Join(dir, keysDir)
 	if s.Key, err = identity.LoadSchoolKey(filepath.Join(keys, schoolKey), a.ID); err != nil {
-		return nil, fmt.Errorf("load school %q: %w", a.Name, err)
+		return s, fmt.Errorf("load school %q: %w", a.Name, err)
 	}
 	if s.Authority, err = identity.LoadAuthority(keys, a.ID); err != nil {
-		return nil, fmt.Errorf("load school %q: %w", a.Name, err)
+		return s, fmt.Errorf("load school %q: %w", a.Name, err)
 	}
 	if s.MediaKey, err = os.ReadFile(filepath.Join(keys, mediaKeyFile)); err != nil {
-		return nil, fmt.Errorf("load school %q: %w", a.Name, err)
+		return s, fmt.Errorf("load school %q: %w", a.Name, err)
 	}
 	if len(s.MediaKey) != mediaKeySize {
-		return nil, fmt.Errorf("load school %q: its media key has %d bytes, not %d", a.Name, len(s.MediaKey), mediaKeySize)
+		return s, fmt.Errorf("load school %q: its media key has %d bytes, not %d", a.Name, len(s.MediaKey), mediaKeySize)
 	}
 	return s, nil
 }

@@ -174,7 +174,7 @@ func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *e
 	}
 	_, used, _ := d.Roster.Token(token.ID)
 	switch {
-	case !now.Before(token.Ends):
+	case !now.Before(token.Ends), d.Roster.TokenOver(token.ID):
 		return roster.Device{}, errEnded
 	case used >= token.Uses:
 		return roster.Device{}, errUsed

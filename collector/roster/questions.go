@@ -123,6 +123,26 @@ func (r *Roster) Token(id string) (t Token, used int, ok bool) {
 	return u.Token, u.Used, true
 }
 
+// TokenOver reports whether the record holds that a token has ended: something
+// was received after its end, whatever the clock says now.
+func (r *Roster) TokenOver(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t, ok := r.tokens[id]
+	return ok && t.Over
+}
+
+// Latest returns the latest time at which an entry was received; zero if there
+// is none. A clock that says it is earlier was set back since.
+func (r *Roster) Latest() time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.latest == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(r.latest)).UTC()
+}
+
 // Policy returns the number of the policy in force; 0 is the baseline.
 func (r *Roster) Policy() uint64 {
 	r.mu.RLock()

@@ -88,6 +88,7 @@ type record struct {
 type tokenUse struct {
 	Token Token
 	Used  int
+	Over  bool // an entry after it was received after its end
 }
 
 // Roster is safe for concurrent use.
@@ -102,6 +103,8 @@ type Roster struct {
 	policy   uint64 // number in force
 	policyIn uint64 // its entry
 	next     uint64 // first entry not folded in
+	latest   uint64 // the latest time at which an entry was received, in milliseconds since 1970
+	soonest  uint64 // when the next token ends; 0 if none is left
 	saved    uint64 // next at the last snapshot
 	changed  chan struct{}
 }
@@ -114,7 +117,7 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}, changed: make(chan struct{})}
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
-		r.devices, r.tokens, r.policy, r.policyIn, r.next = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0
+		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0
 	}
 	r.saved = r.next
 	if err := r.CatchUp(ctx); err != nil {
@@ -196,9 +199,33 @@ func (r *Roster) fold(ctx context.Context, rec ledger.Record) error {
 	default:
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pass(e.ReceivedAt)
 	r.next = uint64(rec.Index) + 1
-	r.mu.Unlock()
 	return nil
+}
+
+// pass takes in that it was once that late: the tokens that had ended by then
+// stay so, whatever the clock says later. It is called with mu held.
+func (r *Roster) pass(received uint64) {
+	r.latest = max(r.latest, received)
+	if r.soonest == 0 || received < r.soonest {
+		return
+	}
+	for _, t := range r.tokens {
+		t.Over = t.Over || received >= uint64(t.Token.Ends.UnixMilli())
+	}
+	r.nextEnd()
+}
+
+// nextEnd finds when the next token ends. It is called with mu held.
+func (r *Roster) nextEnd() {
+	r.soonest = 0
+	for _, t := range r.tokens {
+		if ends := uint64(t.Token.Ends.UnixMilli()); !t.Over && (r.soonest == 0 || ends < r.soonest) {
+			r.soonest = ends
+		}
+	}
 }
 
 func (r *Roster) foldBodies(ctx context.Context, rec ledger.Record) error {
@@ -232,6 +259,7 @@ func (r *Roster) foldToken(_ ledger.Record, body []byte) error {
 		return fmt.Errorf("there is a token %s already", t.ID)
 	}
 	r.tokens[t.ID] = &tokenUse{Token: t}
+	r.nextEnd()
 	return nil
 }
 

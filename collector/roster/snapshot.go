@@ -25,10 +25,11 @@ type snapshot struct {
 	Tokens   map[string]*tokenUse
 	Policy   uint64
 	PolicyIn uint64
+	Latest   uint64
 }
 
 const (
-	snapshotFormat = 1
+	snapshotFormat = 2
 	maxSnapshot    = 1 << 30
 )
 
@@ -56,7 +57,7 @@ func (r *Roster) write(ctx context.Context) error {
 	r.mu.RLock()
 	err = gob.NewEncoder(&b).Encode(snapshot{
 		Format: snapshotFormat, School: r.o.School, Next: r.next, Leaf: proof.LeafHash(last.Encoded),
-		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn,
+		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest,
 	})
 	r.mu.RUnlock()
 	if err != nil {
@@ -102,12 +103,13 @@ func (r *Roster) load(ctx context.Context) error {
 	if proof.LeafHash(last.Encoded) != s.Leaf {
 		return errors.New("it is of another ledger")
 	}
-	r.policy, r.policyIn, r.next = s.Policy, s.PolicyIn, s.Next
+	r.policy, r.policyIn, r.next, r.latest = s.Policy, s.PolicyIn, s.Next, s.Latest
 	if s.Devices != nil {
 		r.devices = s.Devices
 	}
 	if s.Tokens != nil {
 		r.tokens = s.Tokens
 	}
+	r.nextEnd()
 	return nil
 }

@@ -15,6 +15,7 @@ var (
 	errNotYours  = errors.New("not for this role")
 	errElsewhere = errors.New("sent from another site")
 	errHandled   = errors.New("said already")
+	errNothing   = errors.New("nothing of the school can be shown")
 )
 
 // trouble is an error as a person is told of it.
@@ -31,6 +32,10 @@ func troubleOf(err error) trouble {
 	case errors.Is(err, errNoPage), errors.Is(err, view.ErrNotFound):
 		return trouble{http.StatusNotFound, "This page does not exist", []string{
 			"The address may be mistyped, or what it named is no longer there.",
+		}}
+	case errors.Is(err, errNothing):
+		return trouble{http.StatusServiceUnavailable, "Nothing of this school can be shown yet", []string{
+			"The collector has not yet worked in anything of this school's record. Reload this page in a minute.",
 		}}
 	case errors.Is(err, errNotYours):
 		return trouble{http.StatusForbidden, "This page is not for your role", []string{

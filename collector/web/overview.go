@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -44,6 +45,9 @@ const maxToDo = 5
 
 func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
+	if errors.Is(err, view.ErrNotFound) { // it was let in: the school is there
+		return errNothing
+	}
 	if err != nil {
 		return err
 	}
@@ -193,11 +197,12 @@ func (s *site) schools(w http.ResponseWriter, r *http.Request, v visit) error {
 	type row struct {
 		Name    string
 		Address string
+		Notices []notice
 	}
 	var rows []row
 	for _, school := range all {
 		if v.account.Belongs(school.ID) {
-			rows = append(rows, row{school.Name, schoolAddress(school.ID)})
+			rows = append(rows, row{school.Name, schoolAddress(school.ID), s.notices(visit{school: school, now: v.now})})
 		}
 	}
 	if len(rows) == 1 {

@@ -32,6 +32,7 @@ type page struct {
 	Account string // name, or "" if nobody has signed in
 	Home    string // address of the school, or "/"
 	Made    *moment
+	Notices []notice
 	Version string
 	Body    any
 }
@@ -86,6 +87,7 @@ func (s *site) page(v visit, title, section string) *page {
 	if v.school.ID != "" {
 		p.School = &v.school
 		p.Home = schoolAddress(v.school.ID)
+		p.Notices = s.notices(v)
 	}
 	return p
 }

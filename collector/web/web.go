@@ -34,6 +34,7 @@ type Queries interface {
 // Config is what the pages need. All but Location and Version must be set.
 type Config struct {
 	Queries Queries
+	Records Records
 	Access  *access.Access
 	Clock   clock.Clock
 	Logger  *slog.Logger

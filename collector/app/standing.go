@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/web"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// queries are the view's, of every school that the collector has: also one of
+// which nothing has been worked in yet.
+type queries struct {
+	*view.Queries
+	c *collector
+}
+
+// Schools implements web.Queries.
+func (q queries) Schools(ctx context.Context) ([]view.School, error) {
+	schools, err := q.Queries.Schools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range q.c.all() {
+		if !slices.ContainsFunc(schools, func(s view.School) bool { return s.ID == r.id }) {
+			schools = append(schools, view.School{ID: r.id, Name: r.name})
+		}
+	}
+	slices.SortFunc(schools, func(a, b view.School) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return schools, nil
+}
+
+// Record implements web.Records.
+func (c *collector) Record(id posture.SchoolID) web.Record {
+	r := c.byID(id)
+	if r == nil {
+		return web.Record{}
+	}
+	r.mu.RLock()
+	s, stop, refused, damage := r.school, r.stopped, r.refused, r.damage
+	r.mu.RUnlock()
+	var out web.Record
+	if refused != nil {
+		out.Refused, out.RefusedFor = refused.at, plainly(refused.err)
+	}
+	if stop != nil {
+		out.Stopped, out.Reason, out.Again = stop.at, plainly(stop.err), !stop.damaged()
+		if damaged(stop.err) {
+			damage = stop.err
+		}
+	}
+	if s != nil && stop == nil {
+		p := s.projection.Progress(id)
+		if damaged(p.Err) {
+			damage = p.Err
+		}
+		out.Behind, out.Waiting = p.BehindSince, p.Recorded-p.Folded
+		if p.Err != nil && !p.BehindSince.IsZero() {
+			out.Failing = plainly(p.Err)
+		}
+		if latest := s.roster.Latest(); c.clock.Now().Before(latest.Add(-clockTolerance)) {
+			out.ClockBack = latest
+		}
+	}
+	out.Damage = damageOf(damage)
+	return out
+}
+
+// clockTolerance is how far a clock may be set back without a word, such as
+// when it was a little fast.
+const clockTolerance = 5 * time.Minute
+
+func damaged(err error) bool {
+	_, ok := errors.AsType[*ledger.CorruptError](err)
+	return ok
+}
+
+func damageOf(err error) *web.Damage {
+	corrupt, ok := errors.AsType[*ledger.CorruptError](err)
+	if !ok {
+		return nil
+	}
+	return &web.Damage{File: corrupt.File, Offset: corrupt.Offset, Entry: uint64(corrupt.Entry), Known: corrupt.Known, What: plainly(corrupt.Err)}
+}
+
+// plainly is an error on one line, without what was joined to it.
+func plainly(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimSuffix(first, ".")
+}
+
+// SchoolStatus is how a school's record stands, for the command line.
+type SchoolStatus struct {
+	School    posture.SchoolID `json:"school"`
+	Name      string           `json:"name"`
+	Recording bool             `json:"recording"` // what laptops report is being recorded
+	Entries   uint64           `json:"entries"`   // of the record; 0 if it is not open
+	Shown     uint64           `json:"shown"`     // of these, in what pages and lists show
+	Behind    time.Time        `json:"behind,omitzero"`
+	Since     time.Time        `json:"since,omitzero"` // when Trouble began, if that is known
+	Trouble   []string         `json:"trouble,omitempty"`
+	Damage    *DamageView      `json:"damage,omitempty"`
+	ClockBack time.Time        `json:"clockBack,omitzero"` // the record has an entry of then, and the clock says it is earlier
+}
+
+// Well reports whether all is recorded, nothing is known to be damaged, and
+// what is not shown yet is about to be.
+func (s SchoolStatus) Well() bool {
+	return s.Recording && len(s.Trouble) == 0 && s.Damage == nil && s.ClockBack.IsZero()
+}
+
+// DamageView names a part of a record that cannot be read.
+type DamageView struct {
+	File   string        `json:"file"` // below the school's ledger
+	Offset int64         `json:"offset"`
+	Entry  *ledger.Index `json:"entry,omitempty"`
+	What   string        `json:"what"`
+}
+
+// status says how every school's record stands.
+func (c *collector) status() []SchoolStatus {
+	list := []SchoolStatus{}
+	for _, r := range c.all() {
+		w := c.Record(r.id)
+		one := SchoolStatus{School: r.id, Name: r.name, Recording: w.Stopped.IsZero() && w.Refused.IsZero(), Behind: w.Behind, ClockBack: w.ClockBack}
+		if s := r.present(); s != nil {
+			p := s.projection.Progress(r.id)
+			one.Entries, one.Shown = p.Recorded, p.Folded
+		}
+		if !w.Stopped.IsZero() {
+			one.Since = w.Stopped
+			one.Trouble = append(one.Trouble, w.Reason)
+		}
+		if !w.Refused.IsZero() {
+			one.Since = w.Refused
+			one.Trouble = append(one.Trouble, "what laptops report could not be recorded: "+w.RefusedFor)
+		}
+		if w.Failing != "" {
+			one.Trouble = append(one.Trouble, "what is recorded cannot be shown: "+w.Failing)
+		}
+		if d := w.Damage; d != nil {
+			one.Damage = &DamageView{File: d.File, Offset: d.Offset, What: d.What}
+			if d.Known {
+				entry := ledger.Index(d.Entry)
+				one.Damage.Entry = &entry
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
