@@ -20,7 +20,14 @@ type terms struct {
 	number     uint64 // of the policy
 	assignment policy.Assignment
 	mediaKey   []byte
-	unread     error // why some of it is not known; nil if all is
+	unread     error // why nothing may be judged; nil if something may
+
+	// before is the policy that judged before, if it is not the one in force,
+	// used its number in any case, and policyUnread why that in force could
+	// not be read.
+	before       []byte
+	used         uint64
+	policyUnread error
 }
 
 // assessor makes assessments with the help of children.
@@ -36,8 +43,8 @@ func (a assessor) assess(ctx context.Context, now time.Time, due []string, t ter
 		return assess.Outcome{}, fmt.Errorf("judge by what the school signed: %w", t.unread)
 	}
 	r := assess.Request{
-		Now: now, Policy: t.policy, Assignment: t.assignment, MediaKey: t.mediaKey,
-		Due: due, Before: before.Bodies, Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, Began: began,
+		Now: now, Policy: t.policy, PolicyBefore: t.before, Assignment: t.assignment, MediaKey: t.mediaKey,
+		Due: due, Before: before.Bodies, Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, EventsTaken: p.eventsTaken(), Began: began,
 	}
 	if slices.Contains(due, wire.Executables) {
 		bodies, err := a.children.walk(ctx, walkRequest{Now: r.Now, PersonalUse: t.assignment.PersonalUse}, a.state)
@@ -49,6 +56,9 @@ func (a assessor) assess(ctx context.Context, now time.Time, due []string, t ter
 	outcome, err := a.children.assess(ctx, r)
 	if err != nil {
 		return assess.Outcome{}, fmt.Errorf("assess this machine: %w", err)
+	}
+	if t.policyUnread != nil {
+		outcome.PolicyTrouble = t.policyUnread.Error()
 	}
 	return outcome, nil
 }

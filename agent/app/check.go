@@ -45,9 +45,9 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 		if err != nil {
 			return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
 		}
-		terms.policy = body
+		terms.policy, terms.before = body, nil
 	}
-	rules, err := policy.Decode(orBaseline(terms.policy))
+	rules, err := judging(terms, c.Policy != "")
 	if err != nil {
 		return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
 	}
@@ -113,9 +113,16 @@ func Record(ctx context.Context, dir string, clk clock.Clock) error {
 	return nil
 }
 
-func orBaseline(compiled []byte) []byte {
-	if len(compiled) == 0 {
-		return baseline.School()
+// judging returns the policy that an assessment judges by: the one that was
+// asked for, or that of the terms, or what judges where that cannot be read.
+func judging(t terms, asked bool) (*policy.Policy, error) {
+	if asked {
+		return policy.Decode(t.policy)
 	}
-	return compiled
+	for _, compiled := range [][]byte{t.policy, t.before} {
+		if rules, err := policy.Decode(compiled); err == nil {
+			return rules, nil
+		}
+	}
+	return policy.Decode(baseline.School())
 }

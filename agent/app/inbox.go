@@ -68,6 +68,26 @@ func (b *inbox) currentTerms() terms {
 	return b.terms
 }
 
+// judgedBy keeps the policy in force, if it is the one that judged, for the
+// time when one follows that this program cannot read.
+func (b *inbox) judgedBy(number uint64) {
+	b.mu.Lock()
+	kept := number == 0 || b.terms.number != number || b.terms.used == number
+	b.mu.Unlock()
+	if kept {
+		return
+	}
+	if err := b.device.KeepUsed(enroll.Policy, number); err != nil {
+		b.log.Warn("the policy that judged is not kept beside the next", "reason", err)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.terms.number == number {
+		b.terms.before, b.terms.used = nil, number
+	}
+}
+
 func (b *inbox) lastWitness() proof.Witness {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
@@ -202,6 +203,10 @@ func (s *service) round(ctx context.Context, now time.Time, asked bool) error {
 	if err != nil {
 		return s.failed(ctx, due, err)
 	}
+	if err := s.tell(outcome); err != nil {
+		s.schedule.hurry(now, due...)
+		return err
+	}
 	// What was read is stored first: it must never be older than what was said.
 	if err := s.state.save(sectionsFile, lastRead{outcome.Bodies, outcome.Memory}); err != nil {
 		s.schedule.hurry(now, due...)
@@ -212,7 +217,7 @@ func (s *service) round(ctx context.Context, now time.Time, asked bool) error {
 		s.asked = wishes{}
 	}
 	s.position.MediaLog = outcome.MediaLog
-	m.Witness = s.inbox.lastWitness()
+	m.Witness, m.Policy = s.inbox.lastWitness(), outcome.Policy
 	draft, chain, err := s.position.Chain.Next(outcome.Bodies, m, salt)
 	if err != nil {
 		return s.failed(ctx, due, err)
@@ -223,7 +228,26 @@ func (s *service) round(ctx context.Context, now time.Time, asked bool) error {
 	if err := s.say(draft, chain); err != nil {
 		return err
 	}
-	s.inbox.report(func(r *running) { r.AssessedAt, r.Fault = s.clock.Now(), "" })
+	s.inbox.report(func(r *running) { r.AssessedAt, r.Fault = s.clock.Now(), outcome.PolicyTrouble })
+	return nil
+}
+
+// tell says what an assessment had to do without, and keeps what it could not
+// read.
+func (s *service) tell(o assess.Outcome) error {
+	if o.PolicyTrouble != "" {
+		s.log.Error("the policy in force cannot be read; another judges until the school gives one that can", "reason", o.PolicyTrouble, "judges", o.Policy)
+	} else {
+		s.inbox.judgedBy(o.Policy)
+	}
+	if o.MediaTrouble == "" {
+		return nil
+	}
+	if err := s.state.save(mediaLogFile, s.position.MediaLog); err != nil {
+		return err
+	}
+	s.log.Error("the log of media cannot be read and begins anew; what came and went and was not reported is lost",
+		"reason", o.MediaTrouble, "kept", s.state.path(mediaLogFile))
 	return nil
 }
 

@@ -58,24 +58,26 @@ func platform() posture.Platform {
 
 // loadTerms reads what the device is judged by from what the school signed. A
 // document that cannot be read counts as one that was never given, so that the
-// collector gives it again; until then nothing may be judged, because a device
-// without its assignment might be one whose names are withheld.
+// collector gives it again. Until then the policy before it judges, or the
+// baseline; without an assignment nothing may be judged, because the device
+// might be one whose names are withheld.
 func loadTerms(d *enroll.Device) terms {
 	t := terms{mediaKey: d.MediaKey}
-	var unread []error
-	var err error
-	if t.policy, t.number, err = d.Document(enroll.Policy); err != nil {
-		unread = append(unread, err)
+	t.policy, t.number, t.policyUnread = d.Document(enroll.Policy)
+	// That no earlier one can be read is no trouble: the baseline is left.
+	if before, number, err := d.Used(enroll.Policy); err == nil {
+		if t.used = number; number != t.number {
+			t.before = before
+		}
 	}
 	if body, _, err := d.Document(enroll.Assignment); err != nil {
-		unread = append(unread, err)
+		t.unread = err
 	} else if body != nil {
 		if err := json.Unmarshal(body, &t.assignment); err != nil {
 			t.assignment = policy.Assignment{}
-			unread = append(unread, fmt.Errorf("read the assignment in force: %w", err))
+			t.unread = fmt.Errorf("read the assignment in force: %w", err)
 		}
 	}
-	t.unread = errors.Join(unread...)
 	return t
 }
 

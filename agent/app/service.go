@@ -94,7 +94,7 @@ func newInbox(s *service) *inbox {
 		waiting: func() int { return s.spool.Stats().Waiting },
 	}
 	if b.terms = loadTerms(s.device); b.terms.unread != nil {
-		s.log.Error("nothing is judged until the school gives its documents again", "reason", b.terms.unread)
+		s.log.Error("nothing is judged until the school gives its assignment again", "reason", b.terms.unread)
 	}
 	for file, into := range map[string]any{witnessFile: &b.witness, statusFile: &b.run} {
 		if _, err := s.state.load(file, into); err != nil {

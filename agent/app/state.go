@@ -21,6 +21,7 @@ const (
 	lockFile          = "lock"
 	spoolFolder       = "spool"
 	chainFile         = "chain.json"         // position
+	mediaLogFile      = "media-log.damaged"  // a log of media that could not be read
 	sectionsFile      = "sections.json"      // what was read last
 	knownFile         = "known.bin"          // executables seen before, by identity
 	statusFile        = "status.json"        // what the service says of itself
@@ -54,6 +55,14 @@ type carriedEvents struct {
 func (p position) eventsAfter() uint64 {
 	if n := len(p.Events); n > 0 && !p.Chain.Full {
 		return p.Events[n-1].Last
+	}
+	return p.EventsDone
+}
+
+// eventsTaken returns the highest number that any report gave to an event.
+func (p position) eventsTaken() uint64 {
+	if n := len(p.Events); n > 0 {
+		return max(p.EventsDone, p.Events[n-1].Last)
 	}
 	return p.EventsDone
 }

@@ -24,10 +24,13 @@ import (
 
 // Request is what the part that stays asks of the child that assesses.
 type Request struct {
-	Now        time.Time         `json:"now"`
-	Policy     []byte            `json:"policy,omitempty"` // compiled; none: the baseline built into the agent
-	Assignment policy.Assignment `json:"assignment"`
-	MediaKey   []byte            `json:"mediaKey,omitempty"`
+	Now    time.Time `json:"now"`
+	Policy []byte    `json:"policy,omitempty"` // compiled; none: the baseline built into the agent
+	// PolicyBefore is the compiled policy that judged last, if it is another:
+	// it judges where this program cannot read Policy.
+	PolicyBefore []byte            `json:"policyBefore,omitempty"`
+	Assignment   policy.Assignment `json:"assignment"`
+	MediaKey     []byte            `json:"mediaKey,omitempty"`
 	// Due names the sections to ask for anew; the others are taken from Before.
 	Due []string `json:"due"`
 	// Before holds the sections as they were last read.
@@ -44,6 +47,8 @@ type Request struct {
 	MediaLog    json.RawMessage `json:"mediaLog,omitempty"`
 	EventsAfter uint64          `json:"eventsAfter"`
 	EventsDone  uint64          `json:"eventsDone"`
+	// EventsTaken is the highest number that any report gave to an event.
+	EventsTaken uint64 `json:"eventsTaken"`
 	// Began says that this is the agent's first look since it started.
 	Began bool `json:"began"`
 }
@@ -56,6 +61,10 @@ type Outcome struct {
 	LastEvent uint64          `json:"lastEvent"` // number of the last event in the log
 	Policy    uint64          `json:"policy"`    // number of the policy that judged
 	At        time.Time       `json:"at"`        // when: the request's Now
+	// PolicyTrouble says why another policy judged than the one in force;
+	// MediaTrouble why the log of media begins anew. Both are empty as a rule.
+	PolicyTrouble string `json:"policyTrouble,omitempty"`
+	MediaTrouble  string `json:"mediaTrouble,omitempty"`
 }
 
 // Assess asks, judges and encodes.
@@ -80,13 +89,9 @@ func Assess(ctx context.Context, sys system.Reader, r Request) (Outcome, error) 
 }
 
 func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, Outcome, error) {
-	compiled := r.Policy
-	if len(compiled) == 0 {
-		compiled = baseline.School()
-	}
-	rules, err := policy.Decode(compiled)
+	rules, trouble, err := rulesFor(r)
 	if err != nil {
-		return posture.Report{}, Outcome{}, fmt.Errorf("load the policy: %w", err)
+		return posture.Report{}, Outcome{}, err
 	}
 	facts, unread := decode(r.Before)
 	r.Due = append(slices.Clone(r.Due), append(unread, without(r.Before)...)...)
@@ -97,7 +102,7 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	if r.Assignment.PersonalUse {
 		withhold(&facts)
 	}
-	outcome := Outcome{Policy: rules.Number, At: r.Now}
+	outcome := Outcome{Policy: rules.Number, At: r.Now, PolicyTrouble: trouble}
 	if outcome.Memory, err = json.Marshal(question.Memory); err != nil {
 		return posture.Report{}, Outcome{}, fmt.Errorf("keep what need not be asked again: %w", err)
 	}
@@ -107,6 +112,23 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	report := posture.Report{MadeAt: r.Now, Policy: outcome.Policy, Facts: facts}
 	report.Findings = policy.Evaluate(rules, r.Assignment, facts, r.Now)
 	return report, outcome, nil
+}
+
+// rulesFor returns the policy that judges: the one in force, or where this
+// program cannot read it, such as one that was made for a newer version, the
+// one before, or else the baseline. The report names the one that judged.
+func rulesFor(r Request) (rules *policy.Policy, trouble string, err error) {
+	candidates := [][]byte{r.Policy, r.PolicyBefore, baseline.School()}
+	for _, compiled := range slices.DeleteFunc(candidates, func(c []byte) bool { return len(c) == 0 }) {
+		var unread error
+		if rules, unread = policy.Decode(compiled); unread == nil {
+			return rules, trouble, nil
+		}
+		if err = unread; trouble == "" {
+			trouble = unread.Error()
+		}
+	}
+	return nil, "", fmt.Errorf("load the baseline: %w", err)
 }
 
 // remembered reads what the last assessment remembered; nothing if that is

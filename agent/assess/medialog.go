@@ -26,27 +26,32 @@ type mediaLog struct {
 	Last     uint64                `json:"last"` // number of the last event
 	Attached []posture.MediumEvent `json:"attached,omitempty"`
 	Events   []posture.MediumEvent `json:"events,omitempty"` // those that the collector may not have
+	// Lost is the number of the last event in a log that could not be read,
+	// while the collector may not know that; 0 if there was none.
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 const mediaLogVersion = 1
 
+// mostEvents is more than a laptop sees in its life.
+const mostEvents = 1 << 40
+
 // foldMedia brings the log up to date with the media that are attached, and
 // puts the events that the next report should carry into facts.
 func foldMedia(facts *posture.Facts, r Request, o *Outcome) error {
-	log := mediaLog{Version: mediaLogVersion}
-	if len(r.MediaLog) > 0 {
-		if err := json.Unmarshal(r.MediaLog, &log); err != nil {
-			return fmt.Errorf("read the log of media: %w", err)
-		}
-		if log.Version != mediaLogVersion {
-			return fmt.Errorf("read the log of media: version %d is not %d, the one this program reads", log.Version, mediaLogVersion)
-		}
+	began := r.Began
+	log, err := readMediaLog(r.MediaLog)
+	if err != nil {
+		// What lies in it is lost to the record, and that goes on record in its
+		// place. When what is attached now came is not known.
+		o.MediaTrouble, began = err.Error(), true
+		last := max(log.Last, r.EventsTaken, r.EventsDone) + 1
+		log = mediaLog{Version: mediaLogVersion, Last: last, Lost: last}
 	}
 	if slices.Contains(r.Due, wire.Media) {
-		log.fold(facts.Media, r.Now, r.Began, keyName(r.MediaKey))
+		log.fold(facts.Media, r.Now, began, keyName(r.MediaKey))
 	}
 	log.forget(r.EventsDone)
-	var err error
 	if o.MediaLog, err = json.Marshal(log); err != nil {
 		return fmt.Errorf("keep the log of media: %w", err)
 	}
@@ -54,7 +59,34 @@ func foldMedia(facts *posture.Facts, r Request, o *Outcome) error {
 	facts.MediaEvents = posture.Found("media log", slices.DeleteFunc(slices.Clone(log.Events),
 		func(e posture.MediumEvent) bool { return e.Number <= r.EventsAfter })...)
 	facts.MediaEvents.ReadAt = r.Now
+	if log.Lost > r.EventsAfter {
+		facts.MediaEvents.Gaps = append(facts.MediaEvents.Gaps, posture.Gap{Source: "media log", Absent: posture.Unreadable})
+	}
 	return nil
+}
+
+// readMediaLog reads the log as it was left; an empty one if there is none. Of
+// one that cannot be read it returns the number of the last event, if that much
+// can be.
+func readMediaLog(data json.RawMessage) (mediaLog, error) {
+	log := mediaLog{Version: mediaLogVersion}
+	if len(data) == 0 {
+		return log, nil
+	}
+	err := json.Unmarshal(data, &log)
+	if err == nil && log.Version != mediaLogVersion {
+		err = fmt.Errorf("version %d is not %d, the one this program reads", log.Version, mediaLogVersion)
+	}
+	if err == nil {
+		return log, nil
+	}
+	var head struct {
+		Last uint64 `json:"last"`
+	}
+	if json.Unmarshal(data, &head) != nil || head.Last > mostEvents {
+		head.Last = 0
+	}
+	return mediaLog{Last: head.Last}, fmt.Errorf("read the log of media: %w", err)
 }
 
 // keyName tells one key from another and says nothing of either.
@@ -149,6 +181,9 @@ func (l *mediaLog) add(e posture.MediumEvent, what posture.MediumAction, now tim
 // forget drops the events that the collector has.
 func (l *mediaLog) forget(done uint64) {
 	l.Events = slices.DeleteFunc(l.Events, func(e posture.MediumEvent) bool { return e.Number <= done })
+	if l.Lost <= done {
+		l.Lost = 0
+	}
 }
 
 // alike reports whether two media say the same of themselves but for the

@@ -72,8 +72,38 @@ func (d *Device) Document(kind string) (body []byte, number uint64, err error) {
 	return d.document(kind)
 }
 
-func (d *Device) document(kind string) ([]byte, uint64, error) {
+// Used returns the body of the document that was last of use, which may be an
+// earlier one than that in force; nil if none was kept.
+func (d *Device) Used(kind string) (body []byte, number uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read(kind, d.usedFile(kind))
+}
+
+// KeepUsed keeps the document in force, if that is still the one of that
+// number, as one that was of use.
+func (d *Device) KeepUsed(kind string, number uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	signed, err := os.ReadFile(d.documentFile(kind))
+	if err != nil {
+		return fmt.Errorf("keep the %s in force: %w", kind, err)
+	}
+	if _, h, err := d.open(kind, signed); err != nil || h.Number != number {
+		return err
+	}
+	if err := durable.WriteFile(d.usedFile(kind), signed, 0o600); err != nil {
+		return fmt.Errorf("keep the %s in force: %w", kind, err)
+	}
+	return nil
+}
+
+func (d *Device) document(kind string) ([]byte, uint64, error) {
+	return d.read(kind, d.documentFile(kind))
+}
+
+func (d *Device) read(kind, file string) ([]byte, uint64, error) {
+	signed, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, 0, nil
 	}
@@ -127,6 +157,7 @@ func (d *Device) open(kind string, signed []byte) ([]byte, heading, error) {
 }
 
 func (d *Device) documentFile(kind string) string { return filepath.Join(d.state, kind+".signed") }
+func (d *Device) usedFile(kind string) string     { return filepath.Join(d.state, kind+".used.signed") }
 
 // rememberEvery is how far the collector's time must have moved on to be worth
 // a write.
