@@ -73,8 +73,10 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	if err != nil {
 		return err
 	}
+	defer collectSooner()()
 	g, ctx := errgroup.WithContext(ctx)
 	col.keepAll(ctx, g)
+	g.Go(func() error { return trim(ctx, clk) })
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
 	g.Go(func() error { return web.Serve(ctx, pages, handler, c.Log) })
 	g.Go(func() error { return console.Serve(ctx, calls, col.do, c.Log) })

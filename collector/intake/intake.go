@@ -235,7 +235,7 @@ const maxEnrolment = 32 << 10
 func (in *Intake) server(maxMessage int) *grpc.Server {
 	return grpc.NewServer(
 		grpc.Creds(doorCredentials{}), grpc.ForceServerCodecV2(wire.Codec{}),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(8<<10), grpc.MaxConcurrentStreams(4),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(8<<10), grpc.HeaderTableSize(0), grpc.MaxConcurrentStreams(4),
 		grpc.ReadBufferSize(0), grpc.WriteBufferSize(4<<10),
 		grpc.InitialWindowSize(256<<10), grpc.InitialConnWindowSize(512<<10),
 		grpc.ConnectionTimeout(20*time.Second), grpc.WaitForHandlers(true),

@@ -106,9 +106,10 @@ func options(dir string, memory bool) badger.Options {
 		WithIndexCacheSize(16 << 20)
 }
 
-// memTable is the size of Badger's table in memory. A transaction may take up
-// about an eighth of it.
-const memTable = 32 << 20
+// memTable is the size of Badger's table in memory, of which there are up to
+// three while one is written out. A transaction may take up about an eighth of
+// it.
+const memTable = 8 << 20
 
 // disposable reports whether a view that could not be opened for this reason
 // may be thrown away: not while another program has it, nor where the disk is
