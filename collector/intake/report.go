@@ -44,7 +44,7 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 		err = s.begin(ctx, statement.Sequence, len(m.GetStatement())+entrySize(entry), entry)
 	}
 	if err != nil {
-		return s.failed("record the report", err)
+		return s.notRecorded(statement.Sequence, err)
 	}
 	s.device.Last, s.device.Hash, s.sections = statement.Sequence, hash, append([]proof.SectionRef{}, statement.Sections...)
 	if full(statement) {
@@ -68,6 +68,14 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 		return s.sendFull("unknown-section")
 	}
 	return nil
+}
+
+// notRecorded ends the stream: it is the device's fault, or ours.
+func (s *session) notRecorded(sequence uint64, err error) error {
+	if errors.Is(err, ledger.ErrFalse) {
+		return refuse("malformed", "report %d is not as it was signed: %s", sequence, wire.Visible(err.Error(), 300))
+	}
+	return s.failed("record the report", err)
 }
 
 // appendAfter records a report and, before it, which are missing.
@@ -119,8 +127,9 @@ func (s *session) mine(school, device string) error {
 	return nil
 }
 
-// entry makes the ledger's entry of a report: the bodies must be exactly those
-// that the statement says come with it.
+// entry makes the ledger's entry of a report: the bodies must be those that the
+// statement says come with it. That they are not others of the same name the
+// ledger finds out, which hashes them.
 func (s *session) entry(statement proof.ReportStatement, m *pb.Report) (ledger.Entry, error) {
 	e := ledger.Entry{Envelope: proof.Envelope{
 		Kind: proof.KindReport, School: statement.School, Subject: statement.Device, Sequence: statement.Sequence,
@@ -140,12 +149,6 @@ func (s *session) entry(statement proof.ReportStatement, m *pb.Report) (ledger.E
 		}
 		section := proof.Section{Name: ref.Name, Class: ref.Class, Salt: [proof.SaltSize]byte(bodies[0].GetSalt()), Body: bodies[0].GetBody()}
 		bodies = bodies[1:]
-		if err := section.Check(); err != nil {
-			return e, refuse("malformed", "report %d: %s", statement.Sequence, err)
-		}
-		if section.Digest() != ref.Digest {
-			return e, refuse("malformed", "section %s of report %d is not the one that was signed", ref.Name, statement.Sequence)
-		}
 		e.Envelope.Sections, e.Sections = append(e.Envelope.Sections, ref), append(e.Sections, section)
 	}
 	if len(bodies) > 0 {
@@ -244,7 +247,7 @@ func (s *session) again(ctx context.Context, statement proof.ReportStatement, en
 		// report can not be any more.
 		return s.acknowledge(s.device.Last, 0)
 	case !errors.Is(err, ledger.ErrConflict):
-		return s.failed("record the report", err)
+		return s.notRecorded(statement.Sequence, err)
 	}
 	return s.conflict(ctx, statement.Sequence)
 }

@@ -26,6 +26,7 @@ type Ledger struct {
 	requests chan *request
 	room     *semaphore.Weighted // bytes of appends that may wait
 	waits    atomic.Int64        // requests that are not done
+	stages   sync.Pool           // of *stage
 	stop     chan struct{}       // closed by Close
 	stopOnce sync.Once
 	broken   chan struct{} // closed when nothing can be appended any more
@@ -349,6 +350,7 @@ func (l *Ledger) Wait(ctx context.Context) error {
 func (l *Ledger) commit(batch []*request) {
 	err := l.failed()
 	s := newStage(l)
+	defer s.discard()
 	accepted := make([]*request, 0, len(batch))
 	for _, r := range batch {
 		switch {

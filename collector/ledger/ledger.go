@@ -77,6 +77,9 @@ var (
 	// ErrOrder means that the subject has a later statement, and none under
 	// this sequence.
 	ErrOrder = errors.New("a later statement of this subject is recorded, and none under this sequence")
+	// ErrFalse means that an entry is not what its statement or its envelope
+	// says: it was not made by this program, or not sent as it was signed.
+	ErrFalse = errors.New("the entry is not what it says")
 	// ErrForgotten means that the body was forgotten; its hash stays.
 	ErrForgotten = errors.New("this body was forgotten")
 	// ErrNotFound means that the ledger has no such entry or section.

@@ -34,15 +34,15 @@ func prepare(school string, e Entry) (prepared, error) {
 	}
 	for n, s := range e.Sections {
 		if err := s.Check(); err != nil {
-			return prepared{}, err
+			return prepared{}, fmt.Errorf("%w: %w", ErrFalse, err)
 		}
 		ref := e.Envelope.Sections[n]
 		if ref.Name != s.Name || ref.Class != s.Class || ref.Digest != s.Digest() {
-			return prepared{}, fmt.Errorf("section %d is not the %s that its envelope names", n, ref.Name)
+			return prepared{}, fmt.Errorf("%w: section %d is not the %s that its envelope names", ErrFalse, n, ref.Name)
 		}
 	}
 	if err := e.Envelope.CheckStatement(); err != nil {
-		return prepared{}, err
+		return prepared{}, fmt.Errorf("%w: %w", ErrFalse, err)
 	}
 	encoded, err := e.Envelope.Encode()
 	if err != nil {
@@ -80,24 +80,53 @@ type stage struct {
 	fresh    []prepared // the entries, in order
 	segments []chunk    // the present segment, then each that it begins
 	bodies   map[drawer]*chunk
+	spare    []*chunk // of bodies, not in use
+	places   []place
 	hashes   []byte
 	rows     []byte
 }
 
+// newStage returns an empty stage, in the memory of one that is done with if
+// there is one: a batch has megabytes, and the next is like it.
 func newStage(l *Ledger) *stage {
-	f := l.fold
-	return &stage{
-		l: l, base: f.tree.size, tree: f.tree, end: f.end,
-		ends: map[drawer]bodyEnd{}, subjects: map[subjectKey]position{}, bodies: map[drawer]*chunk{},
-		segments: []chunk{{offset: f.end.offset}},
+	s, ok := l.stages.Get().(*stage)
+	if !ok {
+		s = &stage{
+			ends: map[drawer]bodyEnd{}, subjects: map[subjectKey]position{}, bodies: map[drawer]*chunk{},
+			segments: []chunk{{}},
+		}
 	}
+	f := l.fold
+	s.l, s.base, s.tree, s.end = l, f.tree.size, f.tree, f.end
+	s.segments[0].offset = f.end.offset
+	return s
+}
+
+// discard gives a stage's memory to the next.
+func (s *stage) discard() {
+	clear(s.ends)
+	clear(s.subjects)
+	clear(s.fresh) // what was appended is not kept in memory by it
+	for w, c := range s.bodies {
+		c.data = c.data[:0]
+		s.spare = append(s.spare, c)
+		delete(s.bodies, w)
+	}
+	clear(s.segments[1:])
+	s.segments[0].data = s.segments[0].data[:0]
+	s.starts, s.segments, s.entries, s.fresh = nil, s.segments[:1], s.entries[:0], s.fresh[:0]
+	s.hashes, s.rows = s.hashes[:0], s.rows[:0]
+	s.l.stages.Put(s)
 }
 
 // admit gives the entries of one append their indexes, or refuses them all.
 func (s *stage) admit(entries []prepared) ([]Index, error) {
 	indexes := make([]Index, len(entries))
-	undo := map[subjectKey]*position{}
 	before := len(s.entries)
+	var undo map[subjectKey]*position // only what is one of several can be undone
+	if len(entries) > 1 {
+		undo = make(map[subjectKey]*position, len(entries))
+	}
 	for n, p := range entries {
 		index, known, err := s.recorded(p)
 		if err != nil {
@@ -115,7 +144,7 @@ func (s *stage) admit(entries []prepared) ([]Index, error) {
 			indexes[n] = index
 			continue
 		}
-		if _, noted := undo[p.key]; !noted {
+		if _, noted := undo[p.key]; !noted && undo != nil {
 			undo[p.key] = nil
 			if old, ok := s.subjects[p.key]; ok {
 				undo[p.key] = &old
@@ -216,10 +245,13 @@ func (s *stage) follow(i Index, key subjectKey, e proof.Envelope) entryInfo {
 // write lays an entry out: its bodies, its envelope, its row and its hashes.
 func (s *stage) write(p prepared) {
 	i := Index(s.tree.size)
-	places := make([]place, len(p.entry.Sections))
+	places := s.places[:0]
+	month := MonthOf(p.entry.Envelope.ReceivedAt)
 	for n, section := range p.entry.Sections {
-		places[n] = s.writeBody(drawerOf(p.entry.Envelope, n), i, n, section)
+		w := drawer{class: p.entry.Envelope.Sections[n].Class, month: month}
+		places = append(places, s.writeBody(w, i, n, section))
 	}
+	s.places = places
 	size := envelopeRecordSize(p.encoded, len(places))
 	if s.end.offset > 0 && s.end.offset+size > s.l.o.SegmentBytes || len(s.l.starts)+len(s.starts) == 0 {
 		if len(s.l.starts)+len(s.starts) > 0 {
@@ -238,13 +270,25 @@ func (s *stage) write(p prepared) {
 func (s *stage) writeBody(w drawer, i Index, n int, section proof.Section) place {
 	c, ok := s.bodies[w]
 	if !ok {
-		c = &chunk{offset: s.bodyEnd(w).offset}
+		c = s.chunk()
+		c.offset = s.bodyEnd(w).offset
 		s.bodies[w] = c
 	}
-	at := place{offset: s.bodyEnd(w).offset, length: uint32(bodyRecordSize(section))}
+	at := place{offset: c.offset + int64(len(c.data)), length: uint32(bodyRecordSize(section))}
 	c.data = appendBody(c.data, i, n, section)
 	s.ends[w] = bodyEnd{at.offset + int64(at.length), i}
 	return at
+}
+
+// chunk returns one for a file of bodies.
+func (s *stage) chunk() *chunk {
+	n := len(s.spare)
+	if n == 0 {
+		return &chunk{}
+	}
+	c := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	return c
 }
 
 func (s *stage) bodyEnd(w drawer) bodyEnd {
@@ -259,9 +303,7 @@ func (s *stage) derive(leaf tlog.Hash, at spot) {
 	info := &s.entries[s.tree.size-s.base]
 	info.segment, info.offset = at.segment, uint32(at.offset)
 	s.rows = info.append(s.rows)
-	for _, h := range s.tree.add(leaf) {
-		s.hashes = append(s.hashes, h[:]...)
-	}
+	s.hashes = s.tree.add(s.hashes, leaf)
 }
 
 // replay adds an entry that is on disk already: what Open and a rebuild do.

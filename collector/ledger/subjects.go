@@ -20,10 +20,10 @@ import (
 type subjectKey [16]byte
 
 func keyOf(e proof.Envelope) subjectKey {
-	h := sha256.New()
-	h.Write([]byte{byte(e.Kind)})
-	h.Write([]byte(e.Subject))
-	return subjectKey(h.Sum(nil)[:16])
+	var b [1 + proof.MaxIdentifier]byte
+	b[0] = byte(e.Kind)
+	h := sha256.Sum256(append(b[:1], e.Subject...))
+	return subjectKey(h[:16])
 }
 
 // position is a subject's last statement.

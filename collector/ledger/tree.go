@@ -17,16 +17,15 @@ type tree struct {
 	edge [64]tlog.Hash // at each level, the last node that is complete
 }
 
-// add appends a leaf and returns the hashes to be stored for it.
-func (t *tree) add(leaf tlog.Hash) []tlog.Hash {
-	stored := make([]tlog.Hash, 1, 1+bits.TrailingZeros64(t.size+1))
-	stored[0] = leaf
+// add appends a leaf to the tree, and to stored the hashes to be stored for it.
+func (t *tree) add(stored []byte, leaf tlog.Hash) []byte {
+	stored = append(stored, leaf[:]...)
 	level := 0
 	for n := t.size; n&1 != 0; n >>= 1 {
 		left := t.edge[level]
 		t.edge[level] = leaf
 		leaf = tlog.NodeHash(left, leaf)
-		stored = append(stored, leaf)
+		stored = append(stored, leaf[:]...)
 		level++
 	}
 	t.edge[level] = leaf

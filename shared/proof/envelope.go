@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -68,18 +69,17 @@ func (e Envelope) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, fmt.Errorf("encode envelope: %w", err)
 	}
-	var b cryptobyte.Builder
-	b.AddUint8(envelopeVersion)
-	b.AddUint8(uint8(e.Kind))
-	addIdentifier(&b, e.School)
-	addIdentifier(&b, e.Subject)
-	b.AddUint64(e.Sequence)
-	b.AddUint64(e.ReceivedAt)
-	addIdentifier(&b, e.Intake)
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(e.Statement) })
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(e.Signature) })
-	addRefs(&b, e.Sections)
-	return b.Bytes()
+	size := 2 + 3*(1+MaxIdentifier) + 2*8 + 2 + len(e.Statement) + 1 + len(e.Signature) + refsSize(e.Sections)
+	b := append(make([]byte, 0, size), envelopeVersion, byte(e.Kind))
+	b = appendText(b, e.School)
+	b = appendText(b, e.Subject)
+	b = binary.BigEndian.AppendUint64(b, e.Sequence)
+	b = binary.BigEndian.AppendUint64(b, e.ReceivedAt)
+	b = appendText(b, e.Intake)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(e.Statement)))
+	b = append(b, e.Statement...)
+	b = append(append(b, byte(len(e.Signature))), e.Signature...)
+	return appendRefs(b, e.Sections), nil
 }
 
 // DecodeEnvelope reads what Encode writes and refuses anything else. The

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
@@ -87,16 +88,18 @@ const sectionLabel = "caretaker/section/v1\n"
 // Digest returns the hash by which statements and envelopes name the section:
 // SHA-256 of the label, name<1..31>, class, salt[16] and body<0..2^32-1>.
 func (s Section) Digest() Digest {
+	b := make([]byte, 0, len(sectionLabel)+1+MaxIdentifier+1+SaltSize+4)
+	b = append(b, sectionLabel...)
+	b = appendText(b, s.Name)
+	b = append(b, byte(s.Class))
+	b = append(b, s.Salt[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Body)))
 	h := sha256.New()
-	h.Write([]byte(sectionLabel))
-	var b cryptobyte.Builder
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.Name)) })
-	b.AddUint8(uint8(s.Class))
-	b.AddBytes(s.Salt[:])
-	b.AddUint32(uint32(len(s.Body)))
-	h.Write(b.BytesOrPanic())
+	h.Write(b)
 	h.Write(s.Body)
-	return Digest(h.Sum(nil))
+	var d Digest
+	h.Sum(d[:0])
+	return d
 }
 
 // Check reports what is wrong with a section that came from outside.
@@ -156,7 +159,6 @@ func checkRefs(refs []SectionRef, mayRepeat bool) error {
 		return fmt.Errorf("%d sections, more than the %d allowed", len(refs), MaxSections)
 	}
 	length := 0
-	seen := make(map[string]bool, len(refs))
 	for _, r := range refs {
 		if err := checkName(r.Name); err != nil {
 			return err
@@ -164,11 +166,10 @@ func checkRefs(refs []SectionRef, mayRepeat bool) error {
 		if r.Class == 0 {
 			return noClass(r.Name)
 		}
-		if seen[r.Name] && !mayRepeat {
-			return fmt.Errorf("section %s is named twice", r.Name)
-		}
-		seen[r.Name] = true
-		length += 1 + len(r.Name) + 1 + len(r.Digest) + 8 + 8
+		length += refSize(r)
+	}
+	if name, twice := repeated(refs); twice && !mayRepeat {
+		return fmt.Errorf("section %s is named twice", name)
 	}
 	if length > maxRefs {
 		return fmt.Errorf("its list of sections has %d bytes, more than the %d allowed", length, maxRefs)
@@ -176,28 +177,76 @@ func checkRefs(refs []SectionRef, mayRepeat bool) error {
 	return nil
 }
 
+// refSize is the length of an encoded reference in bytes.
+func refSize(r SectionRef) int { return 1 + len(r.Name) + 1 + len(r.Digest) + 8 + 8 }
+
+// repeated returns a name that two sections have.
+func repeated(refs []SectionRef) (string, bool) {
+	const few = 16 // a report has about ten: comparing each with each is quicker than a map
+	if len(refs) <= few {
+		for n, r := range refs {
+			for _, earlier := range refs[:n] {
+				if earlier.Name == r.Name {
+					return r.Name, true
+				}
+			}
+		}
+		return "", false
+	}
+	seen := make(map[string]bool, len(refs))
+	for _, r := range refs {
+		if seen[r.Name] {
+			return r.Name, true
+		}
+		seen[r.Name] = true
+	}
+	return "", false
+}
+
 // maxRefs is the length of the longest encoded list of sections in bytes.
 const maxRefs = 1<<16 - 1
 
-func addRefs(b *cryptobyte.Builder, refs []SectionRef) {
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, r := range refs {
-			b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(r.Name)) })
-			b.AddUint8(uint8(r.Class))
-			b.AddBytes(r.Digest[:])
-			b.AddUint64(r.ReadAt)
-			b.AddUint64(r.Carried)
-		}
-	})
+// appendRefs appends a list of sections that checkRefs has seen.
+func appendRefs(b []byte, refs []SectionRef) []byte {
+	at := len(b)
+	b = append(b, 0, 0)
+	for _, r := range refs {
+		b = appendText(b, r.Name)
+		b = append(b, byte(r.Class))
+		b = append(b, r.Digest[:]...)
+		b = binary.BigEndian.AppendUint64(b, r.ReadAt)
+		b = binary.BigEndian.AppendUint64(b, r.Carried)
+	}
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
+	return b
 }
+
+// refsSize is the length of what appendRefs appends.
+func refsSize(refs []SectionRef) int {
+	size := 2
+	for _, r := range refs {
+		size += refSize(r)
+	}
+	return size
+}
+
+// appendText appends a text of at most 255 bytes, which the caller has
+// checked, after its length.
+func appendText(b []byte, s string) []byte { return append(append(b, byte(len(s))), s...) }
 
 func readRefs(s *cryptobyte.String) ([]SectionRef, error) {
 	var list cryptobyte.String
 	if !s.ReadUint16LengthPrefixed(&list) {
 		return nil, errTruncated
 	}
-	var refs []SectionRef
+	if list.Empty() {
+		return nil, nil
+	}
+	refs := make([]SectionRef, 0, min(len(list)/refSize(SectionRef{Name: "-"}), MaxSections))
 	for !list.Empty() {
+		if len(refs) == MaxSections {
+			return nil, fmt.Errorf("more than %d sections", MaxSections)
+		}
 		var r SectionRef
 		var name cryptobyte.String
 		var class uint8
@@ -205,11 +254,22 @@ func readRefs(s *cryptobyte.String) ([]SectionRef, error) {
 			!list.CopyBytes(r.Digest[:]) || !list.ReadUint64(&r.ReadAt) || !list.ReadUint64(&r.Carried) {
 			return nil, errTruncated
 		}
-		r.Name, r.Class = string(name), Class(class)
-		if len(refs) == MaxSections {
-			return nil, fmt.Errorf("more than %d sections", MaxSections)
-		}
+		r.Name, r.Class = sectionName(name), Class(class)
 		refs = append(refs, r)
 	}
 	return refs, nil
+}
+
+// sectionName returns a name as a string. Those that are in every report are
+// not made anew each time: they would be a tenth of all that a collector
+// allocates.
+func sectionName(name []byte) string {
+	for _, known := range [...]string{
+		"system", "encryption", "antivirus", "media", "media-events", "programs", "executables", "security", "findings", "contact",
+	} {
+		if string(name) == known {
+			return known
+		}
+	}
+	return string(name)
 }

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -66,7 +67,9 @@ func labelled(label string, encoded []byte) Digest {
 	h := sha256.New()
 	h.Write([]byte(label))
 	h.Write(encoded)
-	return Digest(h.Sum(nil))
+	var d Digest
+	h.Sum(d[:0])
+	return d
 }
 
 // Encode returns the statement's bytes.
@@ -74,24 +77,20 @@ func (r ReportStatement) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("encode report statement: %w", err)
 	}
-	var b cryptobyte.Builder
-	addIdentifier(&b, r.School)
-	addIdentifier(&b, r.Device)
-	b.AddUint64(r.Sequence)
-	b.AddBytes(r.Previous[:])
-	b.AddUint64(r.Policy)
-	b.AddUint64(r.Assignment)
-	b.AddUint64(r.MadeAt)
-	addIdentifier(&b, r.Boot)
-	b.AddUint64(r.Uptime)
-	addWitness(&b, r.Witness)
-	addRefs(&b, r.Sections)
-	encoded, err := b.Bytes()
-	if err == nil && len(encoded) > MaxStatement {
-		err = fmt.Errorf("it has %d bytes, more than the %d allowed", len(encoded), MaxStatement)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("encode report statement: %w", err)
+	encoded := make([]byte, 0, maxStatementHead+refsSize(r.Sections))
+	encoded = appendText(encoded, r.School)
+	encoded = appendText(encoded, r.Device)
+	encoded = binary.BigEndian.AppendUint64(encoded, r.Sequence)
+	encoded = append(encoded, r.Previous[:]...)
+	encoded = binary.BigEndian.AppendUint64(encoded, r.Policy)
+	encoded = binary.BigEndian.AppendUint64(encoded, r.Assignment)
+	encoded = binary.BigEndian.AppendUint64(encoded, r.MadeAt)
+	encoded = appendText(encoded, r.Boot)
+	encoded = binary.BigEndian.AppendUint64(encoded, r.Uptime)
+	encoded = appendWitness(encoded, r.Witness)
+	encoded = appendRefs(encoded, r.Sections)
+	if len(encoded) > MaxStatement {
+		return nil, fmt.Errorf("encode report statement: it has %d bytes, more than the %d allowed", len(encoded), MaxStatement)
 	}
 	return encoded, nil
 }
@@ -148,19 +147,21 @@ func (c ContactStatement) Encode() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("encode contact statement: %w", err)
 	}
-	var b cryptobyte.Builder
-	addIdentifier(&b, c.School)
-	addIdentifier(&b, c.Device)
-	b.AddUint64(c.Report)
-	b.AddBytes(c.Hash[:])
-	b.AddUint64(c.Count)
-	b.AddUint64(c.MadeAt)
-	addIdentifier(&b, c.Boot)
-	b.AddUint64(c.Uptime)
-	b.AddUint64(c.ReadAt)
-	addWitness(&b, c.Witness)
-	return b.Bytes()
+	b := make([]byte, 0, maxStatementHead)
+	b = appendText(b, c.School)
+	b = appendText(b, c.Device)
+	b = binary.BigEndian.AppendUint64(b, c.Report)
+	b = append(b, c.Hash[:]...)
+	b = binary.BigEndian.AppendUint64(b, c.Count)
+	b = binary.BigEndian.AppendUint64(b, c.MadeAt)
+	b = appendText(b, c.Boot)
+	b = binary.BigEndian.AppendUint64(b, c.Uptime)
+	b = binary.BigEndian.AppendUint64(b, c.ReadAt)
+	return appendWitness(b, c.Witness), nil
 }
+
+// maxStatementHead is more than all of a statement but its sections takes.
+const maxStatementHead = 3*(1+MaxIdentifier) + 2*32 + 6*8
 
 // check holds for every statement that is written or read.
 func (c ContactStatement) check() error {
@@ -222,10 +223,6 @@ func checkIdentifier(what, s string, least int) error {
 	return nil
 }
 
-func addIdentifier(b *cryptobyte.Builder, s string) {
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
-}
-
 func readIdentifier(s *cryptobyte.String, out *string) bool {
 	var v cryptobyte.String
 	if !s.ReadUint8LengthPrefixed(&v) {
@@ -235,9 +232,8 @@ func readIdentifier(s *cryptobyte.String, out *string) bool {
 	return true
 }
 
-func addWitness(b *cryptobyte.Builder, w Witness) {
-	b.AddUint64(w.Size)
-	b.AddBytes(w.Root[:])
+func appendWitness(b []byte, w Witness) []byte {
+	return append(binary.BigEndian.AppendUint64(b, w.Size), w.Root[:]...)
 }
 
 func readWitness(s *cryptobyte.String, w *Witness) bool {
