@@ -279,7 +279,8 @@ func (p *peer) read(stream uint32, o *outcome) {
 			p.windows[id] += n
 		}
 	case frameGoAway:
-		o.goAway = int(binary.BigEndian.Uint32(payload[4:]))
+		// The connection is closed a second later.
+		o.goAway, o.over = int(binary.BigEndian.Uint32(payload[4:])), true
 	case frameReset:
 		if id == stream {
 			o.reset, o.over = int(binary.BigEndian.Uint32(payload)), true

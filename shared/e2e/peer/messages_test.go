@@ -87,12 +87,20 @@ type line struct {
 }
 
 func (l *line) say(method string, data ...[]byte) outcome {
-	if l.p == nil {
+	used := l.p != nil
+	if !used {
 		l.p = l.open()
 	}
 	o := l.p.say(method, data...)
-	if o.closed || o.goAway >= 0 {
-		l.close()
+	if !o.closed && o.goAway < 0 {
+		return o
+	}
+	l.close()
+	if used {
+		// A message that cannot be read ends a stream a little before its
+		// handler is done, and a device's newer stream closes the older's
+		// connection, which here is its own.
+		return l.say(method, data...)
 	}
 	return o
 }
