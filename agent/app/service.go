@@ -106,14 +106,17 @@ func newInbox(s *service) *inbox {
 }
 
 // loadPosition reads where the chain of reports stands. If that cannot be
-// read, it is put aside, and the chain goes on behind all that is known to have
-// been said: a number is never used for two reports.
+// read, or lies before what is known to have been said, it is put aside, and
+// the chain goes on behind that: a number is never used for two reports.
 func (s *service) loadPosition() error {
 	found, err := s.state.load(chainFile, &s.position)
+	known := max(s.spool.Stats().Last.Sequence, s.inbox.run.Acknowledged)
+	if made := s.position.Chain.Sequence; err == nil && found && made < known && known-made <= farthest {
+		err = fmt.Errorf("read the agent's state: %s: it ends with report %d, and there was a report %d", s.state.path(chainFile), made, known)
+	}
 	if err == nil && found {
 		return nil
 	}
-	known := max(s.spool.Stats().Last.Sequence, s.inbox.run.Acknowledged)
 	if err != nil {
 		aside := s.state.path(chainFile + ".damaged")
 		if renamed := os.Rename(s.state.path(chainFile), aside); renamed != nil {

@@ -208,26 +208,37 @@ func (d *Device) writeIdentity() error {
 // Load reads the identity in a state folder. built is when this program was
 // built, as far as known.
 func Load(state string, built time.Time) (*Device, error) {
-	data, err := os.ReadFile(filepath.Join(state, identityFile))
+	file := filepath.Join(state, identityFile)
+	data, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNotEnrolled
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load the laptop's identity: %w", err)
 	}
-	var id Identity
-	if err := json.Unmarshal(data, &id); err != nil {
-		return nil, fmt.Errorf("load the laptop's identity from %s: %w", filepath.Join(state, identityFile), err)
-	}
 	key, err := identity.LoadDeviceKey(filepath.Join(state, keyFile))
 	if err != nil {
-		return nil, err
+		return nil, unreadable(state, err)
+	}
+	var id Identity
+	if err := json.Unmarshal(data, &id); err != nil {
+		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
 	d, err := newDevice(state, id, key, identity.NewTrusted(built, told(state)))
 	if err != nil {
-		return nil, fmt.Errorf("load the laptop's identity: %w", err)
+		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
 	return d, nil
+}
+
+// unreadable says what to do about a state that is there and damaged. With
+// the same key, enrolling gives the same device; without it, what lies in the
+// folder is of no use to the new one.
+func unreadable(move string, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w; restore the file from a copy, or move %s away and enrol again with a new token", err, move)
 }
 
 // newDevice checks that all parts of an identity belong together.
