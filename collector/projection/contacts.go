@@ -18,8 +18,14 @@ func (f *folder) contacts(ctx context.Context, tx *view.Tx, r ledger.Record) err
 		if s.Name != roster.SectionContact {
 			continue
 		}
-		data, err := f.school.Ledger.Body(ctx, r.Index, i)
+		data, err := ownBody(ctx, f.school.Ledger, r, i)
 		if errors.Is(err, ledger.ErrForgotten) {
+			continue
+		}
+		if bad, ok := errors.AsType[*ledger.CorruptError](err); ok {
+			if err := f.note(tx, damage{entry: uint64(r.Index), what: bad.Error()}); err != nil {
+				return err
+			}
 			continue
 		}
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
@@ -119,7 +118,7 @@ func (f *folder) assign(ctx context.Context, tx *view.Tx, r ledger.Record) error
 
 // readPolicy reads a policy from the entry that published it.
 func (f *folder) readPolicy(ctx context.Context, i ledger.Index) (*prepared, error) {
-	r, err := f.record(ctx, i)
+	r, err := f.school.Ledger.Read(ctx, i)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +138,4 @@ func (f *folder) readPolicy(ctx context.Context, i ledger.Index) (*prepared, err
 		return nil, &notUnderstoodError{err}
 	}
 	return made, nil
-}
-
-func (f *folder) record(ctx context.Context, i ledger.Index) (ledger.Record, error) {
-	for r, err := range f.school.Ledger.Entries(ctx, i, i+1) {
-		return r, err
-	}
-	return ledger.Record{}, fmt.Errorf("read entry %d: %w", i, ledger.ErrNotFound)
 }

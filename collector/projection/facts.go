@@ -28,6 +28,8 @@ func (f *Facts) Facts(ctx context.Context, school posture.SchoolID, places []vie
 	if !ok {
 		return posture.Facts{}, nil, fmt.Errorf("no ledger of school %s is open", school)
 	}
-	r, err := read(ctx, source, places)
-	return r.facts, r.findings, err
+	x := &examined{question: question{places: places}, source: source}
+	made := &memory{}
+	err := x.read(ctx, made, nil)
+	return made.facts, x.findings, err
 }

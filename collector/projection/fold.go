@@ -23,6 +23,11 @@ type folder struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	came     came
+	workers  int
+	memories *memories
+	noted    map[uint64]bool            // entries of whose damage the log has been told
+	notes    uint64                     // how often damage was met
+	ahead    map[ledger.Index]*examined // reports of the step at hand that were examined already
 	policies map[uint64]*prepared
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded
@@ -69,6 +74,9 @@ func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 			"entry", uint64(r.Index), "kind", r.Envelope.Kind.String(), "error", bad.Error())
 		return nil
 	}
+	if bad, ok := errors.AsType[*ledger.CorruptError](err); ok {
+		return f.note(tx, damage{entry: uint64(r.Index), what: bad.Error()})
+	}
 	return err
 }
 
@@ -86,7 +94,7 @@ func (f *folder) body(ctx context.Context, r ledger.Record, name string) (data [
 		if s.Name != name {
 			continue
 		}
-		data, err := f.school.Ledger.Body(ctx, r.Index, i)
+		data, err := ownBody(ctx, f.school.Ledger, r, i)
 		if errors.Is(err, ledger.ErrForgotten) {
 			return nil, false, nil
 		}

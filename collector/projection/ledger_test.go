@@ -24,29 +24,8 @@ func TestForgottenIsForgottenInTheView(t *testing.T) {
 	l.facts.Media.Items = nil
 	l.report(t, term.Add(40*24*hour), term.Add(40*24*hour))
 
-	disk, err := ledger.Open(t.TempDir(), ledger.Options{School: string(s.id)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := disk.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for i, r := range s.ledger.records {
-		e := r.Envelope
-		if e.Kind == proof.KindReport { // the refs as they were signed; who signed is not asked here
-			e.Signature = []byte{1}
-			st, err := proof.DecodeReportStatement(e.Statement)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Sections = slices.DeleteFunc(st.Sections, func(ref proof.SectionRef) bool { return ref.Carried != st.Sequence })
-		}
-		if _, err := disk.Append(t.Context(), ledger.Entry{Envelope: e, Sections: s.ledger.salted[i]}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	disk := openLedger(t, s, open(t, s))
+	shelve(t, s, disk)
 	onDisk := func(f fixture) fixture { f.folders[0].school.Ledger = disk; return f }
 	live := onDisk(open(t, s))
 	live.catchUp(t)
@@ -54,7 +33,7 @@ func TestForgottenIsForgottenInTheView(t *testing.T) {
 		t.Fatalf("the view never had what is to be forgotten: %s", before)
 	}
 	for _, class := range []proof.Class{proof.Media, proof.Posture} {
-		_, err = disk.Forget(t.Context(), class, ledger.Month{Year: term.Year(), Month: term.Month()},
+		_, err := disk.Forget(t.Context(), class, ledger.Month{Year: term.Year(), Month: term.Month()},
 			func(ledger.Stored) bool { return false },
 			func(p ledger.Purge) (ledger.Entry, error) {
 				section := proof.Section{Name: "purge", Class: proof.Kept, Body: fmt.Append(nil, p)}

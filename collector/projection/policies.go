@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,8 @@ import (
 type prepared struct {
 	loaded *policy.Loaded
 	words  view.Policy
+	device []ruleReads    // the rules for devices
+	place  map[string]int // of a rule among device
 }
 
 func prepare(p *policy.Policy) (*prepared, error) {
@@ -24,7 +27,9 @@ func prepare(p *policy.Policy) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &prepared{loaded: loaded, words: words(loaded)}, nil
+	made := &prepared{loaded: loaded, words: words(loaded)}
+	made.device, made.place, err = deviceRules(loaded)
+	return made, err
 }
 
 // usualSilence is how long a device may be silent where the policy has no rule
@@ -170,7 +175,11 @@ func (f *folder) policy(ctx context.Context, tx *view.Tx, n uint64) (p *prepared
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	if p, err = f.readPolicy(ctx, ledger.Index(row.Entry)); err != nil {
+	p, err = f.readPolicy(ctx, ledger.Index(row.Entry))
+	if bad, ok := errors.AsType[*ledger.CorruptError](err); ok {
+		return nil, false, fmt.Errorf("policy %d: %w: %s", n, errPolicyLost, bad.Error())
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	f.policies[n] = p

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -47,6 +48,7 @@ type came struct {
 	folded  uint64
 	behind  time.Time // zero: it was not behind when it was last looked
 	stopped error
+	damage  *DamageError // nil: none
 }
 
 // to notes that the first entries are in the view, of as many as are recorded.
@@ -74,9 +76,23 @@ func (c *came) stop(err error) {
 	c.stopped = err
 }
 
+// lack notes what the view is made without.
+func (c *came) lack(d view.Damage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.damage = nil
+	if d.Entries > 0 {
+		c.damage = &DamageError{Entries: d.Entries, First: d.First, What: d.What}
+	}
+}
+
 func (c *came) report(recorded uint64, now time.Time) Progress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.look(recorded, now)
-	return Progress{Folded: c.folded, Recorded: max(recorded, c.folded), BehindSince: c.behind, Err: c.stopped}
+	p := Progress{Folded: c.folded, Recorded: max(recorded, c.folded), BehindSince: c.behind, Err: c.stopped}
+	if p.Err == nil && c.damage != nil {
+		p.Err = c.damage
+	}
+	return p
 }

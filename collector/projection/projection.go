@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,7 +37,11 @@ type Source interface {
 	Entries(ctx context.Context, first, end ledger.Index) iter.Seq2[ledger.Record, error]
 	// Follow yields the entries from first on and waits for more until ctx ends.
 	Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger.Record, error]
-	// Body returns the body of the nth section of an entry.
+	// Read returns one entry.
+	Read(ctx context.Context, i ledger.Index) (ledger.Record, error)
+	// Section returns the nth section of an entry.
+	Section(ctx context.Context, r ledger.Record, n int) (proof.Section, error)
+	// Body returns the body of the nth section of the entry at an index.
 	Body(ctx context.Context, i ledger.Index, n int) ([]byte, error)
 }
 
@@ -53,10 +58,19 @@ type Options struct {
 	View     *view.View
 	Schools  []School
 	Baseline *policy.Policy // policy 0, as built into agents and collector
+	Workers  int            // that examine reports at the same time; 0: as many as there are cores, up to 4
+	Memory   int            // bytes for what is kept of devices between their reports, about; 0: 8 MiB
 	Room     func() error   // why nothing can be written to the view now; nil: it always can
 	Clock    clock.Clock    // to wait, and to say since when the view is behind; never to judge
 	Log      *slog.Logger   // nil discards
 }
+
+// mostWorkers is how many examine reports by themselves at most: what they find
+// is applied by one.
+const mostWorkers = 4
+
+// usualMemory is enough for the devices of a school of a thousand.
+const usualMemory = 8 << 20
 
 // Projection folds the ledgers of schools into a view.
 type Projection struct {
@@ -74,6 +88,12 @@ func New(o Options) (*Projection, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
+	if o.Workers == 0 {
+		o.Workers = min(runtime.GOMAXPROCS(0), mostWorkers)
+	}
+	if o.Memory == 0 {
+		o.Memory = usualMemory
+	}
 	if o.Room == nil {
 		o.Room = func() error { return nil }
 	}
@@ -85,13 +105,16 @@ func New(o Options) (*Projection, error) {
 	for _, s := range o.Schools {
 		f := &folder{
 			school: s, view: o.View, room: o.Room, clock: o.Clock, log: o.Log.With("school", s.ID),
-			policies: map[uint64]*prepared{0: baseline},
+			policies: map[uint64]*prepared{0: baseline}, memories: newMemories(o.Memory / max(1, len(o.Schools))), workers: o.Workers, noted: map[uint64]bool{},
 		}
 		folded, err := o.View.Next(s.ID)
 		if err != nil {
 			return nil, err
 		}
 		f.came.to(folded, s.Ledger.Size(), o.Clock.Now())
+		if err := f.damageNow(); err != nil {
+			return nil, err
+		}
 		p.folders = append(p.folders, f)
 	}
 	return p, nil
@@ -166,15 +189,16 @@ func (p *Projection) Rebuild(ctx context.Context) error {
 // forgotten for what is then folded.
 func (f *folder) startAgain() error {
 	f.begun, f.purged = true, f.school.Ledger.Size()
+	f.memories.clear()
+	clear(f.noted)
+	f.policies = map[uint64]*prepared{0: f.policies[0]}
 	if err := f.view.Clear(f.school.ID); err != nil {
 		return err
 	}
 	f.came.to(0, f.school.Ledger.Size(), f.clock.Now())
+	f.came.lack(view.Damage{})
 	return nil
 }
-
-// batch is how many entries are folded in one transaction at most.
-const batch = 512
 
 func (f *folder) follow(ctx context.Context) error {
 	for {
@@ -231,77 +255,6 @@ func (f *folder) prelude(tx *view.Tx) error {
 		return err
 	}
 	return tx.PutPolicy(f.policies[0].words)
-}
-
-// step folds up to most entries in, and reports whether there may be more.
-//
-// A purge ends it: the rows were made of what is now forgotten, and must hold
-// nothing of it. They are thrown away and made again, as a rebuild makes them.
-func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
-	forgotten := false
-	var next uint64
-	err = f.view.Update(f.school.ID, func(tx *view.Tx) error {
-		first := tx.Next()
-		f.begin(first)
-		next = first
-		end := min(f.school.Ledger.Size(), first+most)
-		if first >= end {
-			return nil
-		}
-		records := make([]ledger.Record, 0, end-first)
-		var latest uint64
-		for r, err := range f.school.Ledger.Entries(ctx, ledger.Index(first), ledger.Index(end)) {
-			if err != nil {
-				return fmt.Errorf("read entry: %w", err)
-			}
-			if r.Envelope.Kind == proof.KindPurge && uint64(r.Index) >= f.purged {
-				forgotten = true
-				return nil
-			}
-			records = append(records, r)
-			latest = max(latest, r.Envelope.ReceivedAt)
-		}
-		if err := tx.Advance(moment(latest)); err != nil {
-			return err
-		}
-		for _, r := range records {
-			if err := f.fold(ctx, tx, r); err != nil {
-				return fmt.Errorf("fold in entry %d, a %s: %w", r.Index, r.Envelope.Kind, err)
-			}
-			next = uint64(r.Index) + 1
-			tx.SetNext(next)
-			if tx.Full() {
-				break
-			}
-		}
-		more = true
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	f.came.to(next, f.school.Ledger.Size(), f.clock.Now())
-	f.came.stop(nil)
-	if !forgotten {
-		return more, nil
-	}
-	f.log.Info("something was forgotten: the view is made again")
-	if err := f.startAgain(); err != nil {
-		return false, err
-	}
-	return true, f.view.Update(f.school.ID, f.prelude)
-}
-
-// begin notes, before the first entry that this process folds, which purges
-// the rows know of.
-func (f *folder) begin(first uint64) {
-	if f.begun {
-		return
-	}
-	f.begun, f.purged = true, first
-	if first == 0 {
-		f.purged = f.school.Ledger.Size()
-	}
 }
 
 // moment returns the time of milliseconds since 1970; 0 is the zero time.

@@ -3,8 +3,6 @@ package projection
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -44,41 +42,59 @@ func (f *folder) report(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	j.row.ReportedAt, j.row.ObservedAt = madeAt, observed(j.row.Clock, madeAt, received)
 	j.row.HeldAt, j.row.Policy, j.row.Assignment, j.row.Entry = time.Time{}, st.Policy, st.Assignment, uint64(r.Index)
-	j.row.Places = places(row.Places, st, r)
-	read, err := read(ctx, f.school.Ledger, j.row.Places)
+	q, err := f.question(ctx, tx, row.ID, row.Places, st, r)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(st.Sections, func(s proof.SectionRef) bool { return s.Name == wire.MediaEvents }) {
-		// The section is left out of a report if nothing came or went.
-		read.facts.MediaEvents = posture.Answer[posture.MediumEvent]{Absent: posture.None, ReadAt: madeAt}
+	x, err := f.examine(ctx, q, row.ID, r)
+	if err != nil {
+		return err
 	}
-	j.describe(read.facts, received)
-	return f.judgeReport(ctx, j, was, st, read, madeAt, r)
+	j.row.Places = q.places
+	j.describe(x.facts, received)
+	return f.judgeReport(j, was, st, x, r)
+}
+
+// question returns what is to be known about a report, given where the ledger
+// keeps the device's state before it.
+func (f *folder) question(ctx context.Context, tx *view.Tx, id posture.DeviceID, before []view.Place, st proof.ReportStatement, r ledger.Record) (q question, err error) {
+	q.madeAt = moment(st.MadeAt)
+	q.places, q.lost = places(before, st, r)
+	q.noEvents = !slices.ContainsFunc(st.Sections, func(s proof.SectionRef) bool { return s.Name == wire.MediaEvents })
+	if q.named, _, err = f.policy(ctx, tx, st.Policy); err != nil {
+		return q, err
+	}
+	q.assignment, _, err = tx.Assignment(id, st.Assignment)
+	return q, err
+}
+
+// examine examines a report, unless that was done ahead.
+func (f *folder) examine(ctx context.Context, q question, id posture.DeviceID, r ledger.Record) (x *examined, err error) {
+	if x = f.ahead[r.Index]; x == nil || !x.same(q) {
+		if x, err = examine(ctx, f.school.Ledger, &r, q, f.memories.of[id]); err != nil {
+			return nil, err
+		}
+	}
+	f.memories.put(id, x.memory)
+	return x, nil
 }
 
 // judgeReport judges what a report says, and writes it all.
-func (f *folder) judgeReport(ctx context.Context, j *judgement, was view.DeviceRow, st proof.ReportStatement, read reading, madeAt time.Time, r ledger.Record) error {
-	named, known, err := f.policy(ctx, j.tx, st.Policy)
-	if err != nil {
+func (f *folder) judgeReport(j *judgement, was view.DeviceRow, st proof.ReportStatement, x *examined, r ledger.Record) error {
+	for _, d := range x.damage {
+		if err := f.note(j.tx, d); err != nil {
+			return err
+		}
+	}
+	j.row.Ownership = cmp.Or(x.assignment.Ownership, j.row.Ownership)
+	j.row.Disagreements, j.row.Unproven = x.disagreements, x.unproven
+	if err := j.events(st, x.facts, r); err != nil {
 		return err
 	}
-	assignment, _, err := j.tx.Assignment(j.row.ID, st.Assignment)
-	if err != nil {
+	if err := j.device(x); err != nil {
 		return err
 	}
-	j.row.Ownership = cmp.Or(assignment.Ownership, j.row.Ownership)
-	j.row.Disagreements = nil
-	if known && read.whole {
-		j.row.Disagreements = disagreements(read.findings, named.loaded.Evaluate(assignment, read.facts, madeAt))
-	}
-	if err := j.events(st, read.facts, r); err != nil {
-		return err
-	}
-	if err := j.device(read, named, known); err != nil {
-		return err
-	}
-	if err := j.school(assignment); err != nil {
+	if err := j.school(x.assignment); err != nil {
 		return err
 	}
 	j.row.Recheck = false
@@ -116,61 +132,27 @@ func (j *judgement) number(st proof.ReportStatement, received time.Time) error {
 	return nil
 }
 
-// places finds where the ledger keeps each section that a statement names.
-func places(before []view.Place, st proof.ReportStatement, r ledger.Record) []view.Place {
-	var list []view.Place
+// places finds where the ledger keeps each section that a statement names. lost
+// are those of which that is not known: the entry that brought them is damaged.
+func places(before []view.Place, st proof.ReportStatement, r ledger.Record) (list []view.Place, lost []string) {
+	list = make([]view.Place, 0, len(st.Sections))
 	for _, ref := range st.Sections {
-		p := view.Place{Name: ref.Name, Digest: ref.Digest.String(), ReadAt: moment(ref.ReadAt)}
+		p := view.Place{Name: ref.Name, Digest: ref.Digest, ReadAt: moment(ref.ReadAt)}
 		i := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return s.Name == ref.Name && s.Digest == ref.Digest })
 		if i >= 0 {
 			p.Entry, p.Section = uint64(r.Index), i
 			list = append(list, p)
 			continue
 		}
-		for _, b := range before {
-			if b.Name == p.Name && b.Digest == p.Digest {
-				p.Entry, p.Section = b.Entry, b.Section
-				list = append(list, p)
-			}
-		}
-	}
-	return list
-}
-
-// reading is what the ledger holds of a device's state.
-type reading struct {
-	facts    posture.Facts
-	findings []posture.Finding
-	judged   bool // the findings could be read
-	whole    bool // and so could everything else
-}
-
-// read reads sections back. What was forgotten is not asked, and what cannot be
-// decoded is unreadable: neither is ever a fact.
-func read(ctx context.Context, source Source, places []view.Place) (reading, error) {
-	r := reading{whole: true}
-	for _, p := range places {
-		data, err := source.Body(ctx, ledger.Index(p.Entry), p.Section)
-		if errors.Is(err, ledger.ErrForgotten) {
-			r.whole = false
+		i = slices.IndexFunc(before, func(b view.Place) bool { return b.Name == p.Name && b.Digest == p.Digest })
+		if i < 0 {
+			lost = append(lost, p.Name)
 			continue
 		}
-		if err != nil {
-			return r, fmt.Errorf("read section %s of entry %d: %w", p.Name, p.Entry, err)
-		}
-		err = wire.DecodeSection(p.Name, data, p.ReadAt, &r.facts, &r.findings)
-		switch {
-		case errors.Is(err, wire.ErrUnknownSection):
-		case err != nil:
-			r.whole = false
-		case p.Name == wire.Findings:
-			r.judged = true
-		}
+		p.Entry, p.Section = before[i].Entry, before[i].Section
+		list = append(list, p)
 	}
-	if !r.judged {
-		r.findings, r.whole = nil, false
-	}
-	return r, nil
+	return list, lost
 }
 
 // describe takes what the row says about the device from its facts.
@@ -221,19 +203,19 @@ func (j *judgement) events(st proof.ReportStatement, facts posture.Facts, r ledg
 }
 
 // device takes in what the device found.
-func (j *judgement) device(read reading, named *prepared, known bool) error {
+func (j *judgement) device(x *examined) error {
 	own := func(id string) bool {
 		rule, ok := j.policy.words.Rule(id)
 		return ok && rule.Side == policy.AtSchool
 	}
 	found := map[string]bool{}
-	for _, group := range byRule(read.findings) {
+	for _, group := range byRule(x.findings) {
 		id := group[0].Rule
 		if own(id) {
 			continue // a device does not judge the school's rules
 		}
 		found[id] = true
-		if err := j.apply(id, group, whole(read.facts, group[0].Subject.Kind), j.row.ObservedAt, 1); err != nil {
+		if err := j.apply(id, group, whole(x.facts, group[0].Subject.Kind), j.row.ObservedAt, 1); err != nil {
 			return err
 		}
 	}
@@ -242,8 +224,8 @@ func (j *judgement) device(read reading, named *prepared, known bool) error {
 			continue
 		}
 		still := true
-		if known {
-			_, still = named.words.Rule(id)
+		if x.named != nil {
+			_, still = x.named.words.Rule(id)
 		}
 		var err error
 		if still {
@@ -292,35 +274,4 @@ func byRule(findings []posture.Finding) [][]posture.Finding {
 		groups[len(groups)-1] = append(groups[len(groups)-1], f)
 	}
 	return groups
-}
-
-// disagreements lists the rules on which two judgements of the same facts
-// differ in result, severity or grace for any subject.
-func disagreements(theirs, ours []posture.Finding) []string {
-	type verdict struct{ rule, kind, key string }
-	type outcome struct {
-		result   posture.Result
-		severity posture.Severity
-		grace    time.Duration
-	}
-	index := func(findings []posture.Finding) map[verdict]outcome {
-		m := make(map[verdict]outcome, len(findings))
-		for _, f := range findings {
-			m[verdict{f.Rule, f.Subject.Kind, f.Subject.Key}] = outcome{f.Result, f.Severity, f.Grace.Truncate(time.Second)}
-		}
-		return m
-	}
-	a, b := index(theirs), index(ours)
-	var rules []string
-	compare := func(x, y map[verdict]outcome) {
-		for k, o := range x {
-			if other, ok := y[k]; (!ok || other != o) && !slices.Contains(rules, k.rule) {
-				rules = append(rules, k.rule)
-			}
-		}
-	}
-	compare(a, b)
-	compare(b, a)
-	slices.Sort(rules)
-	return rules
 }

@@ -125,6 +125,17 @@ func (s *shelf) Body(_ context.Context, i ledger.Index, n int) ([]byte, error) {
 	return s.bodies[i][n], nil
 }
 
+func (s *shelf) Read(_ context.Context, i ledger.Index) (ledger.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[i], nil
+}
+
+func (s *shelf) Section(ctx context.Context, r ledger.Record, n int) (proof.Section, error) {
+	body, err := s.Body(ctx, r.Index, n)
+	return proof.Section{Name: r.Envelope.Sections[n].Name, Class: r.Envelope.Sections[n].Class, Body: body}, err
+}
+
 // school writes a school's ledger as its intake would.
 type school struct {
 	id     posture.SchoolID
@@ -213,6 +224,7 @@ type laptop struct {
 	contacts   uint64
 	hash       proof.Digest // of the last report
 	lie        string       // a rule whose failures it calls passes
+	still      bool         // its antivirus and its updates stay as they are
 }
 
 func (s *school) enrol(tb testing.TB, id string, at time.Time) *laptop {
@@ -305,11 +317,11 @@ func (l *laptop) report(tb testing.TB, made, received time.Time) {
 	} {
 		*at = byClock
 	}
-	if len(f.Antivirus.Items) == 1 {
+	if len(f.Antivirus.Items) == 1 && !l.still {
 		f.Antivirus.Items = slices.Clone(f.Antivirus.Items)
 		f.Antivirus.Items[0].DefinitionsAt = posture.Read(byClock.Add(-hour))
 	}
-	if len(f.Security.Items) == 1 {
+	if len(f.Security.Items) == 1 && !l.still {
 		f.Security.Items = slices.Clone(f.Security.Items)
 		f.Security.Items[0].UpdatesCheckedAt = posture.Read(byClock.Add(-hour))
 	}
@@ -361,6 +373,11 @@ func (l *laptop) report(tb testing.TB, made, received time.Time) {
 // contact says that nothing has changed.
 func (l *laptop) contact(tb testing.TB, made, received time.Time) {
 	tb.Helper()
+	l.school.ledger.append(l.school.envelope(proof.KindContacts, "", received), l.contactSection(tb, made))
+}
+
+func (l *laptop) contactSection(tb testing.TB, made time.Time) proof.Section {
+	tb.Helper()
 	l.contacts++
 	byClock := uint64(made.Add(l.skew).UnixMilli())
 	st := proof.ContactStatement{
@@ -375,7 +392,7 @@ func (l *laptop) contact(tb testing.TB, made, received time.Time) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l.school.ledger.append(l.school.envelope(proof.KindContacts, "", received), proof.Section{Name: "contact", Class: proof.Contacts, Body: data})
+	return proof.Section{Name: "contact", Class: proof.Contacts, Body: data}
 }
 
 // cleaner is what tests, benchmarks and checks of properties have in common.

@@ -111,7 +111,18 @@ func (r *reader) findings(row DeviceRow, reported []posture.Finding, followed []
 	return list, nil
 }
 
+// Doubt returns a finding that rests on what is damaged in the ledger. It proves
+// nothing any more.
+func Doubt(f posture.Finding) posture.Finding {
+	f.Result, f.Reason = posture.Error, "damaged"
+	f.Message = "Not proven: what the device recorded about it is damaged in the ledger."
+	return f
+}
+
 func (r *reader) finding(row DeviceRow, f posture.Finding, exempt bool, since time.Time) Finding {
+	if slices.Contains(row.Unproven, f.Rule) {
+		f = Doubt(f)
+	}
 	rule, known := r.policy.Rule(f.Rule)
 	if !known {
 		rule = Rule{ID: f.Rule, Title: f.Rule}

@@ -34,6 +34,7 @@ import (
 //	<school>/turn/<time>/<device>/<rule>/<kind>/<subject>  → status and severity before and after
 //	<school>/event/<device>/<number>        → MediumEvent
 //	<school>/gap/<device>/<from>            → Gap
+//	<school>/damage/<entry>                 → what is wrong with the entry, in words
 
 const separator = 0
 
@@ -58,6 +59,7 @@ const (
 	famTurn       = "turn"
 	famEvent      = "event"
 	famGap        = "gap"
+	famDamage     = "damage"
 )
 
 func versionKey() []byte { return []byte{separator, 'v', 'e', 'r', 's', 'i', 'o', 'n'} }

@@ -14,9 +14,9 @@ import (
 type Place struct {
 	Name    string    `json:"name"`
 	Entry   uint64    `json:"entry"`
-	Digest  string    `json:"digest,omitempty"` // of the section
-	Section int       `json:"section"`          // its place among the entry's sections
-	ReadAt  time.Time `json:"readAt,omitzero"`  // when its facts were last read, by the device's clock
+	Digest  [32]byte  `json:"digest"`          // of the section
+	Section int       `json:"section"`         // its place among the entry's sections
+	ReadAt  time.Time `json:"readAt,omitzero"` // when its facts were last read, by the device's clock
 }
 
 // Policy is what the view knows of a policy: the words of its rules and the
@@ -159,8 +159,9 @@ type DeviceRow struct {
 	Places         []Place           `json:"places,omitempty"`
 	Own            []posture.Finding `json:"own,omitempty"` // judged at the school
 	Disagreements  []string          `json:"disagreements,omitempty"`
-	Proven         bool              `json:"proven,omitempty"`  // the report says whether the system disk is encrypted
-	Dropped        int               `json:"dropped,omitempty"` // reports missing since the last full one
+	Unproven       []string          `json:"unproven,omitempty"` // rules whose findings rest on what is damaged in the ledger
+	Proven         bool              `json:"proven,omitempty"`   // the report says whether the system disk is encrypted
+	Dropped        int               `json:"dropped,omitempty"`  // reports missing since the last full one
 	ProbeErrors    int               `json:"probeErrors,omitempty"`
 	Events         uint64            `json:"events,omitempty"`       // media events ever seen
 	SchoolPolicy   uint64            `json:"schoolPolicy,omitempty"` // by which the school judged Own
