@@ -154,13 +154,15 @@ func openKnown(s *state) (k knownFiles, err error) {
 }
 
 // end closes both, and puts the new one in place of the old one if the walk
-// succeeded. If that fails, the next walk takes longer and no more.
+// succeeded and left anything new. If that fails, the next walk takes longer
+// and no more.
 func (k knownFiles) end(succeeded bool) {
 	k.known.Close()
-	closed := k.fresh.Close()
+	info, err := k.fresh.Stat()
+	err = errors.Join(err, k.fresh.Close())
 	switch {
 	case k.state == nil:
-	case succeeded && closed == nil:
+	case succeeded && err == nil && info.Size() > 0:
 		_ = os.Rename(k.fresh.Name(), k.state.path(knownFile))
 	default:
 		_ = os.Remove(k.fresh.Name())
@@ -259,6 +261,9 @@ func answerWalk(reader system.Reader, request []byte) ([]wire.Body, error) {
 	bodies, err := assess.Walk(context.Background(), reader, probe.Question{Now: r.Now, PersonalUse: r.PersonalUse, Known: known})
 	if err != nil {
 		return nil, err
+	}
+	if !known.Changed() {
+		return bodies, nil // nothing written is what is known already
 	}
 	var saved bytes.Buffer
 	if err := known.Save(&saved); err != nil {

@@ -53,6 +53,7 @@ func Executables(
 		known = NewKnown()
 	}
 	w := walker{ctx: ctx, known: known, personalUse: personalUse, counts: map[posture.Tally]int{}, found: map[posture.Executable]bool{}}
+	limits.Known = w.recognise
 	known.begin()
 	summary, err := sys.Walk(ctx, limits, w.visit)
 	known.end(err == nil && summary.Stopped == posture.None)
@@ -85,17 +86,29 @@ type walker struct {
 	found       map[posture.Executable]bool
 	gaps        []posture.Gap
 	buffer      []byte
+
+	looked system.FileIdentity // what was looked up last,
+	was    *program            // and what it is; nil if that is not known
+}
+
+// recognise reports whether a file is known, and so need not be read.
+func (w *walker) recognise(id system.FileIdentity) bool {
+	if w.was == nil || w.looked != id {
+		w.looked, w.was = id, w.known.look(id)
+	}
+	return w.was != nil
 }
 
 func (w *walker) visit(f system.WalkedFile) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	p, seen := w.known.look(f.Identity)
-	if !seen {
+	var p program
+	if w.recognise(f.Identity) {
+		p = *w.was
+	} else {
 		var keep bool
-		p, keep = w.identify(f)
-		if keep {
+		if p, keep = w.identify(f); keep {
 			w.known.put(f.Identity, p)
 		}
 	}

@@ -470,10 +470,68 @@ func BenchmarkKnownFiles(b *testing.B) {
 	for b.Loop() {
 		k.begin()
 		for i := range uint64(files) {
-			if _, ok := k.look(system.FileIdentity{Inode: i}); !ok {
+			if k.look(system.FileIdentity{Inode: i}) == nil {
 				b.Fatal("a known file is not known")
 			}
 		}
 		k.end(true)
+	}
+}
+
+func TestKnownIsSavedOnlyWhenItIsOther(t *testing.T) {
+	both := []foundFile{{posture.Home, elfFile(2, 1)}, {posture.Home, []byte("letter")}}
+	known := NewKnown()
+	walk := func(files ...foundFile) bool {
+		t.Helper()
+		var saved bytes.Buffer
+		if err := known.Save(&saved); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if known, err = LoadKnown(&saved); err != nil {
+			t.Fatal(err)
+		}
+		Executables(t.Context(), folders(t, "", files...), known, false, wide)
+		return known.Changed()
+	}
+	if !walk(both...) {
+		t.Error("after the first walk there is nothing to save")
+	}
+	if walk(both...) {
+		t.Error("there is something to save where nothing changed")
+	}
+	if !walk(both[0]) {
+		t.Error("there is nothing to save when a file has gone")
+	}
+	if !walk(both...) {
+		t.Error("there is nothing to save when a file has come")
+	}
+}
+
+func TestKnownFollowsTheOrderOfTheWalk(t *testing.T) {
+	k := someKnown()
+	k.changed = false
+	inodes := []uint64{3, 1, 2}
+	walk := func() {
+		k.begin()
+		for _, inode := range inodes {
+			id := system.FileIdentity{Inode: inode}
+			if inode == 3 {
+				id.Size = 7
+			}
+			if k.look(id) == nil {
+				t.Errorf("file %d is not known", inode)
+			}
+		}
+		k.end(true)
+	}
+	walk()
+	if !k.Changed() || k.Len() != 3 {
+		t.Errorf("after a walk in another order it is changed: %v, and knows %d files", k.Changed(), k.Len())
+	}
+	k.changed = false
+	walk()
+	if k.Changed() || k.at != nil {
+		t.Error("in the order of the walk before it had to look for a file")
 	}
 }

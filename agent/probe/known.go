@@ -3,6 +3,7 @@ package probe
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -27,9 +28,21 @@ import (
 //	         (product, version, signature, signer)
 //	16 bytes of 0xff in place of a key, then 4 bytes number of records and
 //	4 bytes CRC-32C of all before it
+//
+// Records lie in the order of the last whole walk, which the next is likely to
+// take too, so that a walk seldom has to look for one.
 type Known struct {
-	files map[knownKey]*program
-	seen  map[knownKey]struct{} // in the walk under way
+	files   []knownFile
+	at      map[knownKey]int32 // where in files; nil until one had to be looked for
+	next    int                // where in files the walk is likely to go on
+	met     int32              // files met in the walk under way
+	changed bool
+}
+
+type knownFile struct {
+	key     knownKey
+	met     int32 // its place in the walk under way; 0 if it was not met
+	program *program
 }
 
 type knownKey [16]byte
@@ -50,7 +63,7 @@ var (
 )
 
 // NewKnown makes a Known that knows nothing.
-func NewKnown() *Known { return &Known{files: map[knownKey]*program{}} }
+func NewKnown() *Known { return new(Known) }
 
 // Len returns how many files are known.
 func (k *Known) Len() int { return len(k.files) }
@@ -73,8 +86,10 @@ var (
 	jarFile    = &program{format: posture.JAR}
 )
 
-func share(p program) *program {
-	switch p.format {
+// shared returns the program that all files of a format share, and nil for a
+// format whose files are hashed.
+func shared(format posture.Format) *program {
+	switch format {
 	case "":
 		return plainFile
 	case posture.Script:
@@ -82,50 +97,90 @@ func share(p program) *program {
 	case posture.JAR:
 		return jarFile
 	}
-	return &p
+	return nil
 }
 
-func (k *Known) begin() { k.seen = make(map[knownKey]struct{}, len(k.files)) }
+// Changed reports whether it is other than when it was made or loaded, and so
+// worth saving.
+func (k *Known) Changed() bool { return k.changed }
+
+func (k *Known) begin() {
+	for i := range k.files {
+		k.files[i].met = 0
+	}
+	k.met, k.next = 0, 0
+}
 
 // end forgets files that were not met, if the walk went everywhere.
 func (k *Known) end(complete bool) {
-	if complete {
-		for key := range k.files {
-			if _, met := k.seen[key]; !met {
-				delete(k.files, key)
-			}
-		}
+	if !complete {
+		return
 	}
-	k.seen = nil
+	known := len(k.files)
+	k.files = slices.DeleteFunc(k.files, func(f knownFile) bool { return f.met == 0 })
+	inOrder := func(a, b knownFile) int { return cmp.Compare(a.met, b.met) }
+	if len(k.files) < known || !slices.IsSortedFunc(k.files, inOrder) {
+		slices.SortFunc(k.files, inOrder)
+		k.at, k.changed = nil, true
+	}
 }
 
-func (k *Known) look(id system.FileIdentity) (program, bool) {
-	key := keyOf(id)
-	p, ok := k.files[key]
-	if !ok {
-		return program{}, false
+// find returns where in files one is, or would be if it is not known.
+func (k *Known) find(key knownKey) (int, bool) {
+	if k.next < len(k.files) && k.files[k.next].key == key {
+		return k.next, true
 	}
-	k.seen[key] = struct{}{}
-	return *p, true
+	if k.at == nil {
+		k.at = make(map[knownKey]int32, len(k.files))
+		for i, f := range k.files {
+			k.at[f.key] = int32(i)
+		}
+	}
+	if i, ok := k.at[key]; ok {
+		return int(i), true
+	}
+	return len(k.files), false
+}
+
+// meet notes that a file was met.
+func (k *Known) meet(i int) {
+	if k.files[i].met == 0 {
+		k.met++
+		k.files[i].met = k.met
+	}
+	k.next = i + 1
+}
+
+// look returns what a file was found to be, and nil if it is not known.
+func (k *Known) look(id system.FileIdentity) *program {
+	i, ok := k.find(keyOf(id))
+	if !ok {
+		return nil
+	}
+	k.meet(i)
+	return k.files[i].program
 }
 
 func (k *Known) put(id system.FileIdentity, p program) {
-	if len(k.files) >= knownLimit {
-		return
-	}
 	key := keyOf(id)
-	k.files[key] = share(p)
-	k.seen[key] = struct{}{}
+	i, ok := k.find(key)
+	switch {
+	case ok:
+	case i >= knownLimit:
+		return
+	default:
+		k.files = append(k.files, knownFile{key: key})
+		k.at[key] = int32(i)
+	}
+	if k.files[i].program = shared(p.format); k.files[i].program == nil {
+		k.files[i].program = &p
+	}
+	k.meet(i)
+	k.changed = true
 }
 
-// Save writes what is known, in an order that depends on nothing else.
+// Save writes what is known.
 func (k *Known) Save(to io.Writer) error {
-	keys := make([]knownKey, 0, len(k.files))
-	for key := range k.files {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b knownKey) int { return bytes.Compare(a[:], b[:]) })
-
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	out := bufio.NewWriterSize(to, 64<<10)
 	record := []byte(knownMagic)
@@ -135,13 +190,13 @@ func (k *Known) Save(to io.Writer) error {
 		record = record[:0]
 		return err
 	}
-	for _, key := range keys {
-		record = appendKnown(append(record, key[:]...), *k.files[key])
+	for _, f := range k.files {
+		record = appendKnown(append(record, f.key[:]...), *f.program)
 		if err := flush(); err != nil {
 			return fmt.Errorf("save known files: %w", err)
 		}
 	}
-	record = binary.LittleEndian.AppendUint32(append(record, knownEnd[:]...), uint32(len(keys)))
+	record = binary.LittleEndian.AppendUint32(append(record, knownEnd[:]...), uint32(len(k.files)))
 	sum.Write(record)
 	record = binary.LittleEndian.AppendUint32(record, sum.Sum32())
 	if _, err := out.Write(record); err != nil {
@@ -193,28 +248,34 @@ func loadKnown(from io.Reader) (*Known, error) {
 		return nil, errKnown
 	}
 	k := NewKnown()
-	var key, last knownKey
 	for n := uint32(0); ; n++ {
-		if _, err := io.ReadFull(summed, key[:]); err != nil {
-			return nil, err
-		}
-		if key == knownEnd {
-			return k, checkKnown(in, summed, sum, n)
-		}
-		if n >= knownLimit || n > 0 && bytes.Compare(last[:], key[:]) >= 0 {
-			return nil, errKnown
-		}
-		last = key
-		p, err := readKnown(summed)
+		// Key and format at once: most records have no more, and the end has.
+		head, err := in.Peek(len(knownKey{}) + 1)
 		if err != nil {
 			return nil, err
 		}
-		k.files[key] = share(p)
+		key := knownKey(head)
+		if key == knownEnd {
+			return k, checkKnown(in, summed, sum, n)
+		}
+		if n >= knownLimit {
+			return nil, errKnown
+		}
+		sum.Write(head)
+		p, err := readKnown(head[len(key)], in, summed)
+		if err != nil {
+			return nil, err
+		}
+		k.files = append(k.files, knownFile{key: key, program: p})
 	}
 }
 
 func checkKnown(in *bufio.Reader, summed io.Reader, sum interface{ Sum32() uint32 }, n uint32) error {
+	var end knownKey
 	var b [4]byte
+	if _, err := io.ReadFull(summed, end[:]); err != nil {
+		return err
+	}
 	if _, err := io.ReadFull(summed, b[:]); err != nil {
 		return err
 	}
@@ -231,26 +292,25 @@ func checkKnown(in *bufio.Reader, summed io.Reader, sum interface{ Sum32() uint3
 	return nil
 }
 
-func readKnown(r io.Reader) (program, error) {
-	var b [sha256.Size]byte
-	if _, err := io.ReadFull(r, b[:1]); err != nil {
-		return program{}, err
+// readKnown reads what follows a key, of which in has shown the format.
+func readKnown(format byte, in *bufio.Reader, summed io.Reader) (*program, error) {
+	if _, err := in.Discard(len(knownKey{}) + 1); err != nil {
+		return nil, err
 	}
-	if int(b[0]) >= len(knownFormats) {
-		return program{}, errKnown
+	if int(format) >= len(knownFormats) {
+		return nil, errKnown
 	}
-	p := program{format: knownFormats[b[0]]}
-	switch p.format {
-	case "", posture.Script, posture.JAR:
+	if p := shared(knownFormats[format]); p != nil {
 		return p, nil
 	}
-	if _, err := io.ReadFull(r, p.sum[:]); err != nil {
-		return program{}, err
+	p := &program{format: knownFormats[format]}
+	if _, err := io.ReadFull(summed, p.sum[:]); err != nil {
+		return nil, err
 	}
 	var signature posture.Reading[string]
 	for _, into := range []*posture.Reading[string]{&p.product, &p.version, &signature, &p.signer} {
-		if err := readKnownText(r, into); err != nil {
-			return program{}, err
+		if err := readKnownText(summed, into); err != nil {
+			return nil, err
 		}
 	}
 	p.signature = posture.Reading[posture.SignatureState]{Value: posture.SignatureState(signature.Value), Absent: signature.Absent}
@@ -258,7 +318,7 @@ func readKnown(r io.Reader) (program, error) {
 	case "", posture.Unsigned, posture.SignedUnproven, posture.SignedValid, posture.SignedInvalid:
 		return p, nil
 	}
-	return program{}, errKnown
+	return nil, errKnown
 }
 
 func readKnownText(r io.Reader, into *posture.Reading[string]) error {

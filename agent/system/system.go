@@ -71,11 +71,14 @@ type Output struct {
 	Exit   int // exit status
 }
 
-// WalkLimits bounds one walk.
+// WalkLimits bounds one walk, and says what it may leave unread.
 type WalkLimits struct {
 	Depth int           // folders below the start of a walk
 	Files int           // files looked at in all
 	Time  time.Duration // for the whole walk
+	// Known says whether a file need not be read: then it may be visited with
+	// nothing to read. None is known if it is nil.
+	Known func(FileIdentity) bool
 }
 
 // WalkedFile is one regular file met on a walk. It knows no name: what cannot

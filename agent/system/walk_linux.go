@@ -25,6 +25,9 @@ const inside = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO
 // lead it elsewhere while it walks. It stays on the local file system on which
 // a walk starts, looks only at regular files that have one name, never waits
 // for a FIFO or a device, and never reads a file that visit does not read.
+// A file that is known is recognised by what its folder's handle tells of its
+// name, and not opened at all; whatever is to be read is judged anew by its
+// own handle.
 //
 // A kernel that cannot do this (before Linux 5.6) is unsupported: there is no
 // weaker walk.
@@ -59,6 +62,16 @@ type walker struct {
 	visit   func(WalkedFile) error
 	folders int
 	summary WalkSummary
+	entries [][]byte     // for the entries of the folders that are open, by depth
+	stat    unix.Statx_t // of the name that is looked at
+}
+
+// openFolder is a folder on the walk.
+type openFolder struct {
+	*os.File
+	name  string // its path from the start
+	mount uint64 // on which it lies; 0 on a kernel that does not tell
+	depth int    // how many folders deeper the walk may go
 }
 
 func (w *walker) stop() error {
@@ -108,42 +121,70 @@ func (w *walker) start(ctx context.Context, l *linux, s walkStart) error {
 		defer dir.Close()
 		top = dir
 	}
-	return w.folder(ctx, top, "", s, w.limits.Depth)
+	return w.folder(ctx, openFolder{File: top, depth: w.limits.Depth}, s)
 }
 
-// folder walks an open folder. Name is its path from the start.
-func (w *walker) folder(ctx context.Context, dir *os.File, name string, s walkStart, depth int) error {
+// folder walks an open folder.
+func (w *walker) folder(ctx context.Context, dir openFolder, s walkStart) error {
 	w.folders++
 	if w.folders > w.limits.Files {
 		return w.stop()
 	}
+	fd, buffer := int(dir.Fd()), w.buffer(dir.depth)
+	dir.mount = mountOfFolder(fd)
 	for {
-		names, err := dir.Readdirnames(1024)
-		for _, n := range names {
+		n, err := retry(func() (int, error) { return unix.Getdents(fd, buffer) })
+		if err != nil || n == 0 {
+			return w.failed(s.class, err)
+		}
+		for rest := buffer[:n]; len(rest) > 0; {
+			var e dirent
+			if e, rest, err = cutDirent(rest); err != nil {
+				return w.failed(s.class, err)
+			}
 			if ctx.Err() != nil {
 				return w.stop()
 			}
-			if err := w.entry(ctx, dir, n, path.Join(name, n), s, depth); err != nil {
+			if err := w.entry(ctx, dir, e, s); err != nil {
 				return err
 			}
-		}
-		switch {
-		case errors.Is(err, io.EOF), err == nil && len(names) == 0:
-			return nil
-		case err != nil:
-			return w.failed(s.class, bare(err))
 		}
 	}
 }
 
-// entry looks at one name in a folder.
-func (w *walker) entry(ctx context.Context, dir *os.File, name, full string, s walkStart, depth int) error {
-	if s.except[full] {
+// entriesBytes is how much is asked of a folder at once.
+const entriesBytes = 32 << 10
+
+// buffer returns the buffer of the folder at a depth.
+func (w *walker) buffer(depth int) []byte {
+	for len(w.entries) <= depth {
+		w.entries = append(w.entries, nil)
+	}
+	if w.entries[depth] == nil {
+		w.entries[depth] = make([]byte, entriesBytes)
+	}
+	return w.entries[depth]
+}
+
+// entry looks at one name in a folder. What the folder says that it is decides
+// only what need not be looked at.
+func (w *walker) entry(ctx context.Context, dir openFolder, e dirent, s walkStart) error {
+	switch e.kind {
+	case unix.DT_REG:
+		if done, err := w.recognise(dir, e, s.class); done {
+			return err
+		}
+	case unix.DT_DIR, unix.DT_UNKNOWN:
+		if e.isDots() {
+			return nil
+		}
+	default:
 		return nil
 	}
+	name := e.String()
 	// A handle that cannot read: it opens nothing and wakes nobody, whatever
 	// the name turns out to be.
-	handle, err := openInside(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
+	handle, err := openInside(dir.File, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return w.failed(s.class, err)
 	}
@@ -154,24 +195,56 @@ func (w *walker) entry(ctx context.Context, dir *os.File, name, full string, s w
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		if depth == 0 {
-			w.summary.Stopped = posture.TimedOut
-			return nil
-		}
-		return w.descend(ctx, handle, full, s, depth-1)
+		return w.descend(ctx, handle, openFolder{name: path.Join(dir.name, name), depth: dir.depth - 1}, s)
 	case unix.S_IFREG:
 		return w.file(handle, &st, s.class)
 	}
 	return nil
 }
 
-func (w *walker) descend(ctx context.Context, handle *os.File, full string, s walkStart, depth int) error {
+// recognise visits a file that is known without opening it, and reports
+// whether it did. It is for what is plainly a file like most: anything else is
+// left to be judged by its handle.
+func (w *walker) recognise(dir openFolder, e dirent, class posture.Location) (bool, error) {
+	if w.limits.Known == nil || dir.mount == 0 || !statInside(int(dir.Fd()), e, &w.stat) {
+		return false, nil
+	}
+	st := &w.stat
+	if st.Mnt_id != dir.mount || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 {
+		return false, nil
+	}
+	id := FileIdentity{
+		Device: unix.Mkdev(st.Dev_major, st.Dev_minor), Inode: st.Ino, Size: int64(st.Size),
+		Modified: nanoseconds(st.Mtime), Changed: nanoseconds(st.Ctime),
+	}
+	switch {
+	case !w.limits.Known(id):
+		return false, nil
+	case w.summary.Files >= w.limits.Files:
+		return true, w.stop()
+	}
+	w.summary.Files++
+	return true, w.visit(WalkedFile{Location: class, Identity: id, ReaderAt: notOpened})
+}
+
+// notOpened is the content of a file that was recognised.
+var notOpened io.ReaderAt = &walkedContent{err: errors.New("it is known, and was not opened")}
+
+func (w *walker) descend(ctx context.Context, handle *os.File, dir openFolder, s walkStart) error {
+	switch {
+	case s.except[dir.name]:
+		return nil
+	case dir.depth < 0:
+		w.summary.Stopped = posture.TimedOut
+		return nil
+	}
 	next, err := openInside(handle, ".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return w.failed(s.class, err)
 	}
 	defer next.Close()
-	return w.folder(ctx, next, full, s, depth)
+	dir.File = next
+	return w.folder(ctx, dir, s)
 }
 
 // file hands one regular file to the visitor.
