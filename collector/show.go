@@ -137,7 +137,7 @@ func ledgerCommand(o *options) *cobra.Command {
 	schoolFlag(show, &some.School)
 	show.Flags().Uint64Var((*uint64)(&some.From), "from", 0, "first entry")
 	show.Flags().IntVar(&some.Count, "count", 100, "how many")
-	return group("ledger", "The record, and its proof", verify, show)
+	return group("ledger", "The record, and its proof", verify, show, forgetCommand(o))
 }
 
 func showVerified(c *cobra.Command, r app.LedgerReport) {

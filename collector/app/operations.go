@@ -50,6 +50,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.verify)
 	case "ledger.show":
 		return within(ctx, arguments, c.entries)
+	case "ledger.forget":
+		return within(ctx, arguments, c.forget)
 	case "view.rebuild":
 		return c.rebuild(ctx)
 	}

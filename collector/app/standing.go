@@ -54,6 +54,11 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 			damage = stop.err
 		}
 	}
+	if s != nil {
+		for _, f := range s.roster.Forgotten() {
+			out.Forgotten = append(out.Forgotten, web.Forgotten{At: f.At, Class: f.Class, Month: f.Month, Reason: f.Reason})
+		}
+	}
 	if s != nil && stop == nil {
 		p := s.projection.Progress(id)
 		if damaged(p.Err) {

@@ -132,6 +132,13 @@ func (r *Roster) TokenOver(id string) bool {
 	return ok && t.Over
 }
 
+// Forgotten returns what was forgotten, in order.
+func (r *Roster) Forgotten() []Forgotten {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(r.purges)
+}
+
 // Latest returns the latest time at which an entry was received; zero if there
 // is none. A clock that says it is earlier was set back since.
 func (r *Roster) Latest() time.Time {

@@ -26,6 +26,7 @@ const (
 	SectionRevocation   = "revocation"    // Kept: Revocation; beside it a decision
 	SectionGap          = "gap"           // Kept: Gap
 	SectionContact      = "contact"       // Contacts: proof.SignedContact
+	SectionPurge        = "purge"         // Kept: Purge
 )
 
 // The kinds of signed documents.
@@ -83,6 +84,14 @@ const (
 	GapConflict = "conflict" // the device made another report of the same number: it was restored from a copy, or there are two of it
 	GapUnknown  = "unknown"
 )
+
+// Purge says that bodies of a class and month were forgotten: how many, by whom
+// and why, and nothing of what they held.
+type Purge struct {
+	ledger.Purge
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
 
 // Managed reports whether devices of a class get an agent at all.
 func Managed(o posture.Ownership) bool {

@@ -103,7 +103,8 @@ type Roster struct {
 	policy   uint64 // number in force
 	policyIn uint64 // its entry
 	next     uint64 // first entry not folded in
-	latest   uint64 // the latest time at which an entry was received, in milliseconds since 1970
+	purges   []Forgotten // in the order of their entries
+	latest   uint64      // the latest time at which an entry was received, in milliseconds since 1970
 	soonest  uint64 // when the next token ends; 0 if none is left
 	saved    uint64 // next at the last snapshot
 	changed  chan struct{}
@@ -117,7 +118,7 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}, changed: make(chan struct{})}
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
-		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0
+		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil
 	}
 	r.saved = r.next
 	if err := r.CatchUp(ctx); err != nil {
@@ -192,7 +193,7 @@ func (r *Roster) fold(ctx context.Context, rec ledger.Record) error {
 		if err := r.foldContacts(ctx, rec); err != nil {
 			return err
 		}
-	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision:
+	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision, proof.KindPurge:
 		if err := r.foldBodies(ctx, rec); err != nil {
 			return err
 		}
@@ -232,7 +233,7 @@ func (r *Roster) foldBodies(ctx context.Context, rec ledger.Record) error {
 	for n, ref := range rec.Envelope.Sections {
 		take := map[string]func(ledger.Record, []byte) error{
 			SectionToken: r.foldToken, SectionEnrolment: r.foldEnrolment, SectionAssignment: r.foldAssignment,
-			SectionPolicy: r.foldPolicy, SectionRevocation: r.foldRevocation,
+			SectionPolicy: r.foldPolicy, SectionRevocation: r.foldRevocation, SectionPurge: r.foldPurge,
 		}[ref.Name]
 		if take == nil || ref.Class != proof.Kept {
 			continue
@@ -324,6 +325,28 @@ func (r *Roster) foldPolicy(rec ledger.Record, document []byte) error {
 	}
 	r.policy, r.policyIn = number, uint64(rec.Index)
 	r.tell()
+	return nil
+}
+
+// Forgotten is a class and month of which bodies were forgotten.
+type Forgotten struct {
+	At     time.Time
+	Class  string // in one word
+	Month  string // such as "2026-10"
+	Count  uint64
+	Reason string
+}
+
+func (r *Roster) foldPurge(rec ledger.Record, body []byte) error {
+	p, err := decode[Purge](body)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.purges = append(r.purges, Forgotten{
+		At: time.UnixMilli(int64(rec.Envelope.ReceivedAt)).UTC(), Class: p.Class, Month: p.Month, Count: p.Forgotten, Reason: p.Reason,
+	})
 	return nil
 }
 

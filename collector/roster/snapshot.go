@@ -26,6 +26,7 @@ type snapshot struct {
 	Policy   uint64
 	PolicyIn uint64
 	Latest   uint64
+	Purges   []Forgotten
 }
 
 const (
@@ -57,7 +58,7 @@ func (r *Roster) write(ctx context.Context) error {
 	r.mu.RLock()
 	err = gob.NewEncoder(&b).Encode(snapshot{
 		Format: snapshotFormat, School: r.o.School, Next: r.next, Leaf: proof.LeafHash(last.Encoded),
-		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest,
+		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest, Purges: r.purges,
 	})
 	r.mu.RUnlock()
 	if err != nil {
@@ -103,7 +104,7 @@ func (r *Roster) load(ctx context.Context) error {
 	if proof.LeafHash(last.Encoded) != s.Leaf {
 		return errors.New("it is of another ledger")
 	}
-	r.policy, r.policyIn, r.next, r.latest = s.Policy, s.PolicyIn, s.Next, s.Latest
+	r.policy, r.policyIn, r.next, r.latest, r.purges = s.Policy, s.PolicyIn, s.Next, s.Latest, s.Purges
 	if s.Devices != nil {
 		r.devices = s.Devices
 	}

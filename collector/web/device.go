@@ -31,6 +31,7 @@ type devicePage struct {
 	Owner        string
 	System       string
 	OnDisk       []findingRow // of these, about the system disk
+	Forgotten    []string     // what of its reports was forgotten on purpose
 	FactsAt      *moment      // when most of what the findings rest on was read
 }
 
@@ -68,6 +69,7 @@ func (s *site) device(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	body := newDevicePage(v.school.ID, d, s.clockwork(v))
+	body.Forgotten = s.forgottenOf(v, d.EnrolledAt)
 	title := visible(body.Name) + ": " + lowerFirst(body.Encryption.Words)
 	if body.Encryption.At != nil {
 		title += ", " + body.Encryption.At.Text

@@ -28,6 +28,8 @@ type Record struct {
 	Waiting uint64    // entries of the record that they lack
 	Failing string    // why they do not take these in; "": they are about to
 
+	Forgotten []Forgotten // what was forgotten on purpose, in order
+
 	ClockBack time.Time // what the record says it was already, by a clock that was since set back; zero: it was not
 }
 
@@ -38,6 +40,43 @@ type Damage struct {
 	Entry  uint64 // the entry concerned, if Known
 	Known  bool
 	What   string // is wrong
+}
+
+// Forgotten is a class and month of the record of which something was forgotten.
+type Forgotten struct {
+	At     time.Time
+	Class  string // in one word, such as "media"
+	Month  string // such as "2026-10"
+	Reason string
+}
+
+// forgottenWords names what a class holds. What is not about one device is not
+// among them.
+var forgottenWords = map[string]string{
+	"posture": "encryption, antivirus, settings and findings", "media": "sticks and other media",
+	"inventory": "programs and program files", "contacts": "when the laptop was heard from",
+}
+
+// forgottenOf says what was forgotten of what a device has reported since it
+// enrolled.
+func (s *site) forgottenOf(v visit, enrolled time.Time) []string {
+	if s.Records == nil {
+		return nil
+	}
+	var list []string
+	for _, f := range s.Records.Record(v.school.ID).Forgotten {
+		month, err := time.Parse("2006-01", f.Month)
+		about, ok := forgottenWords[f.Class]
+		if err != nil || !ok || month.AddDate(0, 1, 0).Before(enrolled) {
+			continue
+		}
+		words := "Reports of " + month.Format("January 2006") + " about " + about + ": forgotten on " + s.clockwork(v).moment(f.At).Text
+		if f.Reason != "" {
+			words += " (" + f.Reason + ")"
+		}
+		list = append(list, words+".")
+	}
+	return list
 }
 
 // notice is something about a record that whoever reads its pages must know.
