@@ -55,11 +55,24 @@ type Config struct {
 	Addresses []string                // of the collector, tried in turn
 	TLS       *tls.Config             // the device's certificate, the school's authority
 	School    identity.SchoolVerifier // of the school's checkpoints
-	Spool     *spool.Spool
+	Spool     Spool
 	Hello     func() Hello // what to say at the start of a stream
 	Handler   Handler
 	Clock     clock.Clock
 	Log       *slog.Logger
+}
+
+// Spool holds what is to be sent: a *spool.Spool.
+type Spool interface {
+	// After returns the first statement after a position, and false if there
+	// is none.
+	After(spool.Position) (spool.Item, bool, error)
+	// Acknowledge forgets all statements up to and including a position.
+	Acknowledge(spool.Position) error
+	// Wake receives after something was put.
+	Wake() <-chan struct{}
+	// Stats says what waits.
+	Stats() spool.Stats
 }
 
 // Hello is what the agent says of itself at the start of a stream.
@@ -189,8 +202,13 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		// A laptop has one stream with little in it; large buffers would be
-		// most of its memory.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithMaxHeaderListSize(maxHeaders),
+		// most of its memory. What it writes through is lent only while it
+		// writes, and large enough for a full record of TLS: draining a
+		// spool through a small one costs both ends several times as much.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithSharedWriteBuffer(true), grpc.WithMaxHeaderListSize(maxHeaders),
+		// The collector says little. A window that adapts itself would send a
+		// ping for each of its answers.
+		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
 		// Rarely enough to let the processor sleep, often enough to find out
 		// within the hour that a school's router has forgotten the stream.
@@ -281,11 +299,7 @@ func (u *Uplink) send(ctx context.Context, s pb.Uplink_ConnectClient, acknowledg
 			continue
 		}
 		u.noteSent(item.Position) // before it is: the answer may be quick
-		m := new(pb.AgentMessage)
-		if err := wire.Unmarshal(item.Message, m); err != nil {
-			return fmt.Errorf("read report %d from the spool: %w", item.Sequence, err)
-		}
-		if err := s.Send(m); errors.Is(err, io.EOF) {
+		if err := s.SendMsg(wire.Encoded(item.Message)); errors.Is(err, io.EOF) {
 			return nil // the stream has ended; receive learns why
 		} else if err != nil {
 			return fmt.Errorf("send report %d: %w", item.Sequence, err)

@@ -15,6 +15,9 @@ type Codec struct{}
 
 var _ encoding.CodecV2 = Codec{}
 
+// Encoded is a message as Marshal made it, to be sent as it is.
+type Encoded []byte
+
 // largeMessage is the size from which a message's buffer is left to the
 // garbage collector: kept in a pool, it would weigh on a quiet connection.
 const largeMessage = 32 << 10
@@ -24,6 +27,9 @@ func (Codec) Name() string { return "proto" }
 
 // Marshal implements encoding.CodecV2.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
+	if data, ok := v.(Encoded); ok {
+		return mem.BufferSlice{mem.SliceBuffer(data)}, nil
+	}
 	m, ok := v.(proto.Message)
 	if !ok {
 		return nil, fmt.Errorf("encode message: %T is not one", v)
