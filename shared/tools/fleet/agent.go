@@ -40,7 +40,8 @@ type agent struct {
 	device   *enroll.Device
 	machine  *machine
 	spool    *spool.Spool
-	assigned uint64 // number of its assignment
+	sends    uplink.Spool // what its uplink sends: spool, or what was read of it
+	assigned uint64       // number of its assignment
 	began    time.Time
 	drained  chan struct{} // holds a token when the spool has become empty
 	gate     chan struct{} // if not nil, a stream sends nothing before it is closed
@@ -78,6 +79,7 @@ func (f *fleet) open(number int) (*agent, error) {
 	if a.spool, err = spool.Open(filepath.Join(a.dir, spoolFolder), spool.Options{}); err != nil {
 		return nil, err
 	}
+	a.sends = a.spool
 	if _, a.assigned, err = a.device.Document(enroll.Assignment); err != nil {
 		return nil, err
 	}
@@ -97,6 +99,9 @@ func (f *fleet) open(number int) (*agent, error) {
 // close ends the laptop's stream and keeps what it must remember.
 func (a *agent) close() error {
 	err := a.disconnect()
+	if read, ok := a.sends.(*ahead); ok {
+		err = errors.Join(err, read.forget())
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	data, e := json.Marshal(a.memory)
@@ -198,7 +203,7 @@ func (a *agent) connect(ctx context.Context) error {
 		return err
 	}
 	u := uplink.New(uplink.Config{
-		Addresses: a.device.Addresses, TLS: config, School: a.device.Verifier, Spool: a.spool,
+		Addresses: a.device.Addresses, TLS: config, School: a.device.Verifier, Spool: a.sends,
 		Hello: a.hello, Handler: a, Clock: a.fleet.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(ctx)
@@ -244,7 +249,7 @@ func (a *agent) Acknowledged(p spool.Position) error {
 	a.mu.Lock()
 	a.memory.Acked = max(a.memory.Acked, p.Sequence)
 	a.mu.Unlock()
-	if a.spool.Stats().Waiting == 0 {
+	if a.sends.Stats().Waiting == 0 {
 		select {
 		case a.drained <- struct{}{}:
 		default:

@@ -145,11 +145,11 @@ func (f *fleet) welcomed(ctx context.Context, n int) error {
 
 // empty waits until everything that a laptop has said is acknowledged.
 func (a *agent) empty(ctx context.Context) error {
-	for a.spool.Stats().Waiting > 0 {
+	for a.sends.Stats().Waiting > 0 {
 		select {
 		case <-a.drained:
 		case <-ctx.Done():
-			return fmt.Errorf("wait until %s has sent everything: %d still wait: %w", a.hostname, a.spool.Stats().Waiting, ctx.Err())
+			return fmt.Errorf("wait until %s has sent everything: %d still wait: %w", a.hostname, a.sends.Stats().Waiting, ctx.Err())
 		}
 	}
 	return nil
@@ -186,7 +186,9 @@ func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error) (
 					return err
 				}
 			}
-			return nil
+			var err error
+			a.sends, err = readAhead(a.spool)
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ import (
 )
 
 func main() {
+	// Laptops do not share one heap: what it takes to clean up after all of
+	// them at once is no laptop's work.
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {

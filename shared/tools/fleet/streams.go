@@ -50,7 +50,9 @@ func (a *agent) bare(ctx context.Context) (*grpc.ClientConn, pb.Uplink_ConnectCl
 		return nil, nil, err
 	}
 	conn, err := grpc.NewClient("passthrough:///"+a.device.Addresses[0], grpc.WithTransportCredentials(credentials.NewTLS(config)),
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10),
+		// As the agent's uplink does.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})), grpc.WithDisableServiceConfig())
 	if err != nil {
 		return nil, nil, err
@@ -72,14 +74,14 @@ func pump(s pb.Uplink_ConnectClient, messages, size int) error {
 	room := make(chan struct{}, streamWindow)
 	var g errgroup.Group
 	g.Go(func() error {
-		m := &pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: &pb.Report{Statement: make([]byte, size)}}}
+		m, err := wire.Marshal(&pb.AgentMessage{Message: &pb.AgentMessage_Report{Report: &pb.Report{Statement: make([]byte, size)}}})
 		for range messages {
 			room <- struct{}{}
-			if err := s.Send(m); err != nil {
-				return err
+			if err == nil {
+				err = s.SendMsg(wire.Encoded(m))
 			}
 		}
-		return nil
+		return err
 	})
 	for range messages {
 		if _, err := s.Recv(); err != nil {
