@@ -138,13 +138,13 @@ func (p *pager) row(place []byte) error {
 		return p.group(l, place)
 	}
 	var b breach.Breach
-	found, err := p.r.getJSON(caseKey(p.r.school.ID, l.key), &b)
+	found, err := p.r.getRow(caseKey(p.r.school.ID, l.key), breachRow{&b})
 	if err != nil {
 		return err
 	}
 	if !found || uint64(b.Number) != l.number {
 		b = breach.Breach{Key: l.key, Number: int(l.number)}
-		if found, err = p.r.getJSON(pastKey(p.r.school.ID, b), &b); err != nil {
+		if found, err = p.r.getRow(pastKey(p.r.school.ID, b), breachRow{&b}); err != nil {
 			return err
 		}
 	} else if p.reopened[l.key] {

@@ -170,15 +170,11 @@ func factAt(row DeviceRow, rule Rule) time.Time {
 // since returns since when each result of a device has been what it is.
 func (r *reader) since(id posture.DeviceID) (map[breach.Key]time.Time, error) {
 	m := map[breach.Key]time.Time{}
-	prefix := text(key(r.school.ID, famState), string(id))
-	err := r.each(prefix, nil, true, func(k []byte, item *badger.Item) (bool, error) {
-		rule, _, _ := part(k)
-		return true, item.Value(func(data []byte) error {
-			states, err := decodeStates(data)
+	_, err := r.get(text(key(r.school.ID, famState), string(id)), func(data []byte) error {
+		return eachStates(data, func(rule string, states []State) {
 			for _, s := range states {
 				m[breach.Key{Device: id, Rule: rule, Kind: s.Kind, ID: s.Key}] = s.Since
 			}
-			return err
 		})
 	})
 	return m, err

@@ -197,7 +197,7 @@ func (r *reader) standingOn(v *Vector, rule *Rule) Standing {
 }
 
 func (r *reader) row(id posture.DeviceID) (d DeviceRow, ok bool, err error) {
-	ok, err = r.getJSON(text(key(r.school.ID, famDevice), string(id)), &d)
+	ok, err = r.getRow(text(key(r.school.ID, famDevice), string(id)), &d)
 	return d, ok, err
 }
 
@@ -252,7 +252,7 @@ func (r *reader) rowsOf(prefix []byte) ([]breach.Breach, error) {
 	var list []breach.Breach
 	err := r.each(prefix, nil, true, func(k []byte, item *badger.Item) (bool, error) {
 		var b breach.Breach
-		if err := item.Value(func(data []byte) error { return unmarshal(data, &b) }); err != nil {
+		if err := item.Value(func(data []byte) error { return decode(data, breachRow{&b}) }); err != nil {
 			return false, fmt.Errorf("read breach %q: %w", k, err)
 		}
 		list = append(list, b)

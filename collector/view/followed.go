@@ -10,11 +10,11 @@ import (
 // Case returns the breach that is followed under a key, and whether there is
 // one.
 func (tx *Tx) Case(k breach.Key) (b breach.Breach, ok bool, err error) {
-	ok, err = tx.getJSON(caseKey(tx.school, k), &b)
-	if !ok {
-		b = breach.Breach{Key: k}
+	h, err := tx.caseOf(k)
+	if err != nil {
+		return b, false, err
 	}
-	return b, ok, err
+	return h.b, h.ok, nil
 }
 
 // PutCase replaces the breach that is followed under a key. old is the one
@@ -24,60 +24,49 @@ func (tx *Tx) PutCase(old, b breach.Breach, closed *breach.Breach) error {
 	if err := tx.room(roomy); err != nil {
 		return err
 	}
-	if err := tx.uncount(old); err != nil {
+	h, err := tx.caseOf(b.Key)
+	if err != nil {
 		return err
 	}
-	if err := tx.putJSON(caseKey(tx.school, b.Key), b); err != nil {
-		return err
+	if !h.changed {
+		tx.bytes += caseWeight
 	}
+	tx.count(old, -1)
 	if closed != nil {
-		if err := tx.putJSON(pastKey(tx.school, *closed), *closed); err != nil {
-			return err
-		}
-		if err := tx.count(*closed); err != nil {
+		if err := tx.close(h, *closed); err != nil {
 			return err
 		}
 	}
-	return tx.count(b)
+	tx.count(b, 1)
+	h.b, h.ok, h.changed = b, true, true
+	return nil
+}
+
+// caseWeight is about what the rows of a breach take.
+const caseWeight = 2048
+
+// close keeps a breach apart that another one follows under its key. Its place
+// in the list stays its own.
+func (tx *Tx) close(h *heldCase, closed breach.Breach) error {
+	tx.count(closed, 1)
+	h.b = closed
+	if err := tx.writeCase(h); err != nil {
+		return err
+	}
+	h.stored = breach.Breach{Key: closed.Key}
+	return tx.put(pastKey(tx.school, closed), encode(breachRow{&closed}))
 }
 
 func (tx *Tx) turnKey(t time.Time, k breach.Key) []byte {
 	return breachParts(number(key(tx.school, famTurn), ms(t)), k)
 }
 
-// count adds a breach to the totals, the list and the turns.
-func (tx *Tx) count(b breach.Breach) error {
-	if b.Number == 0 {
-		return nil
+// count adds a breach to the totals, or takes it away.
+func (tx *Tx) count(b breach.Breach, by int) {
+	if b.Number > 0 {
+		now := at(tx.asOf)
+		tx.counts.breach(b.Status(now), b.Severity(now), by)
 	}
-	now := at(tx.asOf)
-	tx.counts.breach(b.Status(now), b.Severity(now), 1)
-	if err := tx.put(listKey(tx.school, b), nil); err != nil {
-		return err
-	}
-	for _, t := range turns(b, now) {
-		if err := tx.put(tx.turnKey(t.at, b.Key), t.turn[:]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (tx *Tx) uncount(b breach.Breach) error {
-	if b.Number == 0 {
-		return nil
-	}
-	now := at(tx.asOf)
-	tx.counts.breach(b.Status(now), b.Severity(now), -1)
-	if err := tx.remove(listKey(tx.school, b)); err != nil {
-		return err
-	}
-	for _, t := range turns(b, now) {
-		if err := tx.remove(tx.turnKey(t.at, b.Key)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 type timedTurn struct {
@@ -106,24 +95,41 @@ func turns(b breach.Breach, after time.Time) []timedTurn {
 	return list
 }
 
-// States returns the results of a rule on a device's subjects.
+// States returns the results of a rule on a device's subjects. They must not be
+// changed.
 func (tx *Tx) States(device posture.DeviceID, rule string) ([]State, error) {
-	data, err := tx.get(text(text(key(tx.school, famState), string(device)), rule))
-	if err != nil || data == nil {
+	h, err := tx.statesOf(device)
+	if err != nil {
 		return nil, err
 	}
-	return decodeStates(data)
+	return h.rules[rule], nil
 }
 
-// PutStates replaces them; none removes the row.
+// PutStates replaces them; none removes them.
 func (tx *Tx) PutStates(device posture.DeviceID, rule string, states []State) error {
-	k := text(text(key(tx.school, famState), string(device)), rule)
-	if len(states) == 0 {
-		return tx.remove(k)
+	weight := 0
+	for _, s := range states {
+		weight += len(s.Kind) + len(s.Key) + 16
 	}
-	data := encodeStates(states)
-	if err := tx.room(len(data) + roomy); err != nil {
+	if err := tx.room(weight + roomy); err != nil {
 		return err
 	}
-	return tx.put(k, data)
+	h, err := tx.statesOf(device)
+	if err != nil {
+		return err
+	}
+	if !h.changed {
+		tx.bytes += rowOverhead
+		for _, others := range h.rules {
+			weight += 32 * len(others)
+		}
+	}
+	tx.bytes += weight
+	h.changed = true
+	if len(states) == 0 {
+		delete(h.rules, rule)
+		return nil
+	}
+	h.rules[rule] = states
+	return nil
 }

@@ -57,7 +57,7 @@ func (p *pager) together(k breach.Key) ([]placed, error) {
 	add := func(current bool) func(_ []byte, item *badger.Item) (bool, error) {
 		return func(_ []byte, item *badger.Item) (bool, error) {
 			var b breach.Breach
-			if err := item.Value(func(data []byte) error { return unmarshal(data, &b) }); err != nil {
+			if err := item.Value(func(data []byte) error { return decode(data, breachRow{&b}) }); err != nil {
 				return false, fmt.Errorf("read a breach of %v: %w", k, err)
 			}
 			if b.Number > 0 && p.wanted(b) && (!current || !p.reopened[b.Key]) {

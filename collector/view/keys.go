@@ -27,7 +27,7 @@ import (
 //	<school>/proven/<^time>/<device>        → Vector; when the encryption of its system disk was last proven
 //	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
 //	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption
-//	<school>/state/<device>/<rule>          → results of the rule's subjects, and since when
+//	<school>/state/<device>                 → results of each rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
 //	<school>/past/<device>/<rule>/<kind>/<subject>/<number>  → breach.Breach: an earlier one of that key
 //	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; 1 if resolved

@@ -84,12 +84,20 @@ func (r *reader) loadPolicy() error {
 }
 
 func (r *reader) getJSON(k []byte, into any) (bool, error) {
+	return r.get(k, func(data []byte) error { return json.Unmarshal(data, into) })
+}
+
+func (r *reader) getRow(k []byte, row interface{ code(*coder) }) (bool, error) {
+	return r.get(k, func(data []byte) error { return decode(data, row) })
+}
+
+func (r *reader) get(k []byte, read func(data []byte) error) (bool, error) {
 	item, err := r.txn.Get(k)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return false, nil
 	}
 	if err == nil {
-		err = item.Value(func(data []byte) error { return json.Unmarshal(data, into) })
+		err = item.Value(read)
 	}
 	if err != nil {
 		return false, fmt.Errorf("read row %q: %w", k, err)
@@ -153,7 +161,7 @@ func (r *reader) lapses(id posture.DeviceID, v *Vector, odd bool) ([]lapse, erro
 func (r *reader) lapse(id posture.DeviceID, v *Vector, s RuleState, rule *Rule) (l lapse, ok bool, err error) {
 	was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
 	if s.Bits&cased != 0 {
-		if _, err := r.getJSON(caseKey(r.school.ID, was.Key), &was); err != nil {
+		if _, err := r.getRow(caseKey(r.school.ID, was.Key), breachRow{&was}); err != nil {
 			return l, false, err
 		}
 	}

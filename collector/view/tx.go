@@ -33,13 +33,14 @@ type Tx struct {
 	counts counts
 	slots  []string
 
+	held    held
 	cohorts map[string]int // by key: devices more, or less, than when the transaction began
 }
 
 // Update runs f on the rows of a school and commits what it did, cursor and
 // all, or nothing.
 func (v *View) Update(school posture.SchoolID, f func(*Tx) error) error {
-	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true), cohorts: map[string]int{}}
+	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true), held: newHeld(), cohorts: map[string]int{}}
 	defer func() { tx.txn.Discard() }()
 	if err := tx.load(); err != nil {
 		return err
@@ -69,7 +70,10 @@ func (tx *Tx) load() error {
 }
 
 func (tx *Tx) commit() error {
-	err := tx.countCohorts()
+	err := tx.flush()
+	if err == nil {
+		err = tx.countCohorts()
+	}
 	if err == nil {
 		err = tx.putJSON(key(tx.school, famCounts), tx.counts)
 	}
@@ -113,6 +117,11 @@ func (tx *Tx) getJSON(k []byte, into any) (bool, error) {
 
 func (tx *Tx) put(k, value []byte) error {
 	tx.bytes += len(k) + len(value) + rowOverhead
+	return tx.set(k, value)
+}
+
+// set writes a row for which room was reckoned before.
+func (tx *Tx) set(k, value []byte) error {
 	if err := tx.txn.Set(k, value); err != nil {
 		return fmt.Errorf("write row %q: %w", k, err)
 	}
@@ -129,6 +138,11 @@ func (tx *Tx) putJSON(k []byte, row any) error {
 
 func (tx *Tx) remove(k []byte) error {
 	tx.bytes += len(k) + rowOverhead
+	return tx.unset(k)
+}
+
+// unset removes a row for which room was reckoned before.
+func (tx *Tx) unset(k []byte) error {
 	if err := tx.txn.Delete(k); err != nil {
 		return fmt.Errorf("remove row %q: %w", k, err)
 	}
@@ -290,8 +304,11 @@ func (tx *Tx) Forget(v Vector, rules []string) Vector {
 
 // Device returns a device's row.
 func (tx *Tx) Device(id posture.DeviceID) (d DeviceRow, ok bool, err error) {
-	ok, err = tx.getJSON(text(key(tx.school, famDevice), string(id)), &d)
-	return d, ok, err
+	h, err := tx.device(id)
+	if err != nil {
+		return DeviceRow{}, false, err
+	}
+	return h.row, h.row.ID != "", nil
 }
 
 // PutDevice replaces a device's row and everything that is found by it. old is
@@ -300,10 +317,11 @@ func (tx *Tx) PutDevice(old, row DeviceRow) error {
 	if err := tx.room(roomy); err != nil {
 		return err
 	}
+	h, err := tx.device(row.ID)
+	if err != nil {
+		return err
+	}
 	if old.ID != "" {
-		if err := tx.dropDevice(old, row); err != nil {
-			return err
-		}
 		tx.counts.Devices--
 		tx.counts.vector(old.Vector, -1)
 		tx.cohort(old.Vector, -1)
@@ -311,20 +329,10 @@ func (tx *Tx) PutDevice(old, row DeviceRow) error {
 	tx.counts.Devices++
 	tx.counts.vector(row.Vector, 1)
 	tx.cohort(row.Vector, 1)
-	if err := tx.putJSON(text(key(tx.school, famDevice), string(row.ID)), row); err != nil {
-		return err
+	if !h.changed {
+		tx.bytes += row.weight()
 	}
-	vector := row.Vector.bytes()
-	tag := strings.ToLower(row.AssetTag)
-	named := append(append(binary.AppendUvarint(nil, uint64(len(tag))), tag...), vector...)
-	if err := tx.put(tx.nameKey(row), named); err != nil {
-		return err
-	}
-	for _, k := range tx.vectorKeys(row) {
-		if err := tx.put(k, vector); err != nil {
-			return err
-		}
-	}
+	h.row, h.changed = row, true
 	return nil
 }
 
@@ -364,25 +372,25 @@ func (tx *Tx) countCohorts() error {
 // dropDevice removes the keys by which the old row was found and the new one
 // is not.
 func (tx *Tx) dropDevice(old, row DeviceRow) error {
-	kept := append(tx.vectorKeys(row), tx.nameKey(row))
-	had := append(tx.vectorKeys(old), tx.nameKey(old))
+	kept := append(tx.vectorKeys(&row), tx.nameKey(&row))
+	had := append(tx.vectorKeys(&old), tx.nameKey(&old))
 	for _, k := range had {
 		if slices.ContainsFunc(kept, func(other []byte) bool { return slices.Equal(k, other) }) {
 			continue
 		}
-		if err := tx.remove(k); err != nil {
+		if err := tx.unset(k); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) nameKey(d DeviceRow) []byte {
+func (tx *Tx) nameKey(d *DeviceRow) []byte {
 	return text(text(key(tx.school, famName), strings.ToLower(d.Hostname)), string(d.ID))
 }
 
 // vectorKeys are the keys by whose times a device's vector is found.
-func (tx *Tx) vectorKeys(d DeviceRow) [][]byte {
+func (tx *Tx) vectorKeys(d *DeviceRow) [][]byte {
 	at := func(family string, time uint64) []byte {
 		return text(number(key(tx.school, family), time), string(d.ID))
 	}

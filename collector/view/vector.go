@@ -2,7 +2,6 @@ package view
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -51,9 +50,6 @@ func sectionNumber(name string) (int, bool) {
 	i := slices.Index(sectionNames[:], name)
 	return i, i >= 0
 }
-
-// IsZero reports whether the vector says nothing; JSON leaves it out then.
-func (v Vector) IsZero() bool { return v.LastContact == 0 && len(v.Rules) == 0 }
 
 // oldest returns when the oldest of what the vector rests on was read or heard.
 func (v Vector) oldest() uint64 {
@@ -251,18 +247,6 @@ func (v *Vector) decode(b []byte) error {
 	}
 	v.Rules = rules
 	return nil
-}
-
-// MarshalJSON writes the vector's bytes, so that it takes little room in a row.
-func (v Vector) MarshalJSON() ([]byte, error) { return json.Marshal(v.bytes()) }
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (v *Vector) UnmarshalJSON(data []byte) error {
-	var b []byte
-	if err := json.Unmarshal(data, &b); err != nil {
-		return err
-	}
-	return v.decode(b)
 }
 
 func millis(d time.Duration) uint64 { return uint64(max(0, d.Milliseconds())) }

@@ -62,14 +62,7 @@ func Open(dir string, o Options) (*View, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db, err := badger.Open(options(dir, o.Memory))
-	if err != nil && disposable(err) && !o.Memory {
-		o.Log.Warn("the view cannot be read and is made again from the ledger", "error", err)
-		if err := empty(dir); err != nil {
-			return nil, fmt.Errorf("empty the view that cannot be read: %w", err)
-		}
-		db, err = badger.Open(options(dir, o.Memory))
-	}
+	db, err := openSound(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the view in %s: %w", dir, err)
 	}
@@ -78,6 +71,34 @@ func Open(dir string, o Options) (*View, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return v, nil
+}
+
+// openSound opens the database. One that cannot be read, or is not as it was
+// written, is emptied first.
+func openSound(dir string, o Options) (*badger.DB, error) {
+	if o.Memory {
+		return badger.Open(options(dir, true))
+	}
+	open := func() (*badger.DB, error) {
+		if err := prepare(dir); err != nil {
+			return nil, err
+		}
+		return badger.Open(options(dir, false))
+	}
+	err := sound(dir)
+	if err == nil {
+		var db *badger.DB
+		if db, err = open(); err == nil || !disposable(err) {
+			return db, err
+		}
+	} else if !disposable(err) {
+		return nil, err
+	}
+	o.Log.Warn("the view cannot be read and is made again from the ledger", "error", err)
+	if err := empty(dir); err != nil {
+		return nil, fmt.Errorf("empty the view that cannot be read: %w", err)
+	}
+	return open()
 }
 
 // options are sized for a school's server: limits.md has what Badger's own
@@ -93,6 +114,7 @@ func options(dir string, memory bool) badger.Options {
 		WithSyncWrites(false).
 		WithDetectConflicts(false). // one writer for each school's rows
 		WithMetricsEnabled(false).
+		WithVerifyValueChecksum(true).
 		WithMemTableSize(memTable).
 		WithNumMemtables(2).
 		WithNumLevelZeroTables(2).

@@ -1,0 +1,249 @@
+package view
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// A transaction keeps the rows that it has read or changed, decoded, and writes
+// those that were changed when it is committed: a device that is folded in many
+// times is read once and written once. What is written does not depend on it.
+
+// heldDevice is a device's row.
+type heldDevice struct {
+	stored, row DeviceRow // as the database has it, and as it is; without an ID: not there
+	changed     bool
+}
+
+// heldStates are the results of a device's rules.
+type heldStates struct {
+	rules   map[string][]State
+	changed bool
+}
+
+// heldCase is the breach that is followed under a key.
+type heldCase struct {
+	stored, b breach.Breach
+	there, ok bool // in the database, and now
+	changed   bool
+}
+
+// held is what a transaction holds.
+type held struct {
+	devices map[posture.DeviceID]*heldDevice
+	states  map[posture.DeviceID]*heldStates
+	cases   map[breach.Key]*heldCase
+}
+
+func newHeld() held {
+	return held{
+		devices: map[posture.DeviceID]*heldDevice{}, states: map[posture.DeviceID]*heldStates{}, cases: map[breach.Key]*heldCase{},
+	}
+}
+
+// decodeRow reads a row into row, which is left as it is if there is none.
+func (tx *Tx) decodeRow(k []byte, row interface{ code(*coder) }) (bool, error) {
+	data, err := tx.get(k)
+	if err != nil || data == nil {
+		return false, err
+	}
+	if err := decode(data, row); err != nil {
+		return false, fmt.Errorf("read row %q: %w", k, err)
+	}
+	return true, nil
+}
+
+func (tx *Tx) device(id posture.DeviceID) (*heldDevice, error) {
+	if h, ok := tx.held.devices[id]; ok {
+		return h, nil
+	}
+	h := &heldDevice{}
+	if _, err := tx.decodeRow(text(key(tx.school, famDevice), string(id)), &h.stored); err != nil {
+		return nil, err
+	}
+	h.row = h.stored
+	tx.held.devices[id] = h
+	return h, nil
+}
+
+// weight is about what a device's rows take.
+func (d *DeviceRow) weight() int { return 2048 + 128*len(d.Places) + 256*len(d.Own) }
+
+// writeDevice writes a device's row and everything that it is found by.
+func (tx *Tx) writeDevice(h *heldDevice) error {
+	if h.stored.ID != "" {
+		if err := tx.dropDevice(h.stored, h.row); err != nil {
+			return err
+		}
+	}
+	row := &h.row
+	if err := tx.set(text(key(tx.school, famDevice), string(row.ID)), encode(row)); err != nil {
+		return err
+	}
+	vector := row.Vector.bytes()
+	tag := strings.ToLower(row.AssetTag)
+	named := append(append(binary.AppendUvarint(nil, uint64(len(tag))), tag...), vector...)
+	if err := tx.set(tx.nameKey(row), named); err != nil {
+		return err
+	}
+	for _, k := range tx.vectorKeys(row) {
+		if err := tx.set(k, vector); err != nil {
+			return err
+		}
+	}
+	h.stored, h.changed = h.row, false
+	return nil
+}
+
+func (tx *Tx) statesKey(id posture.DeviceID) []byte {
+	return text(key(tx.school, famState), string(id))
+}
+
+func (tx *Tx) statesOf(id posture.DeviceID) (*heldStates, error) {
+	if h, ok := tx.held.states[id]; ok {
+		return h, nil
+	}
+	h := &heldStates{rules: map[string][]State{}}
+	k := tx.statesKey(id)
+	data, err := tx.get(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := eachStates(data, func(rule string, states []State) { h.rules[rule] = states }); err != nil {
+		return nil, fmt.Errorf("read row %q: %w", k, err)
+	}
+	tx.held.states[id] = h
+	return h, nil
+}
+
+func (tx *Tx) writeStates(id posture.DeviceID, h *heldStates) error {
+	h.changed = false
+	var b []byte
+	for _, rule := range slices.Sorted(maps.Keys(h.rules)) {
+		states := encodeStates(h.rules[rule])
+		b = append(binary.AppendUvarint(b, uint64(len(rule))), rule...)
+		b = append(binary.AppendUvarint(b, uint64(len(states))), states...)
+	}
+	if len(b) == 0 {
+		return tx.unset(tx.statesKey(id))
+	}
+	return tx.set(tx.statesKey(id), b)
+}
+
+// eachStates calls f with each rule of a row of states, in order.
+func eachStates(b []byte, f func(rule string, states []State)) error {
+	for len(b) > 0 {
+		rule, rest, ok := takeText(b)
+		if !ok {
+			return errStates
+		}
+		size, n := binary.Uvarint(rest)
+		if n <= 0 || size > uint64(len(rest)-n) {
+			return errStates
+		}
+		states, err := decodeStates(rest[n : n+int(size)])
+		if err != nil {
+			return err
+		}
+		f(rule, states)
+		b = rest[n+int(size):]
+	}
+	return nil
+}
+
+func (tx *Tx) caseOf(k breach.Key) (*heldCase, error) {
+	if h, ok := tx.held.cases[k]; ok {
+		return h, nil
+	}
+	h := &heldCase{}
+	var err error
+	if h.there, err = tx.decodeRow(caseKey(tx.school, k), breachRow{&h.stored}); err != nil {
+		return nil, err
+	}
+	if !h.there {
+		h.stored = breach.Breach{Key: k}
+	}
+	h.b, h.ok = h.stored, h.there
+	tx.held.cases[k] = h
+	return h, nil
+}
+
+// writeCase writes a breach, its place in the list and its turns.
+func (tx *Tx) writeCase(h *heldCase) error {
+	had, has := tx.caseKeys(h.stored), tx.caseKeys(h.b)
+	for _, r := range had {
+		if !slices.ContainsFunc(has, func(other caseRow) bool { return bytes.Equal(other.key, r.key) }) {
+			if err := tx.unset(r.key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range has {
+		if slices.ContainsFunc(had, func(other caseRow) bool { return bytes.Equal(other.key, r.key) && other.turn == r.turn }) {
+			continue
+		}
+		var value []byte
+		if r.timed {
+			value = r.turn[:]
+		}
+		if err := tx.set(r.key, value); err != nil {
+			return err
+		}
+	}
+	if err := tx.set(caseKey(tx.school, h.b.Key), encode(breachRow{&h.b})); err != nil {
+		return err
+	}
+	h.stored, h.there, h.changed = h.b, true, false
+	return nil
+}
+
+// caseRow is a row by which a breach is found: in a list, or by when it turns.
+type caseRow struct {
+	key   []byte
+	timed bool
+	turn  turn
+}
+
+func (tx *Tx) caseKeys(b breach.Breach) []caseRow {
+	if b.Number == 0 {
+		return nil
+	}
+	rows := []caseRow{{key: listKey(tx.school, b)}}
+	for _, t := range turns(b, at(tx.asOf)) {
+		rows = append(rows, caseRow{key: tx.turnKey(t.at, b.Key), timed: true, turn: t.turn})
+	}
+	return rows
+}
+
+// flush writes everything that was changed.
+func (tx *Tx) flush() error {
+	for _, h := range tx.held.devices {
+		if h.changed {
+			if err := tx.writeDevice(h); err != nil {
+				return err
+			}
+		}
+	}
+	for id, h := range tx.held.states {
+		if h.changed {
+			if err := tx.writeStates(id, h); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range tx.held.cases {
+		if h.changed {
+			if err := tx.writeCase(h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
