@@ -36,7 +36,27 @@ type Known struct {
 	at      map[knownKey]int32 // where in files; nil until one had to be looked for
 	next    int                // where in files the walk is likely to go on
 	met     int32              // files met in the walk under way
+	room    knownRoom          // what files take up
 	changed bool
+}
+
+// knownRoom is what is taken up of what there is room for. Without it somebody
+// who puts down programs with long names would have the walk fill its memory.
+type knownRoom struct{ bytes, programs int }
+
+// add adds a program, and reports whether there was room for it.
+func (r *knownRoom) add(p *program) bool {
+	size := len(knownKey{}) + 1
+	programs := r.programs
+	if shared(p.format) == nil {
+		size += sha256.Size + 4*3 + len(p.product.Value) + len(p.version.Value) + len(p.signature.Value) + len(p.signer.Value)
+		programs++
+	}
+	if r.bytes+size > knownBytes || programs > knownPrograms {
+		return false
+	}
+	*r = knownRoom{r.bytes + size, programs}
+	return true
 }
 
 type knownFile struct {
@@ -51,7 +71,9 @@ const (
 	knownMagic  = "ctknown\x01"
 	knownLimit  = 400_000 // files; beyond them the rest is read at each walk
 	knownString = 1 << 10 // bytes of one text
-	knownBytes  = 256 << 20
+
+	knownPrograms = 50_000   // of these files
+	knownBytes    = 16 << 20 // of all as they are saved
 )
 
 var (
@@ -123,6 +145,10 @@ func (k *Known) end(complete bool) {
 		slices.SortFunc(k.files, inOrder)
 		k.at, k.changed = nil, true
 	}
+	k.room = knownRoom{}
+	for _, f := range k.files {
+		k.room.add(f.program)
+	}
 }
 
 // find returns where in files one is, or would be if it is not known.
@@ -166,7 +192,7 @@ func (k *Known) put(id system.FileIdentity, p program) {
 	i, ok := k.find(key)
 	switch {
 	case ok:
-	case i >= knownLimit:
+	case i >= knownLimit || !k.room.add(&p):
 		return
 	default:
 		k.files = append(k.files, knownFile{key: key})
@@ -238,7 +264,7 @@ func LoadKnown(from io.Reader) (*Known, error) {
 
 func loadKnown(from io.Reader) (*Known, error) {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	in := bufio.NewReaderSize(io.LimitReader(from, knownBytes), 64<<10)
+	in := bufio.NewReaderSize(io.LimitReader(from, knownBytes+1024), 64<<10) // and the beginning and end
 	summed := io.TeeReader(in, sum)
 	var magic [len(knownMagic)]byte
 	if _, err := io.ReadFull(summed, magic[:]); err != nil {
@@ -265,6 +291,9 @@ func loadKnown(from io.Reader) (*Known, error) {
 		p, err := readKnown(head[len(key)], in, summed)
 		if err != nil {
 			return nil, err
+		}
+		if !k.room.add(p) {
+			return nil, errKnown
 		}
 		k.files = append(k.files, knownFile{key: key, program: p})
 	}

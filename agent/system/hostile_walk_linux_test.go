@@ -37,16 +37,24 @@ func TestWalkIsNotHeldByAFileSystemThatHangs(t *testing.T) {
 				"/etc/passwd":          "ada:x:1000:1000::/home/ada:/bin/bash\nbob:x:1001:1001::/home/bob:/bin/bash\n",
 				"/home/ada/game":       "game",
 				"/home/ada/zoo":        "zoo",
+				"/home/ada/mounted-on": "a file with a mount on it",
 				"/proc/self/mountinfo": "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n" + c.table,
 			})
 			var hung []*fuse.System
-			for _, point := range []string{"/home/ada/cloud", "/home/bob"} {
-				must(t, os.MkdirAll(filepath.Join(root, point), 0o755))
+			for _, point := range []string{"/home/ada/cloud", "/home/bob", "/home/ada/mounted-on"} {
+				if point != "/home/ada/mounted-on" {
+					must(t, os.MkdirAll(filepath.Join(root, point), 0o755))
+				}
 				f := fuse.Mount(t, filepath.Join(root, point), nil)
 				f.Hang(fuse.Requests()...)
 				hung = append(hung, f)
 			}
 			wantWalk(t, l, []string{"home game", "home zoo"}, c.gaps...)
+			known := wide
+			known.Known = func(FileIdentity) bool { return true }
+			if s, err := l.Walk(t.Context(), known, func(WalkedFile) error { return nil }); err != nil || s.Files != 2 {
+				t.Errorf("where all is known: %+v, %v", s, err)
+			}
 			for _, f := range hung {
 				if n := f.Asked(); n != 0 {
 					t.Errorf("it was asked %d times", n)

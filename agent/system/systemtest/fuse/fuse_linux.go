@@ -75,7 +75,8 @@ type System struct {
 	asked int
 }
 
-// Mount mounts a file system of these files at a folder. It is there until
+// Mount mounts a file system of these files at a folder, or an empty one at a
+// file. It is there until
 // the test ends; whoever still waits for it then gets an error. The test is
 // skipped where that is not permitted.
 func Mount(t *testing.T, point string, files map[string]Content) *System {
@@ -92,7 +93,11 @@ func Mount(t *testing.T, point string, files map[string]Content) *System {
 		f.names = append(f.names, name)
 	}
 	slices.Sort(f.names)
-	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd)
+	mode := unix.S_IFDIR
+	if info, err := os.Stat(point); err == nil && info.Mode().IsRegular() {
+		mode = unix.S_IFREG
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other", fd, mode)
 	if err := unix.Mount("hanging", point, "fuse.hanging", unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
 		_ = unix.Close(fd)
 		t.Skipf("mounting is not permitted here: %v", err)
