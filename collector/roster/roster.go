@@ -100,13 +100,13 @@ type Roster struct {
 	mu       sync.RWMutex // guards all below
 	devices  map[posture.DeviceID]*record
 	tokens   map[string]*tokenUse
-	policy   uint64 // number in force
-	policyIn uint64 // its entry
-	next     uint64 // first entry not folded in
+	policy   uint64      // number in force
+	policyIn uint64      // its entry
+	next     uint64      // first entry not folded in
 	purges   []Forgotten // in the order of their entries
 	latest   uint64      // the latest time at which an entry was received, in milliseconds since 1970
-	soonest  uint64 // when the next token ends; 0 if none is left
-	saved    uint64 // next at the last snapshot
+	soonest  uint64      // when the next token ends; 0 if none is left
+	saved    uint64      // next at the last snapshot
 	changed  chan struct{}
 }
 
