@@ -14,20 +14,24 @@ const (
 	mostFlyingBytes = 1 << 20
 )
 
+// mostUnsaid is how many recorded reports may wait for their acknowledgement
+// while more of the same device are on their way: half of what its uplink
+// leaves unanswered, so that it never stands still.
+const mostUnsaid = 16
+
 // flights are a session's reports that were handed to the ledger and are not
 // acknowledged yet. The handler adds to them and goes on to the next message,
 // while a goroutine that lives only as long as there are any waits for the
 // sync and acknowledges the newest of those that it covers: one answer for
 // many, as one sync is.
 type flights struct {
-	last *ledger.Pending // the newest; the handler's alone
-
-	mu      sync.Mutex    // guards all below
-	flying  []flight      // oldest first
-	bytes   int           // of these
-	landing chan struct{} // closed when the goroutine ends; nil if there is none
-	landed  chan struct{} // holds a token after some have landed
-	err     error         // why one was not recorded, and none after it
+	mu      sync.Mutex      // guards all below
+	last    *ledger.Pending // the newest; nil if none is on its way, because it holds a whole report
+	flying  []flight        // oldest first
+	bytes   int             // of these
+	landing chan struct{}   // closed when the goroutine ends; nil if there is none
+	landed  chan struct{}   // holds a token after some have landed
+	err     error           // why one was not recorded, and none after it
 }
 
 type flight struct {
@@ -45,14 +49,19 @@ func (s *session) begin(ctx context.Context, sequence uint64, size int, entry le
 	}
 	// It ends only when it is recorded or not, even if the device has gone:
 	// the device's next stream waits for this one, and must know.
-	p, err := s.school.Ledger.Begin(context.WithoutCancel(ctx), f.last, entry)
+	f.mu.Lock()
+	after, err := f.last, f.err
+	f.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	f.last = p
+	p, err := s.school.Ledger.Begin(context.WithoutCancel(ctx), after, entry)
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.flying = append(f.flying, flight{p, sequence, size})
+	f.last, f.flying = p, append(f.flying, flight{p, sequence, size})
 	f.bytes += size
 	if f.landing == nil {
 		f.landing = make(chan struct{})
@@ -84,20 +93,26 @@ func (s *session) room(ctx context.Context, size int) error {
 func (s *session) land(done chan struct{}) {
 	defer close(done)
 	f := &s.flights
+	unsaid := 0
 	for {
 		oldest, ok := f.oldest()
 		if !ok {
 			return
 		}
 		_, err := oldest.Wait(context.Background()) // the ledger answers, also when it is closed
-		newest := f.settle(err)
+		newest, count, left := f.settle(err)
+		unsaid += count
 		switch {
 		case err != nil:
 			if s.stream.Context().Err() == nil {
 				s.school.in.o.Log.Error("report not recorded", "school", s.school.ID, "device", s.id, "sequence", newest, "error", err)
 			}
 			s.conn.Close() // the device comes again and sends what was not acknowledged
-		case s.acknowledge(newest, 0) != nil:
+		case left > 0 && unsaid < mostUnsaid:
+			// These are acknowledged with the next.
+		case s.acknowledge(newest, 0) == nil:
+			unsaid = 0
+		default:
 			// The stream is at its end, and its handler notices.
 		}
 	}
@@ -109,15 +124,16 @@ func (f *flights) oldest() (*ledger.Pending, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.flying) == 0 {
-		f.flying, f.landing = nil, nil
+		f.last, f.flying, f.landing = nil, nil, nil
 		return nil, false
 	}
 	return f.flying[0].pending, true
 }
 
 // settle takes away the oldest, of which err says whether it is recorded, and
-// with it those after it that are recorded too. It returns the newest of them.
-func (f *flights) settle(err error) (newest uint64) {
+// with it those after it that are recorded too. It returns the newest of them,
+// how many they are, and how many are left.
+func (f *flights) settle(err error) (newest uint64, count, left int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := 1
@@ -136,7 +152,7 @@ func (f *flights) settle(err error) (newest uint64) {
 	case f.landed <- struct{}{}:
 	default:
 	}
-	return newest
+	return newest, n, len(f.flying)
 }
 
 // grounded waits until nothing is on its way, so that what is acknowledged

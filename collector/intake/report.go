@@ -46,7 +46,7 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 	if err != nil {
 		return s.notRecorded(statement.Sequence, err)
 	}
-	s.device.Last, s.device.Hash, s.sections = statement.Sequence, hash, append([]proof.SectionRef{}, statement.Sections...)
+	s.device.Last, s.device.Hash, s.sections = statement.Sequence, hash, statement.Sections
 	if full(statement) {
 		s.asked = false
 	}

@@ -262,7 +262,7 @@ func (s *stage) write(p prepared) {
 	}
 	at := s.end
 	last := &s.segments[len(s.segments)-1]
-	last.data = appendEnvelope(last.data, p.encoded, places)
+	last.data = appendEnvelope(roomFor(last.data, int(size)), p.encoded, places)
 	s.end.offset += size
 	s.derive(p.leaf, at)
 }
@@ -275,9 +275,18 @@ func (s *stage) writeBody(w drawer, i Index, n int, section proof.Section) place
 		s.bodies[w] = c
 	}
 	at := place{offset: c.offset + int64(len(c.data)), length: uint32(bodyRecordSize(section))}
-	c.data = appendBody(c.data, i, n, section)
+	c.data = appendBody(roomFor(c.data, int(at.length)), i, n, section)
 	s.ends[w] = bodyEnd{at.offset + int64(at.length), i}
 	return at
+}
+
+// roomFor makes room for more bytes, and then at once for as many again: a
+// batch of megabytes that grew by quarters would be copied several times.
+func roomFor(b []byte, more int) []byte {
+	if cap(b)-len(b) >= more {
+		return b
+	}
+	return slices.Grow(b, max(more, len(b), 64<<10))
 }
 
 // chunk returns one for a file of bodies.

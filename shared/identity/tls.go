@@ -20,7 +20,12 @@ import (
 // a full handshake costs the collector a millisecond, and in return every
 // connection proves both keys afresh and no ticket outlives a revocation.
 func baseConfig() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, SessionTicketsDisabled: true,
+		// Small first records are for pages that begin to show before they are
+		// whole. Here they are only more records.
+		DynamicRecordSizingDisabled: true,
+	}
 }
 
 // ServerConfig returns the collector's configuration. The authority is found
