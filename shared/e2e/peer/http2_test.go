@@ -3,7 +3,6 @@ package peer
 import (
 	"bytes"
 	"crypto/rand"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -399,7 +398,7 @@ func TestWhoReadsNothing(t *testing.T) {
 	}
 	stuck.close()
 	if n := <-sent; n == 1000 {
-		t.Error(fmt.Sprintf("the collector took %d MB of questions, and answered them to nobody", n*900_000>>20))
+		t.Errorf("the collector took %d MB of questions, and answered them to nobody", n*900_000>>20)
 	}
 	w.settled(t)
 }

@@ -168,7 +168,7 @@ func TestBrokenMessages(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := &line{open: c.open}
-			for i, b := range some(breaks(t, c.m), 4) {
+			for i, b := range some(breaks(t, c.m), 7) {
 				c.say(t, l, b)
 				w.clock.Advance(100 * time.Millisecond)
 				if i%25 == 0 {

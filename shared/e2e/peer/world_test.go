@@ -8,6 +8,7 @@ package peer
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -54,7 +55,25 @@ func thorough() bool { return os.Getenv("CARETAKER_THOROUGH") != "" }
 // until waits for something that another goroutine brings about.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	look, end := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	look(t, time.Millisecond, what, so)
+}
+
+// untilPassing is until for what needs time to pass, and an answer before much
+// of it has.
+func (w *world) untilPassing(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	look(t, 25*time.Millisecond, what, func() bool {
+		if so() {
+			return true
+		}
+		w.clock.Advance(10 * time.Second)
+		return false
+	})
+}
+
+func look(t *testing.T, every time.Duration, what string, so func() bool) {
+	t.Helper()
+	look, end := time.NewTicker(every), time.NewTimer(patience)
 	defer look.Stop()
 	defer end.Stop()
 	for !so() {
@@ -66,14 +85,14 @@ func until(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// errors is a log that fails a test when a program says that it failed: a
+// loud is a log that fails a test when a program says that it failed: a
 // peer may be refused, and must never be the reason of an error.
-type errors struct{ t *testing.T }
+type loud struct{ t *testing.T }
 
-func (e errors) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
-func (e errors) WithAttrs([]slog.Attr) slog.Handler           { return e }
-func (e errors) WithGroup(string) slog.Handler                { return e }
-func (e errors) Handle(_ context.Context, r slog.Record) error {
+func (e loud) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+func (e loud) WithAttrs([]slog.Attr) slog.Handler           { return e }
+func (e loud) WithGroup(string) slog.Handler                { return e }
+func (e loud) Handle(_ context.Context, r slog.Record) error {
 	if e.t.Context().Err() == nil {
 		var b strings.Builder
 		r.Attrs(func(a slog.Attr) bool { b.WriteString(" " + a.String()); return true })
@@ -115,7 +134,7 @@ func newWorld(t *testing.T) *world {
 			}
 		})
 	}
-	data, log := t.TempDir(), slog.New(errors{t})
+	data, log := t.TempDir(), slog.New(loud{t})
 	var served []intake.School
 	var desks []enroll.Desk
 	for i, name := range []string{"Hollybank Primary School", "Ashgrove Academy"} {
@@ -145,7 +164,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	w.token = w.schools[0].token(w, 5000)
-	w.bystander = newLaptop(w)
+	w.bystander = newLaptop(w, w.address).connects()
 	w.bystander.reports()
 	w.resting = rest()
 	return w
@@ -229,6 +248,8 @@ type laptop struct {
 	device *agentenroll.Device
 	spool  *spool.Spool
 	signer *signer
+	state  string
+	run    func(context.Context) error
 
 	mu       sync.Mutex // guards all below
 	acked    uint64
@@ -237,12 +258,14 @@ type laptop struct {
 	news     chan struct{} // receives when something has come
 }
 
-func newLaptop(w *world) *laptop {
+// newLaptop enrols a laptop over an address and has it connect.
+func newLaptop(w *world, address string) *laptop {
 	t := w.t
 	t.Helper()
-	state := t.TempDir()
+	state, token := t.TempDir(), w.token
+	token.Addresses = []string{address}
 	d, err := agentenroll.Enroll(t.Context(), agentenroll.Options{
-		Token: w.token.String(), State: state, Hostname: "hb-lt-014", Platform: posture.Linux, Built: monday.Add(-30 * day), Clock: w.clock,
+		Token: token.String(), State: state, Hostname: "hb-lt-014", Platform: posture.Linux, Built: monday.Add(-30 * day), Clock: w.clock,
 	})
 	must(t, err)
 	s, err := spool.Open(filepath.Join(state, "spool"), spool.Options{})
@@ -250,27 +273,33 @@ func newLaptop(w *world) *laptop {
 	config, err := d.TLS()
 	must(t, err)
 	l := &laptop{
-		t: t, device: d, spool: s, news: make(chan struct{}, 1),
+		t: t, device: d, spool: s, state: state, news: make(chan struct{}, 1),
 		signer: &signer{t: t, school: d.School, id: d.Device, key: d.Key},
 	}
 	u := uplink.New(uplink.Config{
 		Addresses: d.Addresses, TLS: config, School: d.Verifier, Spool: s, Handler: l, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Hello: func() uplink.Hello { return uplink.Hello{Version: "test", Boot: "boot-1", Assignment: 1} },
 	})
+	l.run = u.Run
+	return l
+}
+
+// connects keeps a stream open until the test ends.
+func (l *laptop) connects() *laptop {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- u.Run(ctx) }()
-	t.Cleanup(func() {
+	go func() { done <- l.run(ctx) }()
+	l.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			l.t.Error(err)
 		}
 	})
 	return l
 }
 
-// reports has the laptop make a report and waits until it is acknowledged.
-func (l *laptop) reports() {
+// puts has the laptop make a report.
+func (l *laptop) puts() {
 	l.t.Helper()
 	r := l.signer.report().GetReport()
 	statement, signature := r.GetStatement(), r.GetSignature()
@@ -278,6 +307,12 @@ func (l *laptop) reports() {
 	must(l.t, err)
 	_, err = l.spool.Put(spool.Item{Position: spool.Position{Sequence: l.signer.sequence}, Message: message})
 	must(l.t, err)
+}
+
+// reports has the laptop make a report and waits until it is acknowledged.
+func (l *laptop) reports() {
+	l.t.Helper()
+	l.puts()
 	end := time.NewTimer(patience)
 	defer end.Stop()
 	for {
@@ -313,12 +348,22 @@ func (l *laptop) Welcomed(time.Time, time.Duration) error { return l.note(func()
 func (l *laptop) Acknowledged(p spool.Position) error {
 	return l.note(func() { l.acked = p.Sequence })
 }
-func (l *laptop) Recorded(uint64) error                     { return nil }
-func (l *laptop) Policy([]byte) error                       { return nil }
-func (l *laptop) Assignment([]byte) error                   { return nil }
+func (l *laptop) Recorded(uint64) error      { return nil }
+func (l *laptop) Policy(signed []byte) error { return l.takes(agentenroll.Policy, signed) }
+
+func (l *laptop) Assignment(signed []byte) error            { return l.takes(agentenroll.Assignment, signed) }
 func (l *laptop) Checkpoint(proof.Checkpoint, []byte) error { return nil }
 func (l *laptop) SendFull(string) error                     { return nil }
 func (l *laptop) AssessNow(string) error                    { return nil }
+
+// takes does with a document what the agent does.
+func (l *laptop) takes(kind string, signed []byte) error {
+	if _, err := l.device.Take(kind, signed); !errors.Is(err, agentenroll.ErrNotNewer) {
+		return err
+	}
+	return nil
+}
+
 func (l *laptop) Ended(reason error) {
 	_ = l.note(func() { l.ended = append(l.ended, reason.Error()) })
 }
