@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -101,13 +102,13 @@ func parseDpkg(r io.Reader) ([]posture.Program, error) {
 		if err != nil && !long && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		text := strings.TrimRight(string(line[:min(len(line), lineLimit)]), "\r\n")
+		text := bytes.TrimRight(line[:min(len(line), lineLimit)], "\r\n")
 		switch {
 		case errors.Is(err, io.EOF) && (len(line) > 0 || inside):
 			return nil, io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF):
 			return list, nil
-		case text == "" && !long:
+		case len(text) == 0 && !long:
 			if installed && p.Name != "" {
 				if len(list) == programLimit {
 					return list, errTooMany
@@ -129,26 +130,30 @@ func parseDpkg(r io.Reader) ([]posture.Program, error) {
 	}
 }
 
-func dpkgField(line string, p *posture.Program, installed *bool) {
-	key, value, ok := strings.Cut(line, ":")
-	if !ok || key == "" || key[0] == ' ' || key[0] == '\t' {
+func dpkgField(line []byte, p *posture.Program, installed *bool) {
+	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+		return // goes on with the field above
+	}
+	key, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || len(key) == 0 {
 		return
 	}
 	p.Source = "dpkg"
-	switch strings.ToLower(key) {
-	case "package":
-		p.Name = clean(value, nameRunes)
-	case "status":
+	is := func(name string) bool { return len(key) == len(name) && strings.EqualFold(string(key), name) }
+	switch {
+	case is("Package"):
+		p.Name = clean(string(value), nameRunes)
+	case is("Status"):
 		// Want, error flag, state: held packages are installed too.
-		words := strings.Fields(value)
+		words := strings.Fields(string(value))
 		*installed = len(words) == 3 && slices.Contains(dpkgInstalled, words[2])
-	case "version":
-		p.Version = clean(value, nameRunes)
-	case "architecture":
-		p.Architecture = clean(value, 40)
-	case "maintainer":
+	case is("Version"):
+		p.Version = clean(string(value), nameRunes)
+	case is("Architecture"):
+		p.Architecture = clean(string(value), 40)
+	case is("Maintainer"):
 		// The address behind the name is nobody's business here.
-		name, _, _ := strings.Cut(value, "<")
+		name, _, _ := strings.Cut(string(value), "<")
 		p.Publisher = clean(name, nameRunes)
 	}
 }

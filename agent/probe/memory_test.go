@@ -106,3 +106,53 @@ func TestFingerprint(t *testing.T) {
 	write("none", "", 1)
 	look("a file that was not there")
 }
+
+// A program that prints its version is not started again while nothing is
+// installed; one that failed is.
+func TestSettledCommandsAreRemembered(t *testing.T) {
+	root := t.TempDir()
+	c := &answering{Reader: system.New(root), out: system.Output{Stdout: []byte("ClamAV 1.4.3\n")}}
+	if _, err := fingerprint(t.Context(), c, dpkgStatus); err != nil {
+		t.Skipf("this system cannot be read here: %v", err)
+	}
+	m := &Memory{}
+	now := time.Date(2026, 11, 23, 8, 5, 0, 0, time.UTC)
+	run := func(name string, command system.Command, want int) {
+		t.Helper()
+		out, err := remembering{c, m, now}.Run(t.Context(), command)
+		if err != nil || string(out.Stdout) != string(c.out.Stdout) || out.Exit != c.out.Exit {
+			t.Errorf("%s: got %v, %v, want %v", name, out, err, c.out)
+		}
+		if c.ran != want {
+			t.Errorf("%s: started %d times, want %d", name, c.ran, want)
+		}
+	}
+	run("first", system.ClamscanVersion, 1)
+	run("again", system.ClamscanVersion, 1)
+	run("another", system.ClamdVersion, 2)
+	run("one that must be asked", system.NFTRuleset, 3)
+	run("and again", system.NFTRuleset, 4)
+	if err := os.MkdirAll(filepath.Join(root, "var/lib/dpkg"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, dpkgStatus), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run("after something was installed", system.ClamscanVersion, 5)
+	now = now.Add(rememberFor)
+	c.out.Exit = 2
+	run("failed", system.ClamscanVersion, 6)
+	run("failed again", system.ClamscanVersion, 7)
+}
+
+// answering is a Reader whose commands all say the same.
+type answering struct {
+	system.Reader
+	out system.Output
+	ran int
+}
+
+func (a *answering) Run(context.Context, system.Command) (system.Output, error) {
+	a.ran++
+	return a.out, nil
+}

@@ -88,6 +88,9 @@ func All() []Probe {
 // facts that none of them asks for stay "not asked".
 func Facts(ctx context.Context, sys system.Reader, q Question, probes []Probe) posture.Facts {
 	var facts posture.Facts
+	if q.Memory != nil {
+		sys = remembering{sys, q.Memory, q.Now}
+	}
 	for _, p := range probes {
 		p.Ask(ctx, sys, q, &facts)
 	}

@@ -195,7 +195,8 @@ func (c Child) command(ctx context.Context, keep []uintptr, isolate bool) *exec.
 	cmd := exec.CommandContext(ctx, program, c.Args...)
 	cmd.Dir = "/"
 	cmd.Env = append([]string{
-		"LC_ALL=C", "GOMAXPROCS=1", "GOMEMLIMIT=" + strconv.FormatInt(c.Limits.Memory, 10),
+		// It ends before it is worth tidying up, unless memory runs short.
+		"LC_ALL=C", "GOMAXPROCS=1", "GOGC=400", "GOMEMLIMIT=" + strconv.FormatInt(c.Limits.Memory, 10),
 	}, c.Env...)
 	cmd.ExtraFiles = c.Files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -279,7 +279,7 @@ func TestChildRights(t *testing.T) {
 		want := state{
 			UID: os.Getuid(), GID: os.Getgid(), Nice: 19, IOPriority: ioprioIdle, Groups: got.Groups,
 			Caps: got.Caps, Bounding: got.Bounding, NoNew: "1", Data: uint64(roomy.Memory) + arena, File: maxFile,
-			Env: []string{"LC_ALL=C", "GOMAXPROCS=1", fmt.Sprintf("GOMEMLIMIT=%d", roomy.Memory), childMode + "=state"},
+			Env: []string{"LC_ALL=C", "GOMAXPROCS=1", "GOGC=400", fmt.Sprintf("GOMEMLIMIT=%d", roomy.Memory), childMode + "=state"},
 			Dir: "/", Networks: got.Networks, Read: got.Read, Write: got.Write, Disk: got.Disk, Null: "<nil>", Firewall: got.Firewall,
 		}
 		if raceDetector {

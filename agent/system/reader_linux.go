@@ -156,7 +156,12 @@ func (l *linux) Part(ctx context.Context, name string, offset int64, length int)
 			return nil, err
 		}
 		defer f.Close()
-		return io.ReadAll(io.NewSectionReader(f, offset, int64(length)))
+		part := make([]byte, length)
+		n, err := f.ReadAt(part, offset)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return part[:n], err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read part of %s: %w", name, bare(err))
