@@ -155,18 +155,35 @@ func (s *school) checkpoint(ctx context.Context) []byte {
 // herald tells a school's connected devices what has changed, and gives them
 // a checkpoint every hour.
 func (s *school) herald(ctx context.Context) error {
+	hour, stop := s.in.o.Clock.After(checkpointEvery)
+	defer func() { stop() }()
 	for {
 		changed := s.Roster.Changed()
-		s.tell(wants{documents: true})
-		hour, stop := s.in.o.Clock.After(checkpointEvery)
+		s.announce(s.Roster.Changes())
 		select {
 		case <-ctx.Done():
-			stop()
 			return nil
 		case <-changed:
-			stop()
 		case <-hour:
 			s.tell(wants{checkpoint: true})
+			hour, stop = s.in.o.Clock.After(checkpointEvery)
+		}
+	}
+}
+
+// announce tells those devices whom a change concerns: while thousands enrol,
+// the others hear nothing of it.
+func (s *school) announce(c roster.Changes) {
+	if c.Everybody {
+		s.tell(wants{documents: true})
+		return
+	}
+	for _, id := range c.Devices {
+		s.mu.Lock()
+		session := s.sessions[id]
+		s.mu.Unlock()
+		if session != nil {
+			session.want(wants{documents: true})
 		}
 	}
 }

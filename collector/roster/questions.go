@@ -45,7 +45,14 @@ func (r *Roster) Holder(key *ecdsa.PublicKey) (Device, bool) {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for id, d := range r.devices {
+	id, ok := r.holders[keyPrefix(point)]
+	if !ok {
+		return Device{}, false
+	}
+	if d := r.devices[id]; d != nil && bytes.Equal(d.Key[:], point) {
+		return d.device(id), true
+	}
+	for id, d := range r.devices { // somebody searched for keys that begin alike
 		if bytes.Equal(d.Key[:], point) {
 			return d.device(id), true
 		}

@@ -12,6 +12,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -85,6 +86,11 @@ type record struct {
 	Revoked    bool
 }
 
+// keyPrefix is enough of a key to tell nearly all keys apart.
+func (d *record) keyPrefix() uint64 { return keyPrefix(d.Key[:]) }
+
+func keyPrefix(point []byte) uint64 { return binary.BigEndian.Uint64(point[1:]) }
+
 type tokenUse struct {
 	Token Token
 	Used  int
@@ -100,14 +106,33 @@ type Roster struct {
 	mu       sync.RWMutex // guards all below
 	devices  map[posture.DeviceID]*record
 	tokens   map[string]*tokenUse
-	policy   uint64      // number in force
-	policyIn uint64      // its entry
-	next     uint64      // first entry not folded in
-	purges   []Forgotten // in the order of their entries
-	latest   uint64      // the latest time at which an entry was received, in milliseconds since 1970
-	soonest  uint64      // when the next token ends; 0 if none is left
-	saved    uint64      // next at the last snapshot
+	policy   uint64                      // number in force
+	policyIn uint64                      // its entry
+	next     uint64                      // first entry not folded in
+	purges   []Forgotten                 // in the order of their entries
+	latest   uint64                      // the latest time at which an entry was received, in milliseconds since 1970
+	soonest  uint64                      // when the next token ends; 0 if none is left
+	saved    uint64                      // next at the last snapshot
+	holders  map[uint64]posture.DeviceID // by keyPrefix; only what this finds is found fast
 	changed  chan struct{}
+	news     Changes // since somebody last asked
+}
+
+// Changes says whom it concerns what came into force.
+type Changes struct {
+	Everybody bool               // a policy, or too many to name
+	Devices   []posture.DeviceID // whose assignment changed, or who were revoked
+}
+
+// mostNamed is how many devices are named in Changes.
+const mostNamed = 10_000
+
+func (c *Changes) add(id posture.DeviceID) {
+	if c.Everybody || len(c.Devices) == mostNamed {
+		*c = Changes{Everybody: true}
+		return
+	}
+	c.Devices = append(c.Devices, id)
 }
 
 // Open folds the ledger as it is now.
@@ -120,10 +145,14 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
 		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil
 	}
-	r.saved = r.next
+	r.saved, r.holders = r.next, make(map[uint64]posture.DeviceID, len(r.devices))
+	for id, d := range r.devices {
+		r.holders[d.keyPrefix()] = id
+	}
 	if err := r.CatchUp(ctx); err != nil {
 		return nil, err
 	}
+	r.Changes() // nobody has been told anything else yet
 	return r, nil
 }
 
@@ -289,7 +318,7 @@ func (r *Roster) foldEnrolment(rec ledger.Record, body []byte) error {
 	if _, ok := r.devices[id]; ok {
 		return fmt.Errorf("device %s is enrolled already", id)
 	}
-	r.devices[id] = d
+	r.devices[id], r.holders[d.keyPrefix()] = d, id
 	if t, ok := r.tokens[e.Token]; ok {
 		t.Used++
 	}
@@ -307,6 +336,7 @@ func (r *Roster) foldAssignment(rec ledger.Record, document []byte) error {
 	r.change(rec.Envelope.Subject, func(d *record) {
 		if a.Number > d.Assignment {
 			d.Assignment, d.AssignedIn, d.Ownership = a.Number, uint64(rec.Index), ownershipNumber(a.Ownership)
+			r.news.add(a.Device)
 			r.tell()
 		}
 	})
@@ -323,7 +353,7 @@ func (r *Roster) foldPolicy(rec ledger.Record, document []byte) error {
 	if number <= r.policy {
 		return fmt.Errorf("policy %d follows policy %d: numbers only rise", number, r.policy)
 	}
-	r.policy, r.policyIn = number, uint64(rec.Index)
+	r.policy, r.policyIn, r.news = number, uint64(rec.Index), Changes{Everybody: true}
 	r.tell()
 	return nil
 }
@@ -353,6 +383,7 @@ func (r *Roster) foldPurge(rec ledger.Record, body []byte) error {
 func (r *Roster) foldRevocation(rec ledger.Record, _ []byte) error {
 	r.change(rec.Envelope.Subject, func(d *record) {
 		d.Revoked = true
+		r.news.add(posture.DeviceID(rec.Envelope.Subject))
 		r.tell()
 	})
 	return nil
@@ -403,6 +434,16 @@ func (r *Roster) Changed() <-chan struct{} {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.changed
+}
+
+// Changes returns what came into force since it was last asked. It answers one
+// follower.
+func (r *Roster) Changes() Changes {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news := r.news
+	r.news = Changes{}
+	return news
 }
 
 // tell is called with mu held.
