@@ -41,7 +41,7 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 	if missing {
 		err = s.appendAfter(ctx, gap, entry)
 	} else {
-		err = s.begin(ctx, statement.Sequence, len(m.GetStatement())+entrySize(entry), entry)
+		err = s.begin(ctx, statement.Sequence, reportSize(m), entry)
 	}
 	if err != nil {
 		return s.notRecorded(statement.Sequence, err)
@@ -90,10 +90,11 @@ func (s *session) appendAfter(ctx context.Context, gap roster.Gap, entry ledger.
 	return s.append(ctx, said, entry)
 }
 
-func entrySize(e ledger.Entry) int {
-	size := 0
-	for _, s := range e.Sections {
-		size += len(s.Body)
+// reportSize is about what a report has on the wire.
+func reportSize(m *pb.Report) int {
+	size := len(m.GetStatement()) + len(m.GetSignature())
+	for _, s := range m.GetSections() {
+		size += len(s.GetName()) + len(s.GetSalt()) + len(s.GetBody())
 	}
 	return size
 }
@@ -137,6 +138,7 @@ func (s *session) entry(statement proof.ReportStatement, m *pb.Report) (ledger.E
 		Statement: m.GetStatement(), Signature: m.GetSignature(),
 	}}
 	bodies := m.GetSections()
+	e.Envelope.Sections, e.Sections = make([]proof.SectionRef, 0, len(bodies)), make([]proof.Section, 0, len(bodies))
 	for _, ref := range statement.Sections {
 		if err := checkRef(ref, statement.Sequence); err != nil {
 			return e, err

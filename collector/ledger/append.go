@@ -23,7 +23,7 @@ type Ledger struct {
 
 	hashes, entries, mark file // open until Close
 
-	requests chan *request
+	requests chan *Pending
 	room     *semaphore.Weighted // bytes of appends that may wait
 	waits    atomic.Int64        // requests that are not done
 	stages   sync.Pool           // of *stage
@@ -71,24 +71,20 @@ type openSegment struct {
 	file   file
 }
 
-// request is one append on its way to run, or work that run shall do between
-// two batches.
-type request struct {
+// Pending is an append that was begun, or work that run shall do between two
+// batches.
+type Pending struct {
+	l       *Ledger
 	ctx     context.Context //nolint:containedctx // of whoever waits for it
-	after   *request        // is recorded first, or this is not; nil once that is settled
+	after   *Pending        // is recorded first, or this is not; nil once that is settled
 	entries []prepared
+	one     [1]prepared // which most are
 	bytes   int64
 	held    int64 // of room, until it is done
 	work    func() error
 	indexes []Index
 	err     error
 	done    chan struct{}
-}
-
-// Pending is an append that was begun.
-type Pending struct {
-	l *Ledger
-	r *request
 }
 
 // Report says what Open found and repaired.
@@ -116,7 +112,10 @@ func (l *Ledger) Append(ctx context.Context, entries ...Entry) ([]Index, error) 
 // is: a report must never stand in the ledger without those before it. They
 // are done in the order in which they were begun.
 func (l *Ledger) Begin(ctx context.Context, after *Pending, entries ...Entry) (*Pending, error) {
-	r := &request{ctx: ctx, entries: make([]prepared, len(entries)), done: make(chan struct{})}
+	r := &Pending{l: l, ctx: ctx, after: after, done: make(chan struct{})}
+	if r.entries = r.one[:]; len(entries) != 1 {
+		r.entries = make([]prepared, len(entries))
+	}
 	for n, e := range entries {
 		p, err := prepare(l.o.School, e)
 		if err != nil {
@@ -124,9 +123,6 @@ func (l *Ledger) Begin(ctx context.Context, after *Pending, entries ...Entry) (*
 		}
 		r.entries[n] = p
 		r.bytes += p.size()
-	}
-	if after != nil {
-		r.after = after.r
 	}
 	r.held = min(r.bytes, l.o.PendingBytes)
 	if err := l.room.Acquire(ctx, r.held); err != nil {
@@ -136,22 +132,22 @@ func (l *Ledger) Begin(ctx context.Context, after *Pending, entries ...Entry) (*
 		l.room.Release(r.held)
 		return nil, err
 	}
-	return &Pending{l, r}, nil
+	return r, nil
 }
 
 // Wait returns the indexes of the entries once they are synced to disk.
 func (p *Pending) Wait(ctx context.Context) ([]Index, error) {
-	if err := p.l.await(ctx, p.r); err != nil {
+	if err := p.l.await(ctx, p); err != nil {
 		return nil, err
 	}
-	return p.r.indexes, p.r.err
+	return p.indexes, p.err
 }
 
 // Recorded reports whether the entries are synced to disk by now.
 func (p *Pending) Recorded() bool {
 	select {
-	case <-p.r.done:
-		return p.r.err == nil
+	case <-p.done:
+		return p.err == nil
 	default:
 		return false
 	}
@@ -162,7 +158,7 @@ func (p *Pending) Recorded() bool {
 func (l *Ledger) Busy() bool { return l.waits.Load() > 0 }
 
 // submit hands a request to run.
-func (l *Ledger) submit(ctx context.Context, r *request) error {
+func (l *Ledger) submit(ctx context.Context, r *Pending) error {
 	l.waits.Add(1)
 	var err error
 	select {
@@ -178,7 +174,7 @@ func (l *Ledger) submit(ctx context.Context, r *request) error {
 }
 
 // await waits until a request is done.
-func (l *Ledger) await(ctx context.Context, r *request) error {
+func (l *Ledger) await(ctx context.Context, r *Pending) error {
 	select {
 	case <-r.done:
 		return nil
@@ -195,8 +191,9 @@ func (l *Ledger) await(ctx context.Context, r *request) error {
 }
 
 // settled tells whoever waits for a request that it is done.
-func (l *Ledger) settled(r *request) {
-	r.after = nil // or each would keep all before it in memory
+func (l *Ledger) settled(r *Pending) {
+	// Whoever keeps it, to begin another after it, keeps nothing else alive.
+	r.after, r.entries, r.one = nil, nil, [1]prepared{}
 	l.room.Release(r.held)
 	l.waits.Add(-1)
 	close(r.done)
@@ -204,7 +201,7 @@ func (l *Ledger) settled(r *request) {
 
 // between runs work on the ledger while nothing is being appended.
 func (l *Ledger) between(ctx context.Context, work func() error) error {
-	r := &request{ctx: ctx, work: work, done: make(chan struct{})}
+	r := &Pending{l: l, ctx: ctx, work: work, done: make(chan struct{})}
 	if err := l.submit(ctx, r); err != nil {
 		return err
 	}
@@ -246,7 +243,7 @@ func (l *Ledger) run() {
 }
 
 // gather takes what waits, up to a batch's bytes or the next piece of work.
-func (l *Ledger) gather(r *request) (batch []*request, work *request) {
+func (l *Ledger) gather(r *Pending) (batch []*Pending, work *Pending) {
 	var bytes int64
 	for {
 		if r.work != nil {
@@ -265,7 +262,7 @@ func (l *Ledger) gather(r *request) (batch []*request, work *request) {
 // waiting returns the next request that waits, if any. Those who were
 // acknowledged last get the chance to append again, so that they share this
 // sync rather than wait for the next.
-func (l *Ledger) waiting() *request {
+func (l *Ledger) waiting() *Pending {
 	const chances = 8
 	for range chances {
 		select {
@@ -347,11 +344,11 @@ func (l *Ledger) Wait(ctx context.Context) error {
 }
 
 // commit writes a batch and answers those who wait for it.
-func (l *Ledger) commit(batch []*request) {
+func (l *Ledger) commit(batch []*Pending) {
 	err := l.failed()
 	s := newStage(l)
 	defer s.discard()
-	accepted := make([]*request, 0, len(batch))
+	accepted := make([]*Pending, 0, len(batch))
 	for _, r := range batch {
 		switch {
 		case err != nil:

@@ -287,8 +287,9 @@ func (l *Ledger) swap(ctx context.Context, from source, p prepared) error {
 	// Whoever has seen the purge entry finds the bodies gone.
 	l.bodies.Lock()
 	defer l.bodies.Unlock()
-	r := &request{ctx: ctx, entries: []prepared{p}, done: make(chan struct{})}
-	l.commit([]*request{r})
+	r := &Pending{l: l, ctx: ctx, entries: []prepared{p}, done: make(chan struct{})}
+	l.waits.Add(1)
+	l.commit([]*Pending{r})
 	if r.err != nil {
 		if l.failed() != nil {
 			return r.err // whether it was recorded is for Open to find out

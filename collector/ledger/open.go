@@ -60,7 +60,7 @@ func Open(dir string, o Options) (_ *Ledger, err error) {
 	release := func() error { return errors.Join(d.readers.close(), unlock()) }
 	l := &Ledger{
 		disk: d, o: o, log: o.Log, release: release,
-		requests: make(chan *request, 1024), room: semaphore.NewWeighted(o.PendingBytes),
+		requests: make(chan *Pending, 1024), room: semaphore.NewWeighted(o.PendingBytes),
 		stop: make(chan struct{}), broken: make(chan struct{}), done: make(chan struct{}), bodyFiles: map[drawer]file{},
 	}
 	defer func() {
