@@ -31,6 +31,8 @@ type folder struct {
 	policies map[uint64]*prepared
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded
+
+	introduced bool // the rows have what does not come from the ledger
 }
 
 // steps is how many events of one breach an entry may cause for each of its

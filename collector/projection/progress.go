@@ -14,8 +14,8 @@ import (
 type Progress struct {
 	Folded   uint64 // entries of the ledger that the view holds
 	Recorded uint64 // entries of the ledger
-	// BehindSince is since when the view has lacked something that is recorded,
-	// by the collector's clock; zero while it lacks nothing.
+	// BehindSince is since when something that is recorded has waited to be in
+	// the view, by the collector's clock; zero while nothing waits.
 	BehindSince time.Time
 	// Err is why the view does not grow, or a *DamageError about what it was
 	// made without; nil if it is whole as far as Folded says.
@@ -57,6 +57,22 @@ func (c *came) to(folded, recorded uint64, now time.Time) {
 	defer c.mu.Unlock()
 	c.folded = folded
 	c.look(recorded, now)
+}
+
+// by returns how many entries are in the view.
+func (c *came) by() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.folded
+}
+
+// waits notes that everything was folded in that was recorded by a moment.
+func (c *came) waits(since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.behind.IsZero() && c.behind.Before(since) {
+		c.behind = since
+	}
 }
 
 // look notes whether the view is behind. The caller holds mu.

@@ -189,6 +189,7 @@ func (p *Projection) Rebuild(ctx context.Context) error {
 // forgotten for what is then folded.
 func (f *folder) startAgain() error {
 	f.begun, f.purged = true, f.school.Ledger.Size()
+	f.introduced = false
 	f.memories.clear()
 	clear(f.noted)
 	f.policies = map[uint64]*prepared{0: f.policies[0]}
@@ -198,55 +199,6 @@ func (f *folder) startAgain() error {
 	f.came.to(0, f.school.Ledger.Size(), f.clock.Now())
 	f.came.lack(view.Damage{})
 	return nil
-}
-
-func (f *folder) follow(ctx context.Context) error {
-	for {
-		if err := f.catchUp(ctx); err != nil {
-			return err
-		}
-		next, err := f.view.Next(f.school.ID)
-		if err != nil {
-			return err
-		}
-		for _, err := range f.school.Ledger.Follow(ctx, ledger.Index(next)) {
-			if err != nil {
-				return err
-			}
-			break // there is something to fold in
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
-// catchUp folds in everything that the ledger holds, and notes what it ended
-// with.
-func (f *folder) catchUp(ctx context.Context) error {
-	err := f.foldAll(ctx)
-	if ctx.Err() == nil {
-		f.came.stop(err)
-	}
-	return err
-}
-
-func (f *folder) foldAll(ctx context.Context) error {
-	if err := f.room(); err != nil {
-		return err
-	}
-	if err := f.view.Update(f.school.ID, f.prelude); err != nil {
-		return err
-	}
-	for {
-		if err := f.room(); err != nil {
-			return err
-		}
-		more, err := f.step(ctx, batch)
-		if err != nil || !more {
-			return err
-		}
-	}
 }
 
 // prelude writes what does not come from the ledger.

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -38,6 +39,23 @@ type shelf struct {
 	records []ledger.Record
 	bodies  [][][]byte
 	salted  [][]proof.Section
+	asked   int                     // how many bodies were read
+	broken  map[ledger.Index]string // entries that are damaged, and how: "envelope" or the name of a section
+}
+
+// reads returns how many bodies were read.
+func (s *shelf) reads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+// corrupt returns what the ledger says of an entry that is damaged.
+func (s *shelf) corrupt(i ledger.Index, what string) error {
+	if how, ok := s.broken[i]; ok && how == what {
+		return &ledger.CorruptError{File: what, Entry: i, Known: true, Err: errors.New("it is not what was written")}
+	}
+	return nil
 }
 
 func newShelf() *shelf { return &shelf{grown: make(chan struct{})} }
@@ -79,10 +97,8 @@ func (s *shelf) Size() uint64 {
 func (s *shelf) Entries(_ context.Context, first, end ledger.Index) iter.Seq2[ledger.Record, error] {
 	return func(yield func(ledger.Record, error) bool) {
 		for i := first; i < end; i++ {
-			s.mu.Lock()
-			r := s.records[i]
-			s.mu.Unlock()
-			if !yield(r, nil) {
+			r, err := s.Read(context.Background(), i)
+			if !yield(r, err) || err != nil {
 				return
 			}
 		}
@@ -119,6 +135,12 @@ func (s *shelf) Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger
 func (s *shelf) Body(_ context.Context, i ledger.Index, n int) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
+	for _, what := range []string{"envelope", s.records[i].Envelope.Sections[n].Name} {
+		if err := s.corrupt(i, what); err != nil {
+			return nil, err
+		}
+	}
 	if s.bodies[i][n] == nil {
 		return nil, ledger.ErrForgotten
 	}
@@ -128,6 +150,9 @@ func (s *shelf) Body(_ context.Context, i ledger.Index, n int) ([]byte, error) {
 func (s *shelf) Read(_ context.Context, i ledger.Index) (ledger.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.corrupt(i, "envelope"); err != nil {
+		return ledger.Record{}, err
+	}
 	return s.records[i], nil
 }
 

@@ -57,7 +57,7 @@ func (f *folder) anew() (more bool, err error) {
 	if err := f.startAgain(); err != nil {
 		return false, err
 	}
-	return true, f.view.Update(f.school.ID, f.prelude)
+	return true, f.introduce()
 }
 
 func (f *folder) foldSome(ctx context.Context, tx *view.Tx, most uint64) (s stepped, err error) {
