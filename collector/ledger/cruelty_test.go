@@ -76,6 +76,56 @@ func (s *story) append(l *ledger.Ledger, count int) error {
 	return nil
 }
 
+// begin begins some appends without waiting, and then waits for each: none may
+// be recorded without those before it.
+func (s *story) begin(l *ledger.Ledger, count int) error {
+	for range count {
+		s.pending = append(s.pending, s.next())
+	}
+	var begun []*ledger.Pending
+	var last *ledger.Pending
+	var failed error
+	for _, e := range s.pending {
+		if last, failed = l.Begin(context.Background(), last, e); failed != nil {
+			break
+		}
+		begun = append(begun, last)
+	}
+	var refused error
+	for _, p := range begun {
+		got, err := p.Wait(context.Background())
+		switch {
+		case err != nil:
+			refused = errors.Join(refused, err)
+		case refused != nil:
+			s.t.Errorf("entry %d is recorded, and what it follows is not: %v", got[0], refused)
+		default:
+			s.acked[got[0]] = s.pending[0]
+			s.pending = s.pending[1:]
+		}
+	}
+	return errors.Join(refused, failed)
+}
+
+// unbroken checks that no report of the story's device is missing before
+// another.
+func (s *story) unbroken(l *ledger.Ledger) error {
+	var last uint64
+	for r, err := range l.Entries(context.Background(), 0, ledger.Index(l.Size())) {
+		if err != nil {
+			return err
+		}
+		if r.Envelope.Kind != proof.KindReport {
+			continue
+		}
+		if r.Envelope.Sequence != last+1 {
+			return fmt.Errorf("report %d follows report %d", r.Envelope.Sequence, last)
+		}
+		last++
+	}
+	return nil
+}
+
 func (s *story) checkpoint(l *ledger.Ledger) error {
 	signed, err := l.Checkpoint(context.Background())
 	if err != nil {
@@ -139,6 +189,9 @@ func (s *story) holds(l *ledger.Ledger, d *ledger.MemoryDisk) error {
 		}
 	}
 	if _, err := l.Verify(context.Background(), ledger.VerifyOptions{}); err != nil {
+		return err
+	}
+	if err := s.unbroken(l); err != nil {
 		return err
 	}
 	if s.purged {
@@ -212,6 +265,46 @@ func powerCut(t *testing.T, seed uint64, at int) bool {
 		t.Errorf("seed %d, cut at call %d: %v (%+v)", seed, at, err, l.Report())
 	}
 	s.finish(l, d, fmt.Sprintf("seed %d, cut at call %d", seed, at))
+	return true
+}
+
+// TestBegunAppendsFail has appends begun one after another, and each call that
+// changes the disk fail once, as if it were full, or as if the power were cut.
+// How many share a sync is chance.
+func TestBegunAppendsFail(t *testing.T) {
+	seeds := 2
+	if thorough() {
+		seeds = 60
+	}
+	for seed := range uint64(seeds) {
+		for at := 1; begunFails(t, seed, at) && !t.Failed(); at++ {
+		}
+	}
+}
+
+// begunFails reports whether the story has a call of that number.
+func begunFails(t *testing.T, seed uint64, at int) bool {
+	d := ledger.NewMemoryDisk()
+	d.FailAt, d.Fault = at, []error{errFull, ledger.ErrPower}[seed%2]
+	s, where := newStory(t), fmt.Sprintf("seed %d, call %d", seed, at)
+	l, err := ledger.Open("ledger", smallOptions(t, d))
+	if err == nil {
+		err = errors.Join(s.append(l, 1), s.begin(l, 7), s.begin(l, 5))
+		_ = s.begin(l, 3) // goes on, or says that it is closed
+		err = errors.Join(err, l.Close())
+	}
+	if err == nil && d.Calls() < at {
+		return false
+	}
+	d = d.Restart(rand.New(rand.NewPCG(seed, uint64(at))))
+	if l, err = ledger.Open("ledger", smallOptions(t, d)); err != nil {
+		t.Errorf("%s: open again: %v", where, err)
+		return true
+	}
+	if err := s.holds(l, d); err != nil {
+		t.Errorf("%s: %v (%+v)", where, err, l.Report())
+	}
+	s.finish(l, d, where)
 	return true
 }
 

@@ -18,6 +18,8 @@ import (
 // their order.
 type Ledger interface {
 	Append(ctx context.Context, entries ...ledger.Entry) ([]ledger.Index, error)
+	Begin(ctx context.Context, after *ledger.Pending, entries ...ledger.Entry) (*ledger.Pending, error)
+	Busy() bool
 	Read(ctx context.Context, i ledger.Index) (ledger.Record, error)
 	Entries(ctx context.Context, first, end ledger.Index) iter.Seq2[ledger.Record, error]
 	Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger.Record, error]
@@ -39,6 +41,8 @@ func Test(t *testing.T, open func(t *testing.T, dir string) Ledger) {
 		"twice is once":              twiceIsOnce,
 		"conflict and order":         conflictAndOrder,
 		"all or none":                allOrNone,
+		"begun one after another":    begun,
+		"nothing after a refusal":    nothingAfterARefusal,
 		"foreign and false entries":  foreignEntries,
 		"follow":                     follow,
 		"many at once":               manyAtOnce,
@@ -191,6 +195,64 @@ func allOrNone(t *testing.T, f *fixture) {
 	}
 }
 
+// begin begins appends, each after the one before.
+func (f *fixture) begin(t *testing.T, entries ...ledger.Entry) []*ledger.Pending {
+	t.Helper()
+	var all []*ledger.Pending
+	var last *ledger.Pending
+	for _, e := range entries {
+		p, err := f.Begin(t.Context(), last, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, last = append(all, p), p
+	}
+	return all
+}
+
+func begun(t *testing.T, f *fixture) {
+	d := NewDevice(t, "dev-014")
+	var entries []ledger.Entry
+	for n := range uint64(40) {
+		entries = append(entries, d.Usual(t, Start+n, n))
+	}
+	all := f.begin(t, entries...)
+	for i := len(all) - 1; i >= 0; i-- { // when the last is recorded, all before it are
+		got, err := all[i].Wait(t.Context())
+		if err != nil || len(got) != 1 || got[0] != ledger.Index(i) || !all[i].Recorded() {
+			t.Fatalf("begun as number %d: got %v, %v, recorded %t", i, got, err, all[i].Recorded())
+		}
+		f.compare(t, ledger.Index(i), entries[i])
+	}
+	if f.Busy() {
+		t.Error("it is busy with nothing")
+	}
+}
+
+// nothingAfterARefusal: what was begun after an append that is refused is not
+// recorded either, and can be begun again.
+func nothingAfterARefusal(t *testing.T, f *fixture) {
+	d, twin, other := NewDevice(t, "dev-014"), NewDevice(t, "dev-014"), NewDevice(t, "dev-015")
+	first, second, third := d.Usual(t, Start, 1), d.Usual(t, Start, 2), d.Usual(t, Start, 3)
+	all := f.begin(t, first, twin.Usual(t, Start, 9), second, third)
+	apart := f.begin(t, other.Usual(t, Start, 1))
+	for i, p := range all {
+		_, err := p.Wait(t.Context())
+		if (i == 0) != (err == nil) || i > 0 && (!errors.Is(err, ledger.ErrConflict) || p.Recorded()) {
+			t.Errorf("begun as number %d: got %v", i, err)
+		}
+	}
+	if _, err := apart[0].Wait(t.Context()); err != nil {
+		t.Errorf("another's append: %v", err)
+	}
+	if f.Size() != 2 {
+		t.Errorf("got %d entries, want 2", f.Size())
+	}
+	if got, err := f.begin(t, second, third)[1].Wait(t.Context()); err != nil || got[0] != 3 {
+		t.Errorf("begun again: got %v, %v", got, err)
+	}
+}
+
 func foreignEntries(t *testing.T, f *fixture) {
 	d := NewDevice(t, "dev-014")
 	spoil := map[string]func(*ledger.Entry){
@@ -209,6 +271,9 @@ func foreignEntries(t *testing.T, f *fixture) {
 		change(&e)
 		if got, err := f.Append(t.Context(), e); err == nil {
 			t.Errorf("%s: appended as %v, want an error", name, got)
+		}
+		if p, err := f.Begin(t.Context(), nil, e); err == nil {
+			t.Errorf("%s: begun as %v, want an error", name, p)
 		}
 	}
 	if f.Size() != 0 {
