@@ -103,6 +103,7 @@ type sessionRow struct {
 
 type sessionsJSON struct {
 	Sessions map[string]sessionRow `json:"sessions"`
+	Latest   time.Time             `json:"latest,omitzero"` // that it has ever been, as far as is known
 }
 
 // sessionStore keeps sessions in one file, whole: there are few and they are
@@ -111,9 +112,10 @@ type sessionStore struct {
 	path  string
 	clock clock.Clock
 
-	mu   sync.Mutex // guards rows and the file
-	rows map[string]sessionRow
-	kept map[string]time.Time // SeenAt as the file has it
+	mu     sync.Mutex // guards all below and the file
+	rows   map[string]sessionRow
+	kept   map[string]time.Time // SeenAt as the file has it
+	latest time.Time            // that it has ever been, as far as is known
 }
 
 func openSessions(dir string, c clock.Clock) (*sessionStore, error) {
@@ -125,34 +127,60 @@ func openSessions(dir string, c clock.Clock) (*sessionStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the sessions: %w", err)
 	}
-	rows, err := parseSessions(data)
+	j, err := parseSessions(data)
 	if err != nil {
 		return nil, err
 	}
-	for token, row := range rows {
+	s.latest = j.Latest
+	for token, row := range j.Sessions {
 		s.rows[token], s.kept[token] = row, row.SeenAt
+		s.latest = later(s.latest, row.SeenAt)
 	}
-	s.prune()
+	s.prune(s.now())
 	return s, nil
 }
 
-func parseSessions(data []byte) (map[string]sessionRow, error) {
+func parseSessions(data []byte) (sessionsJSON, error) {
 	var j sessionsJSON
 	if err := json.Unmarshal(data, &j); err != nil {
-		return nil, fmt.Errorf("read the sessions: %w", err)
+		return sessionsJSON{}, fmt.Errorf("read the sessions: %w", err)
 	}
 	if len(j.Sessions) > maxSessions {
-		return nil, fmt.Errorf("read the sessions: %d of them, more than %d", len(j.Sessions), maxSessions)
+		return sessionsJSON{}, fmt.Errorf("read the sessions: %d of them, more than %d", len(j.Sessions), maxSessions)
 	}
-	return j.Sessions, nil
+	return j, nil
+}
+
+// clockTolerance is how far the clock may be set back before nobody knows any
+// more which sessions are over.
+const clockTolerance = 5 * time.Minute
+
+// now returns the time. When the clock was set back every session ends: one
+// that was over must not begin to count again. It is called with mu held, or
+// before anybody else has the store.
+func (s *sessionStore) now() time.Time {
+	now := s.clock.Now()
+	if now.Before(s.latest.Add(-clockTolerance)) {
+		clear(s.rows)
+		s.latest = now
+	}
+	s.latest = later(s.latest, now)
+	return now
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // Find implements scs.Store. Finding a session is using it.
 func (s *sessionStore) Find(token string) ([]byte, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
 	row, ok := s.rows[token]
-	now := s.clock.Now()
 	if !ok || row.over(now) {
 		return nil, false, nil
 	}
@@ -170,8 +198,8 @@ func (s *sessionStore) Find(token string) ([]byte, bool, error) {
 func (s *sessionStore) Commit(token string, data []byte, _ time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prune()
-	now := s.clock.Now()
+	now := s.now()
+	s.prune(now)
 	row, ok := s.rows[token]
 	if !ok {
 		row.BegunAt = now
@@ -199,8 +227,7 @@ func (r sessionRow) over(now time.Time) bool {
 	return now.Sub(r.SeenAt) >= IdleLimit || now.Sub(r.BegunAt) >= AbsoluteLimit
 }
 
-func (s *sessionStore) prune() {
-	now := s.clock.Now()
+func (s *sessionStore) prune(now time.Time) {
 	for token, row := range s.rows {
 		if row.over(now) {
 			delete(s.rows, token)
@@ -219,7 +246,7 @@ func (s *sessionStore) dropOldest() {
 }
 
 func (s *sessionStore) write() error {
-	data, err := json.Marshal(sessionsJSON{Sessions: s.rows})
+	data, err := json.Marshal(sessionsJSON{Sessions: s.rows, Latest: s.latest})
 	if err != nil {
 		return fmt.Errorf("encode the sessions: %w", err)
 	}

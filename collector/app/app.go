@@ -42,7 +42,7 @@ type Config struct {
 
 // Run takes in reports and serves the pages until ctx ends.
 func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
-	pages, secure, err := web.Listen(ctx, c.Web, c.WebCertificate, c.WebKey)
+	pages, secure, err := web.Listen(ctx, c.Web, c.WebCertificate, c.WebKey, c.Log)
 	if err != nil {
 		return err
 	}
@@ -213,9 +213,10 @@ func (c *collector) catchUp(ctx context.Context) {
 }
 
 // verifyAlone verifies a ledger where no collector runs. It opens nothing else,
-// and damage that keeps the ledger itself from opening is the answer.
+// and damage that keeps the ledger itself from opening is the answer. A folder
+// that cannot be written, such as a copy on a medium, is only read.
 func verifyAlone(ctx context.Context, data, _ string, arguments json.RawMessage, clk clock.Clock, log *slog.Logger) (_ any, err error) {
-	c, err := take(data, clk, log)
+	c, err := take(data, true, clk, log)
 	if err != nil {
 		return nil, err
 	}

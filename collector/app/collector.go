@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/enroll"
@@ -44,6 +45,7 @@ type collector struct {
 	view       *view.View
 	access     *access.Access
 	served     served
+	aside      bool            // the folder cannot be written, and is read only
 	running    bool            // it serves; it was not opened for one operation
 	publishing sync.Mutex      // held while a policy gets its number
 	founding   sync.Mutex      // held while a school gets its name
@@ -62,8 +64,9 @@ type served struct {
 }
 
 // take takes the data folder, which must be there, and finds the schools in it.
-// A second collector on the same folder is refused.
-func take(data string, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
+// A second collector on the same folder is refused, and so is a folder that
+// cannot be written, unless it may be left aside and only read.
+func take(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
 	if info, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no data folder %s: make one with init --school NAME", data)
 	} else if err != nil {
@@ -71,11 +74,20 @@ func take(data string, clk clock.Clock, log *slog.Logger) (_ *collector, err err
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("open the data folder: %s is not a folder", data)
 	}
+	c := &collector{data: data, clock: clk, log: log}
 	unlock, err := durable.Lock(filepath.Join(data, lockFile))
-	if err != nil {
+	switch {
+	case err == nil:
+		c.close = append(c.close, unlock)
+	case aside && (errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)):
+		c.aside = true
+	case errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("the data folder %s is on a disk that cannot be written, and nothing can be recorded there: %w", data, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the data folder %s belongs to another account: run this as that account, or give it the folder: %w", data, err)
+	default:
 		return nil, fmt.Errorf("take the data folder %s: %w", data, err)
 	}
-	c := &collector{data: data, clock: clk, log: log, close: []func() error{unlock}}
 	found, unreadable, err := enroll.FindSchools(data)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -93,7 +105,7 @@ func take(data string, clk clock.Clock, log *slog.Logger) (_ *collector, err err
 // open takes the data folder and opens all that is in it. A school whose record
 // cannot be opened does not keep the others from their work.
 func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
-	c, err := take(data, clk, log)
+	c, err := take(data, false, clk, log)
 	if err != nil {
 		return nil, err
 	}

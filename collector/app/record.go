@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -170,7 +171,12 @@ func (c *collector) openLedger(found *enroll.School) (_ *school, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.ledger, err = ledger.Open(found.LedgerDir(), ledger.Options{School: string(found.ID), Signer: signer, Verifier: s.verifier.Note, Log: c.log})
+	if _, err := os.Stat(found.LedgerDir()); c.aside && err != nil {
+		return nil, err // nothing is made where nothing is written
+	}
+	s.ledger, err = ledger.Open(found.LedgerDir(), ledger.Options{
+		School: string(found.ID), Signer: signer, Verifier: s.verifier.Note, Log: c.log, Aside: c.aside,
+	})
 	return s, err
 }
 

@@ -66,6 +66,11 @@ type Options struct {
 	// 65,536.
 	SnapshotEvery uint64
 
+	// Aside leaves the folder as it is: it need not be writable, nobody is kept
+	// out, and all that is written is kept in memory and gone with Close. It is
+	// for verifying a copy.
+	Aside bool
+
 	files files // nil means the operating system's
 }
 

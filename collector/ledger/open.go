@@ -30,7 +30,10 @@ func (o Options) withDefaults() Options {
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = 1 << 16
 	}
-	if o.files == nil {
+	switch {
+	case o.files == nil && o.Aside:
+		o.files = newAsideFiles()
+	case o.files == nil:
 		o.files = osFiles{}
 	}
 	return o

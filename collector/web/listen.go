@@ -16,7 +16,9 @@ import (
 // key it speaks TLS and says so; without, it opens an address of this machine
 // alone and refuses any other: names, passwords and findings would cross the
 // network for all to read.
-func Listen(ctx context.Context, address, certFile, keyFile string) (ln net.Listener, secure bool, err error) {
+//
+// A certificate that is renewed on disk is taken up without a restart.
+func Listen(ctx context.Context, address, certFile, keyFile string, log *slog.Logger) (ln net.Listener, secure bool, err error) {
 	if (certFile == "") != (keyFile == "") {
 		return nil, false, errors.New("serve pages: a certificate and its key are given together or not at all")
 	}
@@ -27,14 +29,14 @@ func Listen(ctx context.Context, address, certFile, keyFile string) (ln net.List
 	}
 	var config *tls.Config
 	if secure {
-		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		own, err := loadKeyPair(certFile, keyFile, log)
 		if err != nil {
 			return nil, false, fmt.Errorf("serve pages: load the certificate and key: %w", err)
 		}
 		config = &tls.Config{
-			Certificates: []tls.Certificate{pair},
-			MinVersion:   tls.VersionTLS12,
-			NextProtos:   []string{"h2", "http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.current(), nil },
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1"},
 		}
 	}
 	ln, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
