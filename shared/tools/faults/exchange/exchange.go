@@ -58,7 +58,7 @@ type Exchange struct {
 	asked    int       // times that the agent that runs was asked
 	talked   time.Time // when the laptop was last made to report
 	restarts int
-	checked  checked
+	record   Record
 }
 
 // patience bounds how long is waited for something that does not come. It says
@@ -69,6 +69,7 @@ const patience = 4 * time.Minute
 // acknowledged.
 func New(ctx context.Context, o Options) (x *Exchange, err error) {
 	x = &Exchange{Data: filepath.Join(o.Dir, "data"), State: filepath.Join(o.Dir, "state"), o: o}
+	x.record = Record{Collector: o.Collector, Data: x.Data}
 	if x.o.Log == nil {
 		x.o.Log = func(string) io.Writer { return io.Discard }
 	}
@@ -77,7 +78,7 @@ func New(ctx context.Context, o Options) (x *Exchange, err error) {
 			err = errors.Join(err, x.Close())
 		}
 	}()
-	if _, err := x.collect(ctx, "init", "--school", School); err != nil {
+	if _, err := x.record.ask(ctx, "init", "--school", School); err != nil {
 		return x, err
 	}
 	if x.Network, err = NewLink(ctx, ""); err != nil {
@@ -86,7 +87,7 @@ func New(ctx context.Context, o Options) (x *Exchange, err error) {
 	if err := x.StartCollector(ctx); err != nil {
 		return x, err
 	}
-	token, err := x.collect(ctx, "token", "create", "--address", x.Network.Address())
+	token, err := x.record.ask(ctx, "token", "create", "--address", x.Network.Address())
 	if err != nil {
 		return x, err
 	}
@@ -131,12 +132,6 @@ func (x *Exchange) Collector() *Process {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.collector
-}
-
-// collect runs a command of the collector on the school and returns what it
-// printed.
-func (x *Exchange) collect(ctx context.Context, args ...string) (string, error) {
-	return Good(ctx, x.o.Collector, append(args, "--data", x.Data)...)
 }
 
 // StartAgent starts the agent.
