@@ -44,7 +44,7 @@ func (a assessor) assess(ctx context.Context, now time.Time, due []string, t ter
 	}
 	r := assess.Request{
 		Now: now, Policy: t.policy, PolicyBefore: t.before, Assignment: t.assignment, MediaKey: t.mediaKey,
-		Due: due, Before: before.Bodies, Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, EventsTaken: p.eventsTaken(), Began: began,
+		Due: due, Before: notDue(before.Bodies, due), Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, EventsTaken: p.eventsTaken(), Began: began,
 	}
 	if slices.Contains(due, wire.Executables) {
 		bodies, err := a.children.walk(ctx, walkRequest{Now: r.Now, PersonalUse: t.assignment.PersonalUse}, a.state)
@@ -61,6 +61,13 @@ func (a assessor) assess(ctx context.Context, now time.Time, due []string, t ter
 		outcome.PolicyTrouble = t.policyUnread.Error()
 	}
 	return outcome, nil
+}
+
+// notDue returns the sections that are judged as they were last read.
+func notDue(before []wire.Body, due []string) []wire.Body {
+	return slices.DeleteFunc(slices.Clone(before), func(b wire.Body) bool {
+		return slices.Contains(due, b.Name) || b.Name == wire.Findings || b.Name == wire.MediaEvents
+	})
 }
 
 // absence names why a child gave no answer.

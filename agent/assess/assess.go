@@ -33,7 +33,8 @@ type Request struct {
 	MediaKey     []byte            `json:"mediaKey,omitempty"`
 	// Due names the sections to ask for anew; the others are taken from Before.
 	Due []string `json:"due"`
-	// Before holds the sections as they were last read.
+	// Before holds the other sections as they were last read. What is in
+	// neither is asked for, too.
 	Before []wire.Body `json:"before,omitempty"`
 	// Memory is what the last assessment remembered: see probe.Memory.
 	Memory json.RawMessage `json:"memory,omitempty"`
