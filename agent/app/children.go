@@ -28,12 +28,14 @@ const (
 	mebibyte   = 1 << 20
 )
 
-// The bounds of the two children. The walk's own limits are tighter; these
-// end what does not keep to them.
-var (
-	folderLimits = system.Limits{Deadline: 15 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 16 * mebibyte}
-	systemLimits = system.Limits{Deadline: 10 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 64 * mebibyte}
-)
+// childLimits returns the bounds of the two children. The walk's own limits are
+// tighter; these end what does not keep to them.
+func childLimits() map[system.Role]system.Limits {
+	return map[system.Role]system.Limits{
+		system.FolderChild: {Deadline: 15 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 16 * mebibyte},
+		system.SystemChild: {Deadline: 10 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 64 * mebibyte},
+	}
+}
 
 // walkRequest is what the child that walks people's folders is asked.
 type walkRequest struct {
@@ -55,9 +57,10 @@ const mostLeft = 3
 
 // processes starts a child for each request. Its methods must not run at once.
 type processes struct {
-	path   string   // of the program; "" for this one
-	before []string // arguments before the hidden subcommand
-	replay string   // folder of a recorded machine that the children read; "" for this one
+	path   string                        // of the program; "" for this one
+	before []string                      // arguments before the hidden subcommand
+	replay string                        // folder of a recorded machine that the children read; "" for this one
+	limits map[system.Role]system.Limits // nil: childLimits
 	// left are the children that could not be ended and may still be there:
 	// each channel is closed when one is gone.
 	left map[system.Role][]<-chan struct{}
@@ -66,10 +69,11 @@ type processes struct {
 // run runs a child. Where too many before it wait for a disk or a file system
 // that does not answer, it would do so too and is not started.
 func (p *processes) run(ctx context.Context, c system.Child, request []byte) (system.Ended, error) {
-	left := slices.DeleteFunc(p.left[c.Role], isClosed)
-	if p.left == nil {
-		p.left = map[system.Role][]<-chan struct{}{}
+	if p.limits == nil {
+		p.limits, p.left = childLimits(), map[system.Role][]<-chan struct{}{}
 	}
+	c.Limits = p.limits[c.Role]
+	left := slices.DeleteFunc(p.left[c.Role], isClosed)
 	p.left[c.Role] = left
 	if len(left) >= mostLeft {
 		return system.Ended{}, fmt.Errorf("start a child: %d earlier ones wait for a disk or a file system that does not answer: %w",
@@ -111,7 +115,7 @@ func (p *processes) walk(ctx context.Context, r walkRequest, s *state) ([]wire.B
 	if err != nil {
 		return nil, err
 	}
-	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{k.known, k.fresh}, Limits: folderLimits}
+	child := system.Child{Role: system.FolderChild, Path: p.path, Args: p.args(foldersCommand), Files: []*os.File{k.known, k.fresh}}
 	ended, err := p.run(ctx, child, request)
 	k.end(err == nil)
 	if err != nil {
@@ -175,7 +179,7 @@ func (p *processes) assess(ctx context.Context, r assess.Request) (assess.Outcom
 	if err != nil {
 		return assess.Outcome{}, fmt.Errorf("write the request to assess: %w", err)
 	}
-	child := system.Child{Role: system.SystemChild, Path: p.path, Args: p.args(systemCommand), Limits: systemLimits}
+	child := system.Child{Role: system.SystemChild, Path: p.path, Args: p.args(systemCommand)}
 	ended, err := p.run(ctx, child, request)
 	if err != nil {
 		return assess.Outcome{}, err

@@ -108,7 +108,16 @@ func flatpakOfPeople(ctx context.Context, sys system.Reader) ([]posture.Program,
 	if err != nil {
 		return nil, err
 	}
+	// A table that cannot be read says of no folder that it lies elsewhere.
+	table, err := sys.File(ctx, "/proc/self/mountinfo", tableLimit)
+	mounts, unread := parseMountinfo(string(table))
+	if err != nil || unread != nil {
+		mounts = nil
+	}
 	for _, home := range people.homes {
+		if m, ok := holding(mounts, home+"/.local/share/flatpak/app"); ok && mayHang(m.filesystem) {
+			return nil, errNotVisible
+		}
 		list, err := entries(ctx, sys, home+"/.local/share/flatpak/app")
 		if errors.Is(err, fs.ErrPermission) || len(list) > 0 {
 			return nil, errNotVisible

@@ -161,3 +161,14 @@ var readOnlyFormats = map[string]bool{
 func isPseudo(filesystem string) bool {
 	return pseudo[filesystem] || strings.HasPrefix(filesystem, "fuse.")
 }
+
+// mayHang tells the filesystems whose answers come from another machine or
+// from a program, and may never come: what lies there is not asked for.
+func mayHang(filesystem string) bool {
+	switch filesystem {
+	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "9p", "v9fs", "virtiofs", "autofs", "ncpfs", "coda", "glusterfs", "lustre",
+		"pvfs2", "vboxsf", "vmhgfs", "prl_fs", "fuse", "fuseblk":
+		return true
+	}
+	return strings.HasPrefix(filesystem, "fuse.")
+}
