@@ -98,12 +98,10 @@ func (j *judgement) mustJudge(was view.DeviceRow) bool {
 			return true
 		}
 	}
-	for _, id := range j.tx.Rules(was.Vector) {
-		state, _ := j.tx.State(was.Vector, id)
-		if rule, ok := j.policy.words.Rule(id); ok {
-			if t := was.Vector.LapsesAt(state, rule); !t.IsZero() && !t.After(j.received) {
-				return true
-			}
+	for _, rule := range j.policy.lapses {
+		state, _ := j.tx.State(was.Vector, rule.ID)
+		if t := was.Vector.LapsesAt(state, rule); !t.IsZero() && !t.After(j.received) {
+			return true
 		}
 	}
 	return false

@@ -137,8 +137,10 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if err != nil {
 		return err
 	}
-	if err := j.lapse(d.Breach.Rule); err != nil {
-		return err
+	if rule, ok := j.policy.rules[d.Breach.Rule]; ok {
+		if err := j.lapse(rule); err != nil {
+			return err
+		}
 	}
 	if err := j.event(d.Breach, d.Event(j.order+1)); err != nil {
 		return err

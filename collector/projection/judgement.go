@@ -54,19 +54,18 @@ func (j *judgement) event(k breach.Key, e breach.Event) error {
 
 // lapse takes in that a rule failed because nothing was heard for too long,
 // if it did before this moment.
-func (j *judgement) lapse(id string) error {
-	state, ok := j.tx.State(j.row.Vector, id)
-	rule, known := j.policy.words.Rule(id)
-	if !ok || !known {
+func (j *judgement) lapse(rule *view.Rule) error {
+	state, ok := j.tx.State(j.row.Vector, rule.ID)
+	if !ok {
 		return nil
 	}
 	when := j.row.Vector.LapsesAt(state, rule)
 	if when.IsZero() || when.After(j.received) {
 		return nil
 	}
-	e := view.Lapsed(&rule, when)
+	e := view.Lapsed(rule, when)
 	e.Order = j.order
-	k := breach.Key{Device: j.row.ID, Rule: id, Kind: "device"}
+	k := breach.Key{Device: j.row.ID, Rule: rule.ID, Kind: "device"}
 	if err := j.event(k, e); err != nil {
 		return err
 	}
@@ -99,6 +98,9 @@ func (j *judgement) apply(id string, findings []posture.Finding, whole bool, at 
 	before, err := j.tx.States(j.row.ID, id)
 	if err != nil {
 		return err
+	}
+	if unchanged(before, findings) {
+		return j.tally(id)
 	}
 	prior := make(map[breach.Key]view.State, len(before))
 	for _, s := range before {
@@ -152,6 +154,16 @@ func (j *judgement) apply(id string, findings []posture.Finding, whole bool, at 
 	return j.tally(id)
 }
 
+// unchanged reports whether a rule finds about one subject what it found before,
+// and no breach is or could be touched: most rules, most of the time.
+func unchanged(before []view.State, findings []posture.Finding) bool {
+	if len(before) != 1 || len(findings) != 1 {
+		return false
+	}
+	s, f := before[0], findings[0]
+	return s.Kind == f.Subject.Kind && s.Key == f.Subject.Key && s.Result == f.Result && f.Result != posture.Fail && !s.Cased && !s.Gone
+}
+
 // finding takes one finding into the breach of its key, and reports whether
 // there is one.
 func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool, error) {
@@ -161,7 +173,7 @@ func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool,
 	case f.Result == posture.Fail:
 		e.What = breach.Failed
 		e.Terms = breach.Terms{Severity: f.Severity, Grace: f.Grace, Label: f.Subject.Label, Message: f.Message}
-		if rule, ok := j.policy.words.Rule(f.Rule); ok {
+		if rule, ok := j.policy.rules[f.Rule]; ok {
 			e.Terms.Escalate = rule.Escalate
 		}
 	case f.Result == posture.Pass:
@@ -216,7 +228,7 @@ func (j *judgement) tally(id string) error {
 	if err != nil {
 		return err
 	}
-	rule, _ := j.policy.words.Rule(id)
+	rule := j.policy.rules[id]
 	t := &view.Tally{}
 	for _, s := range states {
 		var until time.Time
@@ -232,7 +244,7 @@ func (j *judgement) tally(id string) error {
 		}
 		switch {
 		case s.Gone:
-		case s.Result == posture.Pass && rule.Lapses.From != view.FromNothing:
+		case s.Result == posture.Pass && rule != nil && rule.Lapses.From != view.FromNothing:
 			t.Lapses(until)
 		default:
 			t.Add(s.Result, until)

@@ -20,6 +20,8 @@ type prepared struct {
 	words  view.Policy
 	device []ruleReads    // the rules for devices
 	place  map[string]int // of a rule among device
+	rules  map[string]*view.Rule
+	lapses []*view.Rule // the rules that fail by the passing of time alone
 }
 
 func prepare(p *policy.Policy) (*prepared, error) {
@@ -27,7 +29,14 @@ func prepare(p *policy.Policy) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &prepared{loaded: loaded, words: words(loaded)}
+	made := &prepared{loaded: loaded, words: words(loaded), rules: map[string]*view.Rule{}}
+	for i := range made.words.Rules {
+		r := &made.words.Rules[i]
+		made.rules[r.ID] = r
+		if r.Lapses.From != view.FromNothing {
+			made.lapses = append(made.lapses, r)
+		}
+	}
 	made.device, made.place, err = deviceRules(loaded)
 	return made, err
 }

@@ -103,8 +103,8 @@ func (f *folder) judgeReport(j *judgement, was view.DeviceRow, st proof.ReportSt
 
 // heard takes in that the device was heard from: what had lapsed by then did.
 func (j *judgement) heard() error {
-	for _, id := range j.tx.Rules(j.row.Vector) {
-		if err := j.lapse(id); err != nil {
+	for _, rule := range j.policy.lapses {
+		if err := j.lapse(rule); err != nil {
 			return err
 		}
 	}
@@ -205,7 +205,7 @@ func (j *judgement) events(st proof.ReportStatement, facts posture.Facts, r ledg
 // device takes in what the device found.
 func (j *judgement) device(x *examined) error {
 	own := func(id string) bool {
-		rule, ok := j.policy.words.Rule(id)
+		rule, ok := j.policy.rules[id]
 		return ok && rule.Side == policy.AtSchool
 	}
 	found := map[string]bool{}
@@ -225,7 +225,7 @@ func (j *judgement) device(x *examined) error {
 		}
 		still := true
 		if x.named != nil {
-			_, still = x.named.words.Rule(id)
+			_, still = x.named.rules[id]
 		}
 		var err error
 		if still {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -261,19 +262,29 @@ func (tx *Tx) slot(rule string) uint16 {
 // Vector puts the tallies of a device's rules into a vector that already has
 // its times. Rules of the vector that are not tallied stay as they are.
 func (tx *Tx) Vector(v Vector, tallies map[string]*Tally) Vector {
-	states := map[uint16]RuleState{}
-	for _, s := range v.Rules {
-		states[s.Slot] = s
+	rules := make([]RuleState, len(v.Rules), len(v.Rules)+len(tallies))
+	copy(rules, v.Rules)
+	left := len(tallies)
+	for i := range rules {
+		if t, ok := tallies[tx.slots[rules[i].Slot]]; ok {
+			t.state.Slot = rules[i].Slot
+			rules[i] = t.state
+			left--
+		}
+	}
+	v.Rules = rules
+	if left == 0 {
+		return v
 	}
 	for _, rule := range slices.Sorted(maps.Keys(tallies)) { // slots are given in an order that does not vary
-		s := tallies[rule].state
-		s.Slot = tx.slot(rule)
-		states[s.Slot] = s
+		slot := tx.slot(rule)
+		if slices.ContainsFunc(rules, func(s RuleState) bool { return s.Slot == slot }) {
+			continue
+		}
+		tallies[rule].state.Slot = slot
+		v.Rules = append(v.Rules, tallies[rule].state)
 	}
-	v.Rules = make([]RuleState, 0, len(states))
-	for _, slot := range slices.Sorted(maps.Keys(states)) {
-		v.Rules = append(v.Rules, states[slot])
-	}
+	slices.SortFunc(v.Rules, func(a, b RuleState) int { return cmp.Compare(a.Slot, b.Slot) })
 	return v
 }
 

@@ -110,11 +110,11 @@ func (v *Vector) lapsesAt(r *Rule) uint64 {
 
 // LapsesAt returns when a rule that the device passes fails if nothing more is
 // heard, or the zero time if it does not lapse.
-func (v Vector) LapsesAt(s RuleState, r Rule) time.Time {
+func (v *Vector) LapsesAt(s RuleState, r *Rule) time.Time {
 	if s.Bits&lapsing == 0 {
 		return time.Time{}
 	}
-	return at(v.lapsesAt(&r))
+	return at(v.lapsesAt(r))
 }
 
 // Ended returns the vector with failures whose exemption has ended counted as
