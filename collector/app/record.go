@@ -123,7 +123,7 @@ func (c *collector) open(ctx context.Context, r *record) {
 	if r.found == nil {
 		return
 	}
-	s, err := c.openSchool(ctx, r.found)
+	s, err := c.openSchool(ctx, r)
 	if err != nil {
 		r.stop(c.clock.Now(), err)
 		return
@@ -133,14 +133,14 @@ func (c *collector) open(ctx context.Context, r *record) {
 	r.school, r.stopped, r.refused, r.damage = s, nil, nil, nil
 }
 
-func (c *collector) openSchool(ctx context.Context, found *enroll.School) (_ *school, err error) {
-	s, err := c.openLedger(found)
+func (c *collector) openSchool(ctx context.Context, r *record) (_ *school, err error) {
+	s, err := c.openLedger(r)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("open %s: %w", found.Name, err), s.ledger.Close())
+			err = errors.Join(fmt.Errorf("open %s: %w", r.name, err), s.ledger.Close())
 		}
 	}()
 	s.roster, err = roster.Open(ctx, roster.Options{
@@ -157,7 +157,8 @@ func (c *collector) openSchool(ctx context.Context, found *enroll.School) (_ *sc
 }
 
 // openLedger opens a school's ledger, and nothing else of it.
-func (c *collector) openLedger(found *enroll.School) (_ *school, err error) {
+func (c *collector) openLedger(r *record) (_ *school, err error) {
+	found := r.found
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open %s: %w", found.Name, err)
@@ -176,6 +177,7 @@ func (c *collector) openLedger(found *enroll.School) (_ *school, err error) {
 	}
 	s.ledger, err = ledger.Open(found.LedgerDir(), ledger.Options{
 		School: string(found.ID), Signer: signer, Verifier: s.verifier.Note, Log: c.log, Aside: c.aside,
+		Wrote: func(err error) { r.noted(c.clock.Now(), err) },
 	})
 	return s, err
 }
@@ -218,16 +220,15 @@ func (c *collector) mend(ctx context.Context, r *record) {
 	}
 	c.open(ctx, r)
 	if s := r.working(); s != nil {
-		c.admit(r, s)
+		c.admit(s)
 		c.log.Info("a school's record is at work again", "school", r.id, "name", r.name)
 	}
 }
 
 // admit opens the doors to a school's devices.
-func (c *collector) admit(r *record, s *school) {
-	l := watched{Ledger: s.ledger, record: r, clock: c.clock}
-	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: l})
-	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: l})
+func (c *collector) admit(s *school) {
+	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s.ledger})
+	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger})
 }
 
 // shut has a school's devices told to come again, and to keep what they have.
@@ -291,24 +292,6 @@ func (s *school) rebuild(ctx context.Context, followed bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// watched is a ledger whose failures to record are noted, for people to see.
-type watched struct {
-	*ledger.Ledger
-	record *record
-	clock  interface{ Now() time.Time }
-}
-
-// Append implements the intake's and the desk's ledger.
-func (w watched) Append(ctx context.Context, entries ...ledger.Entry) ([]ledger.Index, error) {
-	at, err := w.Ledger.Append(ctx, entries...)
-	switch {
-	case errors.Is(err, ledger.ErrConflict), errors.Is(err, ledger.ErrOrder), errors.Is(err, ledger.ErrClosed), ctx.Err() != nil:
-		return at, err // of what was sent, not of the record
-	}
-	w.record.noted(w.clock.Now(), err)
-	return at, err
 }
 
 // noted notes how an attempt to record something ended.

@@ -40,6 +40,7 @@ type Ledger struct {
 	markKnown  bool             // while opening: there was a mark
 	tail       map[drawer]int64 // while opening: the first body that may not be synced
 	snapshotAt uint64
+	failing    bool // the last batch could not be written
 	bodyFiles  map[drawer]file
 	segment    openSegment
 	unsettled  map[drawer]bool // while opening: a purge was interrupted there
@@ -364,7 +365,9 @@ func (l *Ledger) commit(batch []*Pending) {
 		}
 	}
 	if len(s.fresh) > 0 {
-		if err := l.store(s); err != nil {
+		err := l.store(s)
+		l.tell(err)
+		if err != nil {
 			for _, r := range accepted {
 				r.indexes, r.err = nil, fmt.Errorf("append: %w", err)
 			}
@@ -376,6 +379,14 @@ func (l *Ledger) commit(batch []*Pending) {
 	if l.failed() == nil && l.fold.tree.size-l.snapshotAt >= l.o.SnapshotEvery {
 		l.trySnapshot()
 	}
+}
+
+// tell tells whoever wants to know when batches begin or cease to fail.
+func (l *Ledger) tell(err error) {
+	if l.o.Wrote != nil && (err != nil || l.failing) {
+		l.o.Wrote(err)
+	}
+	l.failing = err != nil
 }
 
 // trySnapshot saves a snapshot, without which nothing is lost but time.

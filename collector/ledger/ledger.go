@@ -66,6 +66,9 @@ type Options struct {
 	// 65,536.
 	SnapshotEvery uint64
 
+	// Wrote is called when a batch could not be written, such as on a full disk,
+	// and with nil when one is again. It must not wait for the ledger.
+	Wrote func(error)
 	// Aside leaves the folder as it is: it need not be writable, nobody is kept
 	// out, and all that is written is kept in memory and gone with Close. It is
 	// for verifying a copy.
