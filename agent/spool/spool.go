@@ -134,8 +134,7 @@ func (s *Spool) Put(item Item) (dropped uint64, err error) {
 		return s.dropped - before, fmt.Errorf("put report %d into the spool: %w", item.Sequence, err)
 	}
 	s.forget(item.Position)
-	at, _ := slices.BinarySearchFunc(s.held, item.Position, compare)
-	s.held = slices.Insert(s.held, at, held{item.Position, int64(len(frame))})
+	s.held = slices.Insert(s.held, s.search(item.Position), held{item.Position, int64(len(frame))})
 	s.bytes += int64(len(frame))
 	select {
 	case s.wake <- struct{}{}:
@@ -149,10 +148,15 @@ func (s *Spool) Put(item Item) (dropped uint64, err error) {
 func (s *Spool) After(p Position) (Item, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, h := range slices.Clone(s.held) {
-		if !p.Before(h.Position) {
-			continue
+	for {
+		at := s.search(p)
+		if at < len(s.held) && s.held[at].Position == p {
+			at++
 		}
+		if at == len(s.held) {
+			return Item{}, false, nil
+		}
+		h := s.held[at]
 		message, err := s.read(h.Position)
 		if err == nil {
 			return Item{h.Position, message}, true, nil
@@ -164,7 +168,12 @@ func (s *Spool) After(p Position) (Item, bool, error) {
 			return Item{}, false, err
 		}
 	}
-	return Item{}, false, nil
+}
+
+// search returns where in the list a position is, or would be.
+func (s *Spool) search(p Position) int {
+	at, _ := slices.BinarySearchFunc(s.held, p, compare)
+	return at
 }
 
 // lost reports whether a file that could not be read never will be: it is
@@ -216,16 +225,23 @@ func (s *Spool) drop(h held, why string) error {
 	return nil
 }
 
-// forget takes what lies in the same file as p out of the list.
+// forget takes what lies in the same file as p out of the list: the same
+// report, or a contact of it.
 func (s *Spool) forget(p Position) {
-	name := fileName(p)
-	s.held = slices.DeleteFunc(s.held, func(h held) bool {
-		same := fileName(h.Position) == name
-		if same {
-			s.bytes -= h.size
-		}
-		return same
-	})
+	first := Position{Sequence: p.Sequence, Contact: min(p.Contact, 1)}
+	at := s.search(first)
+	if at == len(s.held) || fileName(s.held[at].Position) != fileName(p) {
+		return
+	}
+	s.bytes -= s.held[at].size
+	switch {
+	case len(s.held) == 1:
+		s.held = nil
+	case at == 0:
+		s.held = s.held[1:] // what is most frequent by far moves nothing
+	default:
+		s.held = slices.Delete(s.held, at, at+1)
+	}
 }
 
 func (s *Spool) read(p Position) ([]byte, error) {

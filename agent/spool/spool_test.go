@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/caretaker-school/caretaker/shared/durable"
 )
 
 func open(t *testing.T, dir string, limit int64) *Spool {
@@ -309,4 +311,44 @@ func TestAFileThatIsGoneLosesOneStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, all(t, open(t, dir, 0)), "2.0 two")
+}
+
+// BenchmarkDrain empties a spool as the uplink does: what a statement takes
+// must not depend on how many wait.
+func BenchmarkDrain(b *testing.B) {
+	for _, n := range []uint64{1_000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := b.TempDir()
+			for b.Loop() {
+				b.StopTimer()
+				for i := range n {
+					payload := append(make([]byte, 8), "a report"...)
+					name := filepath.Join(dir, fileName(Position{Sequence: i + 1}))
+					if err := os.WriteFile(name, durable.AppendFrame(nil, payload), 0o600); err != nil {
+						b.Fatal(err)
+					}
+				}
+				s, err := Open(dir, Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				var cursor Position
+				for {
+					item, ok, err := s.After(cursor)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if !ok {
+						break
+					}
+					cursor = item.Position
+					if err := s.Acknowledge(cursor); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/statement")
+		})
+	}
 }
