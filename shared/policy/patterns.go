@@ -12,18 +12,22 @@ import (
 // patterns is a list of patterns that are ready to be compared with names.
 // Case does not matter, and '*' in a pattern stands for any characters.
 type patterns struct {
-	whole   map[string]bool
-	starred []string
+	whole  map[string]bool // without a star
+	begins []string        // with one star, at the end: what stands before it
+	others []string
 }
 
 func newPatterns(list []string) *patterns {
 	p := &patterns{whole: make(map[string]bool)}
 	for _, pattern := range list {
 		pattern = strings.ToLower(pattern)
-		if strings.Contains(pattern, "*") {
-			p.starred = append(p.starred, pattern)
-		} else {
+		switch head, rest, starred := strings.Cut(pattern, "*"); {
+		case !starred:
 			p.whole[pattern] = true
+		case rest == "":
+			p.begins = append(p.begins, head)
+		default:
+			p.others = append(p.others, pattern)
 		}
 	}
 	return p
@@ -32,7 +36,8 @@ func newPatterns(list []string) *patterns {
 // match reports whether a name is one of the patterns.
 func (p *patterns) match(name string) bool {
 	name = strings.ToLower(name)
-	return p.whole[name] || slices.ContainsFunc(p.starred, func(pattern string) bool { return matches(name, pattern) })
+	return p.whole[name] || slices.ContainsFunc(p.begins, func(head string) bool { return strings.HasPrefix(name, head) }) ||
+		slices.ContainsFunc(p.others, func(pattern string) bool { return matches(name, pattern) })
 }
 
 // named is the function of conditions. The lists of a policy are compared as

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"cel.dev/cel-go/common/types"
+	"pgregory.net/rapid"
+
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -152,4 +155,17 @@ func TestNamed(t *testing.T) {
 			t.Errorf("matches(%q, %q) = %v, want %v", c.name, c.pattern, got, c.want)
 		}
 	}
+}
+
+// TestPatternsThatAreReadyMatchAlike compares lists of patterns that were made
+// ready with the patterns one by one.
+func TestPatternsThatAreReadyMatchAlike(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.StringMatching(`[aAb*.]{0,5}`), 0, 6).Draw(t, "patterns")
+		name := rapid.StringMatching(`[aAbB.]{0,7}`).Draw(t, "name")
+		want := namedAnything(types.String(name), types.NewStringList(types.DefaultTypeAdapter, list))
+		if got := newPatterns(list).match(name); types.Bool(got) != want {
+			t.Fatalf("%q among %q: got %v, want %v", name, list, got, want)
+		}
+	})
 }
