@@ -39,6 +39,10 @@ test: setup-test ## run every test with the race detector; minutes
 beds: build setup-beds ## run the slow tests in a QEMU guest with real disks and sticks
 	CARETAKER_BEDS=1 $(GO) test -count=1 -timeout 60m -v ./shared/e2e/beds
 
+.PHONY: nightly
+nightly: build setup-test setup-beds ## everything slow and complete: kills, resets, thorough tests, FUZZTIME (1m) each; two hours
+	@shared/tools/nightly.sh $(if $(filter file,$(origin FUZZTIME)),1m,$(FUZZTIME))
+
 .PHONY: check
 check: setup-check ## format, vet and build for every system, lint, generated files current
 	shared/tools/check.sh '$(TARGETS)'
