@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return err
 	}
 	col.running, col.desks = true, enroll.NewService(nil, intakeName, clk, c.Log)
-	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Clock: clk, Log: c.Log})
+	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Limits: col.limits(), Clock: clk, Log: c.Log})
 	handler, err := col.pages(c, secure)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (c *collector) keepAll(ctx context.Context, g *errgroup.Group) {
 	defer c.mu.Unlock()
 	c.begin = func(r *record) {
 		if s := r.working(); s != nil {
-			c.admit(r, s)
+			c.admit(s)
 		} else {
 			c.shut(r)
 		}
@@ -229,7 +229,7 @@ func verifyAlone(ctx context.Context, data, _ string, arguments json.RawMessage,
 		if r.found == nil {
 			return LedgerReport{}, r.refusal()
 		}
-		s, err := c.openLedger(r.found)
+		s, err := c.openLedger(r)
 		if err != nil {
 			r.stop(clk.Now(), err)
 		} else {

@@ -3,11 +3,13 @@ package enroll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ const day = 24 * time.Hour
 
 // office is a school's desk over a real ledger.
 type office struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clocktest.Driven
 	school  *School
 	ledger  *ledger.Ledger
@@ -39,7 +41,7 @@ type office struct {
 	service *Service
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
 	s, err := CreateSchool(t.TempDir(), "Hollybank Primary School", monday)
 	if err != nil {
@@ -99,7 +101,7 @@ func (o *office) ask(school posture.SchoolID, token identity.Token, request []by
 	})
 }
 
-func newRequest(t *testing.T) []byte {
+func newRequest(t testing.TB) []byte {
 	t.Helper()
 	key, err := identity.MakeDeviceKey(filepath.Join(t.TempDir(), "device.pem"))
 	if err != nil {
@@ -210,19 +212,94 @@ func TestUsesAreNeverExceeded(t *testing.T) {
 
 func TestEnrolmentsAreLimited(t *testing.T) {
 	o := newOffice(t)
-	token, request := o.token(NewToken{}), newRequest(t)
-	for range enrolmentsAtOnce {
-		if _, err := o.ask(o.school.ID, token, request); err != nil {
+	stolen, other, request := o.token(NewToken{}), o.token(NewToken{Uses: 2}), newRequest(t)
+	for range tokenAtOnce {
+		if _, err := o.ask(o.school.ID, stolen, request); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := o.ask(o.school.ID, token, request); status.Code(err) != codes.ResourceExhausted {
+	if _, err := o.ask(o.school.ID, stolen, request); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("beyond the limit: got %v", err)
 	}
+	if _, err := o.ask(o.school.ID, other, newRequest(t)); err != nil {
+		t.Errorf("with another token: got %v", err)
+	}
 	o.clock.Advance(time.Second)
-	if _, err := o.ask(o.school.ID, token, request); err != nil {
+	if _, err := o.ask(o.school.ID, stolen, request); err != nil {
 		t.Errorf("a second later: got %v", err)
 	}
+}
+
+func TestPaceForgetsTokensThatAreNotInUse(t *testing.T) {
+	p, now := newPace(), monday
+	for i := range 5 * mostPaced {
+		if !p.allow(fmt.Sprint("token ", i), now) {
+			t.Fatalf("token %d is refused though it is the first use of it", i)
+		}
+		now = now.Add(time.Second)
+	}
+	if len(p.tokens) > mostPaced+1 {
+		t.Errorf("%d tokens are remembered", len(p.tokens))
+	}
+}
+
+// A trolley: all of it switched on together, each laptop that asks twice.
+func TestTrolleyEnrolsAtOnce(t *testing.T) {
+	o := newOffice(t)
+	const laptops = 100
+	token := o.token(NewToken{Uses: laptops})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	names := map[string]int{}
+	for range laptops {
+		request := newRequest(t)
+		for range 2 {
+			all.Go(func() {
+				answer, err := o.ask(o.school.ID, token, request)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				names[answer.GetDevice()]++
+			})
+		}
+	}
+	all.Wait()
+	for name, asked := range names {
+		if asked != 2 {
+			t.Errorf("device %q was given to %d that asked", name, asked)
+		}
+	}
+	if _, used, _ := o.roster.Token(token.ID); len(names) != laptops || used != laptops {
+		t.Errorf("%d laptops are %d devices, and the token counts %d", laptops, len(names), used)
+	}
+	if _, err := o.ask(o.school.ID, token, newRequest(t)); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("one laptop more: got %v", err)
+	}
+	if len(o.service.desks[o.school.ID].admitting) != 0 {
+		t.Error("admissions are left that nobody is under way with")
+	}
+}
+
+func BenchmarkEnrol(b *testing.B) {
+	o := newOffice(b)
+	token := o.token(NewToken{Uses: maxTokenUses})
+	requests := make([][]byte, 1000)
+	for i := range requests {
+		requests[i] = newRequest(b)
+	}
+	b.SetParallelism(100)
+	var next atomic.Int64
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			o.clock.Advance(time.Second)
+			if _, err := o.ask(o.school.ID, token, requests[int(next.Add(1))%len(requests)]); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
 
 func TestRevokedKeyStaysOut(t *testing.T) {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -49,16 +47,11 @@ type Service struct {
 // desk is a Desk at work.
 type desk struct {
 	Desk
-	limiter *rate.Limiter // of enrolments that pass the token: each costs a signature and a sync
+	pace pace
 
-	mu sync.Mutex // held while a device is admitted, so that uses are counted one at a time
+	mu        sync.Mutex            // guards all below
+	admitting map[string]*admission // by the device's key
 }
-
-// Each school admits this many devices in a second, and at once.
-const (
-	enrolmentsPerSecond = 20
-	enrolmentsAtOnce    = 100
-)
 
 // NewService returns the service. intake names this collector in entries.
 func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *Service {
@@ -74,7 +67,7 @@ func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *S
 func (s *Service) Put(d Desk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.desks[d.School.ID] = &desk{Desk: d, limiter: rate.NewLimiter(enrolmentsPerSecond, enrolmentsAtOnce)}
+	s.desks[d.School.ID] = &desk{Desk: d, pace: newPace(), admitting: map[string]*admission{}}
 }
 
 // desk returns a school's desk, or what its devices are told if there is none
@@ -117,9 +110,10 @@ func (s *Service) Enroll(ctx context.Context, in *pb.EnrollRequest) (*pb.EnrollR
 	if !ok {
 		return nil, errToken
 	}
-	if !d.limiter.AllowN(now, 1) {
+	if !d.pace.allow(token.ID, now) {
 		return nil, errBusy
 	}
+	welcome(ctx)
 	key, err := identity.CheckRequest(in.GetCertificateRequest())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -151,50 +145,22 @@ func schoolOf(ctx context.Context) (posture.SchoolID, error) {
 	return caller.Peer().School, nil
 }
 
+// welcome tells the door that the caller brought a good token and no longer
+// gives way to newer strangers.
+func welcome(ctx context.Context) {
+	if p, ok := peer.FromContext(ctx); ok {
+		if caller, ok := p.AuthInfo.(interface{ Welcome() }); ok {
+			caller.Welcome()
+		}
+	}
+}
+
 // check finds the token and compares its secret. An unknown token costs the
 // same as a wrong secret and is told the same.
 func (d *desk) check(in *pb.EnrollRequest) (roster.Token, bool) {
 	token, _, known := d.Roster.Token(in.GetTokenId())
 	same := identity.SameHash(identity.HashSecret(in.GetTokenSecret()), token.Hash)
 	return token, known && same && len(in.GetTokenSecret()) == identity.SecretSize
-}
-
-// admit returns the device that holds the key, recording it if it is new.
-func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) (roster.Device, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.Roster.CatchUp(ctx); err != nil {
-		return roster.Device{}, err
-	}
-	if known, ok := d.Roster.Holder(key); ok {
-		if known.Revoked {
-			return roster.Device{}, errRevoked
-		}
-		return known, nil // asked again after a lost answer
-	}
-	_, used, _ := d.Roster.Token(token.ID)
-	switch {
-	case !now.Before(token.Ends), d.Roster.TokenOver(token.ID):
-		return roster.Device{}, errEnded
-	case used >= token.Uses:
-		return roster.Device{}, errUsed
-	}
-	if err := checkOwnership(token.Ownership); err != nil {
-		return roster.Device{}, status.Error(codes.PermissionDenied, err.Error())
-	}
-	id := posture.DeviceID("d" + random(16))
-	if err := s.record(ctx, d, id, token, key, in, now); err != nil {
-		return roster.Device{}, err
-	}
-	if err := d.Roster.CatchUp(ctx); err != nil {
-		return roster.Device{}, err
-	}
-	device, ok := d.Roster.Device(id)
-	if !ok {
-		return roster.Device{}, fmt.Errorf("device %s was recorded and is not in the roster", id)
-	}
-	s.log.Info("device enrolled", "school", d.School.ID, "device", id, "token", token.ID)
-	return device, nil
 }
 
 // record appends the enrolment and the device's first assignment.
@@ -221,7 +187,9 @@ func (s *Service) record(ctx context.Context, d *desk, id posture.DeviceID, toke
 	if err != nil {
 		return err
 	}
-	_, err = d.Ledger.Append(ctx, maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment)
+	// It ends only when it is recorded or not, even if the device has gone: its
+	// use of the token must be counted or not.
+	_, err = d.Ledger.Append(context.WithoutCancel(ctx), maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment)
 	return err
 }
 
@@ -293,7 +261,7 @@ func (s *Service) Renew(_ context.Context, who identity.Peer, request []byte) ([
 	case device.Revoked:
 		return nil, errRevoked
 	}
-	if !d.limiter.AllowN(s.clock.Now(), 1) {
+	if !d.pace.renew(s.clock.Now()) {
 		return nil, errBusy
 	}
 	key, err := identity.CheckRequest(request)

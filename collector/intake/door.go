@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -32,8 +34,9 @@ type door struct {
 
 	mu       sync.Mutex            // guards all below
 	open     int                   // connections
-	halfOpen *list.List            // *arrival whose peer is not known yet, oldest first
-	guests   *list.List            // *arrival of strangers, oldest first
+	halfOpen *crowd                // whose peer is not known yet
+	guests   *crowd                // strangers
+	welcome  *crowd                // strangers with a good token
 	known    map[holder][]*arrival // of devices, oldest first
 }
 
@@ -51,10 +54,12 @@ func newDoor(in *Intake, l net.Listener) *door {
 		}
 		return s.Authority, true
 	}
+	most := in.o.Limits
 	return &door{
 		in: in, listener: l, config: identity.ServerConfig(find, in.o.Clock),
-		devices: newLobby(l.Addr()), strangers: newLobby(l.Addr()), halfOpen: list.New(),
-		guests: list.New(), known: map[holder][]*arrival{},
+		devices: newLobby(l.Addr()), strangers: newLobby(l.Addr()),
+		halfOpen: newCrowd(most.HalfOpen, (most.HalfOpen+1)/2), guests: newCrowd(most.Enrolling, (most.Enrolling+1)/2),
+		welcome: newCrowd(most.Enrolling, most.Enrolling), known: map[holder][]*arrival{},
 	}
 }
 
@@ -69,6 +74,7 @@ func (d *door) run(ctx context.Context) error {
 		d.strangers.Close()
 	})
 	defer stop()
+	var jam jam
 	for {
 		conn, err := d.listener.Accept()
 		if ctx.Err() != nil {
@@ -81,22 +87,71 @@ func (d *door) run(ctx context.Context) error {
 			if errors.Is(err, net.ErrClosed) {
 				return fmt.Errorf("accept devices: %w", err)
 			}
-			// Such as no file descriptor left: it passes when others go.
-			d.in.o.Log.Warn("connection not accepted", "error", err)
-			pause, stop := d.in.o.Clock.After(100 * time.Millisecond)
-			select {
-			case <-pause:
-			case <-ctx.Done():
-			}
-			stop()
+			d.refused(ctx, &jam, err)
 			continue
 		}
+		d.accepted(&jam)
 		a, ok := d.enter(conn)
 		if !ok {
 			conn.Close()
 			continue
 		}
 		d.opening.Go(func() { d.receive(ctx, a) })
+	}
+}
+
+// jam is a time in which connections could not be accepted.
+type jam struct {
+	since time.Time // zero while they can be
+	said  error
+}
+
+// refused is called when a connection could not be accepted, such as when no
+// file descriptor is left. It says so once, lets those go who are not known,
+// and waits a moment. Devices that are connected notice nothing; others wait,
+// or come again.
+func (d *door) refused(ctx context.Context, j *jam, err error) {
+	d.mu.Lock()
+	open, none := d.open, errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+	if none {
+		for range jamThins {
+			if !d.halfOpen.thin() && !d.guests.thin() {
+				break
+			}
+		}
+	}
+	d.mu.Unlock()
+	now := d.in.o.Clock.Now()
+	if j.since.IsZero() {
+		j.since = now
+	}
+	if j.said == nil || j.said.Error() != err.Error() {
+		j.said = err
+		if none {
+			d.in.o.Log.Error("no file descriptor is left for another connection: devices cannot connect until others go; let the collector have more (LimitNOFILE, ulimit -n)", "connections", open, "error", err)
+		} else {
+			d.in.o.Log.Error("connections cannot be accepted", "connections", open, "error", err)
+		}
+	}
+	pause, stop := d.in.o.Clock.After(jamPause)
+	defer stop()
+	select {
+	case <-pause:
+	case <-ctx.Done():
+	}
+}
+
+// How long the door waits, and how many it shows out, when no connection can
+// be accepted.
+const (
+	jamPause = 100 * time.Millisecond
+	jamThins = 16
+)
+
+func (d *door) accepted(j *jam) {
+	if !j.since.IsZero() {
+		d.in.o.Log.Info("connections are accepted again", "after", d.in.o.Clock.Now().Sub(j.since))
+		*j = jam{}
 	}
 }
 
@@ -107,41 +162,34 @@ type arrival struct {
 	since time.Time
 	who   identity.Peer
 
-	in    *list.List    // door.halfOpen, door.guests or nil; guarded by door.mu
-	place *list.Element // in it; guarded by door.mu
-	once  sync.Once
+	address netip.Prefix
+	in      *crowd        // in which it waits, or nil; guarded by door.mu
+	place   *list.Element // in it; guarded by door.mu
+	once    sync.Once
 }
 
 func (d *door) enter(conn net.Conn) (*arrival, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.open >= d.in.o.Limits.Connections {
+	if d.open >= d.in.o.Limits.Connections && !d.halfOpen.thin() && !d.guests.thin() {
 		return nil, false
 	}
-	a := &arrival{Conn: tls.Server(conn, d.config), door: d, since: d.in.o.Clock.Now()}
-	a.wait(d.halfOpen, d.in.o.Limits.HalfOpen)
+	a := &arrival{Conn: tls.Server(conn, d.config), door: d, since: d.in.o.Clock.Now(), address: addressOf(conn.RemoteAddr())}
+	d.halfOpen.add(a)
 	d.open++
 	return a, true
 }
 
-// wait puts an arrival at the end of a list. If there are too many the oldest
-// gives way: its handshake or its call fails, and closes the rest. It is
-// called with door.mu held.
-func (a *arrival) wait(in *list.List, most int) {
+// showOut is called with door.mu held.
+func (a *arrival) showOut() {
 	a.waitNoMore()
-	if in.Len() >= most {
-		if oldest, ok := in.Front().Value.(*arrival); ok {
-			oldest.waitNoMore()
-			oldest.NetConn().Close()
-		}
-	}
-	a.in, a.place = in, in.PushBack(a)
+	a.NetConn().Close()
 }
 
 // waitNoMore is called with door.mu held.
 func (a *arrival) waitNoMore() {
 	if a.in != nil {
-		a.in.Remove(a.place)
+		a.in.remove(a)
 		a.in, a.place = nil, nil
 	}
 }
@@ -175,7 +223,7 @@ func (d *door) receive(ctx context.Context, a *arrival) {
 	d.mu.Lock()
 	if who.Device == "" {
 		to = d.strangers
-		a.wait(d.guests, d.in.o.Limits.Enrolling)
+		d.guests.add(a)
 	} else {
 		a.waitNoMore()
 		d.recognise(a)
@@ -209,15 +257,10 @@ func (a *arrival) Close() error {
 func (d *door) closeLate(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for in, most := range map[*list.List]time.Duration{d.halfOpen: d.in.o.Limits.Handshake, d.guests: 6 * d.in.o.Limits.Handshake} {
-		for e := in.Front(); e != nil; e = e.Next() {
-			a, ok := e.Value.(*arrival)
-			if !ok || now.Sub(a.since) < most {
-				break
-			}
-			a.NetConn().Close()
-		}
-	}
+	most := d.in.o.Limits.Handshake
+	d.halfOpen.closeSince(now, most)
+	d.guests.closeSince(now, 6*most)
+	d.welcome.closeSince(now, 12*most)
 }
 
 // lobby hands connections whose peer is known to a gRPC server.
@@ -273,6 +316,17 @@ func (*visitor) AuthType() string { return "tls" }
 
 // Peer returns who opened the connection.
 func (v *visitor) Peer() identity.Peer { return v.who }
+
+// Welcome is called when a stranger has shown a good token: it no longer gives
+// way to others who have not.
+func (v *visitor) Welcome() {
+	d := v.conn.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.conn.in == d.guests {
+		d.welcome.add(v.conn)
+	}
+}
 
 // doorCredentials passes on what the door has found out.
 type doorCredentials struct{}

@@ -65,9 +65,9 @@ type Desk interface {
 
 // Limits bounds what all peers together may take. Zero means the default.
 type Limits struct {
-	Connections int           // open at once; default 50,000
-	HalfOpen    int           // whose peer is not known yet; the oldest gives way; default 1,024
-	Enrolling   int           // without a certificate; the oldest gives way; default 256
+	Connections int           // open at once; default 120,000
+	HalfOpen    int           // whose peer is not known yet, half of them of one address; the oldest gives way; default 2,048
+	Enrolling   int           // without a certificate, half of them of one address; the oldest gives way; default 1,024
 	Handshake   time.Duration // until a peer must be known, and then say hello; default 10 s
 }
 
@@ -110,7 +110,7 @@ type school struct {
 // New returns an intake.
 func New(o Options) *Intake {
 	l := &o.Limits
-	l.Connections, l.HalfOpen, l.Enrolling = or(l.Connections, 50_000), or(l.HalfOpen, 1024), or(l.Enrolling, 256)
+	l.Connections, l.HalfOpen, l.Enrolling = or(l.Connections, 120_000), or(l.HalfOpen, 2048), or(l.Enrolling, 1024)
 	l.Handshake = or(l.Handshake, 10*time.Second)
 	in := &Intake{o: o, schools: map[posture.SchoolID]*school{}}
 	for _, s := range o.Schools {
