@@ -15,6 +15,7 @@ import (
 // of the list is a change of the layout.
 type coder struct {
 	data    []byte // written so far, or left to be read
+	texts   string // while reading: the whole row, of which texts are parts
 	reading bool
 	bad     bool // what was read is no such row
 }
@@ -30,7 +31,7 @@ func encode(row interface{ code(*coder) }) []byte {
 
 // decode reads what encode wrote.
 func decode(data []byte, row interface{ code(*coder) }) error {
-	c := coder{data: data, reading: true}
+	c := coder{data: data, texts: string(data), reading: true}
 	row.code(&c)
 	if c.bad || len(c.data) > 0 {
 		return errRow
@@ -118,7 +119,12 @@ func codeText[T ~string](c *coder, s *T) {
 		c.data = append(c.data, *s...)
 		return
 	}
-	*s, c.data = T(c.data[:n]), c.data[n:]
+	from := len(c.texts) - len(c.data)
+	if c.bad {
+		*s = ""
+		return
+	}
+	*s, c.data = T(c.texts[from:from+n]), c.data[n:]
 }
 
 func codeInt[T ~int | ~int64](c *coder, n *T) {
@@ -147,7 +153,7 @@ func codeList[T any](c *coder, list *[]T, item func(*T)) {
 	}
 }
 
-func (c *coder) texts(list *[]string) { codeList(c, list, func(s *string) { codeText(c, s) }) }
+func (c *coder) list(list *[]string) { codeList(c, list, func(s *string) { codeText(c, s) }) }
 
 func (c *coder) finding(f *posture.Finding) {
 	codeText(c, &f.Rule)
@@ -215,8 +221,8 @@ func (d *DeviceRow) code(c *coder) {
 	d.Clock.code(c)
 	codeList(c, &d.Places, func(p *Place) { p.code(c) })
 	codeList(c, &d.Own, c.finding)
-	c.texts(&d.Disagreements)
-	c.texts(&d.Unproven)
+	c.list(&d.Disagreements)
+	c.list(&d.Unproven)
 	c.truth(&d.Proven)
 	c.truth(&d.Recheck)
 	codeInt(c, &d.Dropped)

@@ -3,10 +3,13 @@ package view
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -50,11 +53,14 @@ func newHeld() held {
 
 // decodeRow reads a row into row, which is left as it is if there is none.
 func (tx *Tx) decodeRow(k []byte, row interface{ code(*coder) }) (bool, error) {
-	data, err := tx.get(k)
-	if err != nil || data == nil {
-		return false, err
+	item, err := tx.txn.Get(k)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return false, nil
 	}
-	if err := decode(data, row); err != nil {
+	if err == nil {
+		err = item.Value(func(data []byte) error { return decode(data, row) })
+	}
+	if err != nil {
 		return false, fmt.Errorf("read row %q: %w", k, err)
 	}
 	return true, nil
