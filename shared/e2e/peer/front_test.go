@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/enroll"
+	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/wire"
@@ -21,7 +22,9 @@ import (
 // school's authority and its key.
 type front struct {
 	t       *testing.T
-	w       *world
+	clock   *clocktest.Driven
+	school  *enroll.School
+	behind  string // address of the real collector
 	listen  net.Listener
 	hostile atomic.Bool
 	calls   chan *side    // connections while it is hostile, TLS opened
@@ -30,9 +33,14 @@ type front struct {
 
 func newFront(w *world) *front {
 	w.t.Helper()
+	return newFrontOf(w.t, w.clock, w.schools[0].School, w.address)
+}
+
+func newFrontOf(t *testing.T, clock *clocktest.Driven, school *enroll.School, behind string) *front {
+	t.Helper()
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
-	must(w.t, err)
-	f := &front{t: w.t, w: w, listen: listen, calls: make(chan *side), step: 10 * time.Second}
+	must(t, err)
+	f := &front{t: t, clock: clock, school: school, behind: behind, listen: listen, calls: make(chan *side), step: 10 * time.Second}
 	stop := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -44,7 +52,7 @@ func newFront(w *world) *front {
 			running.Go(func() { f.receive(conn, stop) })
 		}
 	})
-	w.t.Cleanup(func() { close(stop); listen.Close(); running.Wait() })
+	t.Cleanup(func() { close(stop); listen.Close(); running.Wait() })
 	return f
 }
 
@@ -56,7 +64,7 @@ func (f *front) receive(conn net.Conn, stop chan struct{}) {
 		f.pass(conn, stop)
 		return
 	}
-	config := identity.ServerConfig(func(posture.SchoolID) (*identity.Authority, bool) { return f.school().Authority, true }, f.w.clock)
+	config := identity.ServerConfig(func(posture.SchoolID) (*identity.Authority, bool) { return f.school.Authority, true }, f.clock)
 	inside := tls.Server(conn, config)
 	if inside.Handshake() != nil || inside.SetDeadline(time.Now().Add(patience)) != nil {
 		return
@@ -69,11 +77,9 @@ func (f *front) receive(conn net.Conn, stop chan struct{}) {
 	}
 }
 
-func (f *front) school() *enroll.School { return f.w.schools[0].School }
-
 // pass connects a laptop with the real collector, until either ends.
 func (f *front) pass(near net.Conn, stop chan struct{}) {
-	far, err := net.Dial("tcp", f.w.address)
+	far, err := net.Dial("tcp", f.behind)
 	if err != nil {
 		return
 	}
@@ -107,7 +113,7 @@ func (f *front) next() *side {
 		case s := <-f.calls:
 			return s
 		case <-tick.C:
-			f.w.clock.Advance(f.step)
+			f.clock.Advance(f.step)
 		case <-end.C:
 			f.t.Fatal("the laptop does not come again")
 		}

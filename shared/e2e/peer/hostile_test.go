@@ -33,7 +33,9 @@ type whole struct {
 	device posture.DeviceID
 }
 
-func newWhole(w *world) *whole {
+// newWholeOf enrols a laptop that is like a recorded machine, and has it meet
+// whoever the test has it meet.
+func newWholeOf(w *world, like string) *whole {
 	t := w.t
 	t.Helper()
 	dir, err := os.MkdirTemp("", "peer") // short, and open to the children's user
@@ -42,7 +44,7 @@ func newWhole(w *world) *whole {
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	l := &whole{t: t, w: w, front: newFront(w), state: filepath.Join(dir, "state")}
 	machine := filepath.Join(dir, "machine")
-	must(t, os.CopyFS(machine, os.DirFS("../testdata/machines/plain-laptop")))
+	must(t, os.CopyFS(machine, os.DirFS("../testdata/machines/"+like)))
 	token := w.token
 	token.Addresses = []string{l.front.address()}
 	id, err := agentapp.Enroll(t.Context(), agentapp.EnrollConfig{State: l.state, Token: token.String()}, w.clock)
@@ -111,7 +113,7 @@ const enough = "refused (enough)"
 // every report is in its ledger, or the ledger says that it is not.
 func TestAHostileCollector(t *testing.T) {
 	w := newWorld(t)
-	l := newWhole(w)
+	l := newWholeOf(w, "plain-laptop")
 	ours, theirs := w.schools[0], w.schools[1]
 	stolen, err := identity.NewSchoolKey(filepath.Join(t.TempDir(), "key.pem"), ours.ID)
 	must(t, err)

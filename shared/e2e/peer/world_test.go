@@ -254,11 +254,14 @@ type laptop struct {
 	mu       sync.Mutex // guards all below
 	acked    uint64
 	welcomes int
+	full     []string
+	asked    []string
+	witness  proof.Checkpoint
 	ended    []string
 	news     chan struct{} // receives when something has come
 }
 
-// newLaptop enrols a laptop over an address and has it connect.
+// newLaptop enrols a laptop over an address.
 func newLaptop(w *world, address string) *laptop {
 	t := w.t
 	t.Helper()
@@ -268,6 +271,13 @@ func newLaptop(w *world, address string) *laptop {
 		Token: token.String(), State: state, Hostname: "hb-lt-014", Platform: posture.Linux, Built: monday.Add(-30 * day), Clock: w.clock,
 	})
 	must(t, err)
+	return laptopOf(t, state, d, w.clock, func() uplink.Hello { return uplink.Hello{Version: "test", Boot: "boot-1", Assignment: 1} })
+}
+
+// laptopOf is a laptop that is enrolled. It begins its streams with what hello
+// says.
+func laptopOf(t *testing.T, state string, d *agentenroll.Device, clock *clocktest.Driven, hello func() uplink.Hello) *laptop {
+	t.Helper()
 	s, err := spool.Open(filepath.Join(state, "spool"), spool.Options{})
 	must(t, err)
 	config, err := d.TLS()
@@ -276,11 +286,9 @@ func newLaptop(w *world, address string) *laptop {
 		t: t, device: d, spool: s, state: state, news: make(chan struct{}, 1),
 		signer: &signer{t: t, school: d.School, id: d.Device, key: d.Key},
 	}
-	u := uplink.New(uplink.Config{
-		Addresses: d.Addresses, TLS: config, School: d.Verifier, Spool: s, Handler: l, Clock: w.clock, Log: slog.New(slog.DiscardHandler),
-		Hello: func() uplink.Hello { return uplink.Hello{Version: "test", Boot: "boot-1", Assignment: 1} },
-	})
-	l.run = u.Run
+	l.run = uplink.New(uplink.Config{
+		Addresses: d.Addresses, TLS: config, School: d.Verifier, Spool: s, Handler: l, Clock: clock, Log: slog.New(slog.DiscardHandler), Hello: hello,
+	}).Run
 	return l
 }
 
@@ -351,10 +359,17 @@ func (l *laptop) Acknowledged(p spool.Position) error {
 func (l *laptop) Recorded(uint64) error      { return nil }
 func (l *laptop) Policy(signed []byte) error { return l.takes(agentenroll.Policy, signed) }
 
-func (l *laptop) Assignment(signed []byte) error            { return l.takes(agentenroll.Assignment, signed) }
-func (l *laptop) Checkpoint(proof.Checkpoint, []byte) error { return nil }
-func (l *laptop) SendFull(string) error                     { return nil }
-func (l *laptop) AssessNow(string) error                    { return nil }
+func (l *laptop) Assignment(signed []byte) error { return l.takes(agentenroll.Assignment, signed) }
+
+func (l *laptop) Checkpoint(c proof.Checkpoint, _ []byte) error {
+	return l.note(func() { l.witness = c })
+}
+
+func (l *laptop) SendFull(why string) error { return l.note(func() { l.full = append(l.full, why) }) }
+
+func (l *laptop) AssessNow(who string) error {
+	return l.note(func() { l.asked = append(l.asked, who) })
+}
 
 // takes does with a document what the agent does.
 func (l *laptop) takes(kind string, signed []byte) error {
