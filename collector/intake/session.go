@@ -104,7 +104,14 @@ func (s *session) work(ctx context.Context, v *visitor) error {
 		if err := s.slow(ctx, proto.Size(m)); err != nil {
 			return err
 		}
-		if err := s.handle(ctx, m); err != nil {
+		err = s.at(true)
+		if err == nil {
+			err = s.handle(ctx, m)
+		}
+		if err == nil {
+			err = s.at(false)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -267,6 +274,7 @@ func (s *session) hush() {
 
 // arrive waits until everything on its way to the disk is there or not.
 func (s *session) arrive() {
+	_ = s.at(false) // if that cannot be said, neither can anything else
 	s.flights.mu.Lock()
 	landing := s.flights.landing
 	s.flights.mu.Unlock()
