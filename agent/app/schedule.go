@@ -63,8 +63,9 @@ func (s *schedule) at(section string, now time.Time) time.Time {
 }
 
 // take returns the sections that are due and sets their next time. Sections
-// that will be due within a tenth of their interval are taken along, so that
-// they are read by one child rather than by several in turn.
+// that will be due within a third of their interval are taken along, so that
+// they are read by one child rather than by several in turn: most of what a
+// round costs does not depend on how much is read.
 func (s *schedule) take(now time.Time) []string {
 	if s.next(now).After(now) {
 		return nil
@@ -72,7 +73,7 @@ func (s *schedule) take(now time.Time) []string {
 	var due []string
 	for section := range s.due {
 		every := s.every[section]
-		if s.at(section, now).Sub(now) > every/10 {
+		if s.at(section, now).Sub(now) > every/3 {
 			continue
 		}
 		due = append(due, section)

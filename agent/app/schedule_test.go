@@ -1,9 +1,12 @@
 package app
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/caretaker-school/caretaker/agent/assess"
 )
 
 var monday = time.Date(2026, 11, 23, 8, 5, 0, 0, time.UTC)
@@ -46,6 +49,30 @@ func TestSectionsThatAreNearlyDueAreTakenAlong(t *testing.T) {
 	s.hurry(monday.Add(57*time.Minute), "media")
 	if got, want := s.take(monday.Add(57*time.Minute)), []string{"encryption", "media"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// However the times of the sections drift apart, a day has hardly more rounds
+// than the section that is read most often has readings.
+func TestSectionsAreReadTogether(t *testing.T) {
+	every := assess.Every()
+	s := newSchedule(every, monday, rand.New(rand.NewPCG(1, 2)).Float64)
+	rounds, read := 0, map[string]int{}
+	for now := monday; now.Before(monday.AddDate(0, 0, 30)); now = s.next(now) {
+		rounds++
+		for _, section := range s.take(now) {
+			read[section]++
+		}
+	}
+	most := 0
+	for section, n := range read {
+		most = max(most, n)
+		if least := int(30*24*time.Hour/every[section]) * 9 / 10; n < least || n > 2*least {
+			t.Errorf("%s was read %d times in 30 days", section, n)
+		}
+	}
+	if rounds > most*5/4 {
+		t.Errorf("%d rounds in 30 days, while no section was read more than %d times", rounds, most)
 	}
 }
 
