@@ -34,6 +34,9 @@ func askClamAV(ctx context.Context, sys system.Reader, running processes, a *pos
 	case loadedErr != nil && !missing(loadedErr) && !errors.Is(loadedErr, errMute) && !(a.On.Known() && !a.On.Value):
 		// A daemon that does not answer may have loaded anything.
 		a.Definitions, a.DefinitionsAt = absentFor[string](loadedErr), absentFor[time.Time](loadedErr)
+	case missing(loadedErr) && a.On.Known() && a.On.Value:
+		// So may one that runs and has no socket to be asked at.
+		a.Definitions, a.DefinitionsAt = posture.Unread[string](posture.NotVisible), posture.Unread[time.Time](posture.NotVisible)
 	case loadedErr == nil && loaded.database != 0 && loaded.database != disk.version:
 		// What protects is what the daemon has loaded, not what lies on disk.
 		a.Definitions = posture.Read(strconv.FormatUint(loaded.database, 10))

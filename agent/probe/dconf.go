@@ -32,7 +32,11 @@ func readDconf(ctx context.Context, sys system.Reader) (dconf, error) {
 	if err != nil {
 		return d, err
 	}
-	for line := range strings.Lines(string(data)) {
+	profile, err := wholeText(data)
+	if err != nil {
+		return d, err
+	}
+	for line := range strings.Lines(profile) {
 		line, _, _ = strings.Cut(line, "#")
 		line = strings.TrimSpace(line)
 		name, isSystem := strings.CutPrefix(line, "system-db:")
