@@ -9,6 +9,8 @@ import (
 
 	agentapp "github.com/caretaker-school/caretaker/agent/app"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -221,4 +223,43 @@ func TestASchoolMadeWhileTheCollectorRunsIsServed(t *testing.T) {
 	until(t, "the report is recorded", func() bool { return l.status().Acknowledged == 1 })
 	until(t, "it shows", func() bool { s := w.status(school); return s.Well() && s.Shown == s.Entries })
 	p.shows("/schools/"+string(school)+"/devices/"+l.device, "hb-lt-014")
+}
+
+// enrols tries to enrol a laptop by a token, wherever the collector is now.
+func (w *world) enrols(name, text, address string, clk clock.Clock) error {
+	w.t.Helper()
+	token, err := identity.ParseToken(text)
+	must(w.t, err)
+	token.Addresses = []string{address}
+	_, err = agentapp.Enroll(w.t.Context(), agentapp.EnrollConfig{State: filepath.Join(w.dir, name), Token: token.String()}, clk)
+	return err
+}
+
+// TestASchoolWithoutItsKeyStopsAlone: a key that is gone is named, and the other
+// schools are served.
+func TestASchoolWithoutItsKeyStopsAlone(t *testing.T) {
+	w := newWorld(t)
+	hurt := w.only()
+	whole := w.found(secondSchool)
+	key := filepath.Join(w.data, "schools", string(hurt), "keys", "school.key.pem")
+	must(t, os.Rename(key, key+".away"))
+	must(t, os.RemoveAll(filepath.Join(w.data, "view")))
+	c := w.collect()
+	l := w.laptopAt(whole, "laptop", "plain-laptop", c.agents)
+	until(t, "the other school's report is recorded", func() bool { return l.status().Acknowledged == 1 })
+	if s := w.status(hurt); s.Recording || len(s.Trouble) == 0 || !strings.Contains(s.Trouble[0], "school.key.pem") {
+		t.Errorf("the command says %+v", s)
+	}
+	p := w.signIn(c, "technician")
+	p.shows("/", schoolName, "Nothing is being recorded for "+schoolName)
+	if status, body := p.get("/schools/" + string(hurt)); status != 503 || !strings.Contains(body, "school.key.pem") || !strings.Contains(body, "start the collector again") {
+		t.Errorf("its page has status %d and says %s", status, body)
+	}
+	must(t, c.stop())
+	must(t, os.Rename(key+".away", key))
+	c = w.collect()
+	if s := w.status(hurt); !s.Well() {
+		t.Errorf("with its key again the command says %+v", s)
+	}
+	must(t, c.stop())
 }
