@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -270,4 +271,34 @@ func BenchmarkRebuild20k(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(disk.Size())*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+// BenchmarkMemory tells what is kept of a device between its reports: what is
+// reckoned for it, and what it takes.
+func BenchmarkMemory(b *testing.B) {
+	const devices = 500
+	s := newSchool(b, "hollybank")
+	f := with(b, s, 1, 64<<20)
+	for i := range devices {
+		l := s.enrol(b, fmt.Sprintf("hb-lt-%05d", i), term)
+		usual(l)
+		l.report(b, term, term)
+	}
+	f.catchUp(b)
+	held := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	kept := f.folders[0].memories
+	reckoned := float64(kept.size) / devices
+	var taken float64
+	for b.Loop() {
+		with := held()
+		kept.clear()
+		taken = float64(with-held()) / devices
+	}
+	b.ReportMetric(reckoned, "reckoned-B/device")
+	b.ReportMetric(taken, "B/device")
 }

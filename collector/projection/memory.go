@@ -39,20 +39,25 @@ type verdict struct {
 }
 
 // smallBody is the length up to which the content of a section stays in memory.
-// Lists of programs are longer: they are read again when a rule about them must
-// be judged again.
 const smallBody = 1 << 10
+
+// transient reports whether the content of a section is never kept: lists of
+// programs are long, and read again when a rule about them must be judged again;
+// events are new each time.
+func transient(n int) bool {
+	return n == programsSection || n == executablesSection || n == mediaEventsSection
+}
 
 // keep takes out of a new memory what it need not hold, and works out its size.
 func (m *memory) keep() {
-	m.size = 2048 + 24*len(m.found)
+	m.size = 1536 + 24*len(m.found)
 	for n := range m.sections {
 		s := &m.sections[n]
-		if s.bytes > smallBody || n == mediaEventsSection {
+		if s.bytes > smallBody || transient(n) {
 			s.items = false
 		}
 		if s.items {
-			m.size += 512 + 4*s.bytes
+			m.size += 64 + 4*s.bytes
 		} else {
 			emptySection(&m.facts, n)
 		}
