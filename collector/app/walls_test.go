@@ -1,0 +1,118 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/clock"
+)
+
+// operations lists what the console can be asked, as the code has it.
+func operations(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "operations.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		f, ok := n.(*ast.FuncDecl)
+		if !ok {
+			return true
+		}
+		if f.Name.Name != "do" {
+			return false
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			c, ok := n.(*ast.CaseClause)
+			if !ok {
+				return true
+			}
+			for _, e := range c.List {
+				if l, ok := e.(*ast.BasicLit); ok {
+					name, err := strconv.Unquote(l.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					names = append(names, name)
+				}
+			}
+			return true
+		})
+		return false
+	})
+	slices.Sort(names)
+	return names
+}
+
+// TestEveryOperationStaysInItsSchool: an operation that is about one school
+// answers for a school that there is not with the same word as every other, and
+// for a device of another school as for one that there is not. An operation
+// that is not in this table fails it.
+func TestEveryOperationStaysInItsSchool(t *testing.T) {
+	data := t.TempDir()
+	mine := do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"}).School
+	do[InitAnswer](t, data, "init", InitArguments{School: "Ashfield Primary School"})
+	makeToken(t, data, mine)
+	const none, both = `there is no school "Fernleigh Infants"`, "there are 2 schools: say which with --school"
+	table := map[string]struct {
+		school func(name string) any // arguments that name a school; nil: the operation is about all of them, and the console's owner may ask it
+		device func(name string) any // arguments that name a device of a school, if it is about one
+	}{
+		"init":           {},
+		"status":         {},
+		"account.list":   {},
+		"view.rebuild":   {},
+		"account.create": {school: func(s string) any { return AccountArguments{Name: "x", Role: "head", Schools: []string{s}} }},
+		"token.create":   {school: func(s string) any { return TokenArguments{School: s, Uses: 1} }},
+		"policy.show":    {school: func(s string) any { return PolicyArguments{School: s} }},
+		"policy.publish": {school: func(s string) any { return PublishArguments{School: s} }},
+		"device.list":    {school: func(s string) any { return ListArguments{School: s} }},
+		"breach.list":    {school: func(s string) any { return ListArguments{School: s} }},
+		"ledger.verify":  {school: func(s string) any { return LedgerArguments{School: s} }},
+		"ledger.show":    {school: func(s string) any { return LedgerArguments{School: s, Count: 1} }},
+		"ledger.forget":  {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
+		"device.show":    {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+		"device.assess":  {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+	}
+	all := operations(t)
+	for _, name := range all {
+		if _, ok := table[name]; !ok {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+	ask := func(operation string, arguments any) error {
+		return Do(t.Context(), data, operation, arguments, new(json.RawMessage), clock.System{})
+	}
+	for name, row := range table {
+		if !slices.Contains(all, name) {
+			t.Errorf("there is no operation %s", name)
+		}
+		if row.school == nil {
+			continue
+		}
+		if err := ask(name, row.school("Fernleigh Infants")); err == nil || err.Error() != none {
+			t.Errorf("%s of no school: got %v, want %s", name, err, none)
+		}
+		if err := ask(name, row.school("")); name != "account.create" && (err == nil || err.Error() != both) {
+			t.Errorf("%s without a school: got %v, want %s", name, err, both)
+		}
+		if row.device == nil {
+			continue
+		}
+		if err := ask(name, row.device("nobody's")); err == nil || !strings.Contains(err.Error(), `has no device "nobody's"`) {
+			t.Errorf("%s of no device: got %v", name, err)
+		}
+	}
+	if err := ask("dance", struct{}{}); err == nil || errors.Is(err, view.ErrNotFound) || !strings.Contains(err.Error(), "no operation") {
+		t.Errorf("got %v", err)
+	}
+}
