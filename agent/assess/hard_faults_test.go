@@ -31,8 +31,15 @@ type fault struct {
 
 func faults() []fault {
 	return []fault{
-		{"denied", fs.ErrPermission, 0}, {"timed out", context.DeadlineExceeded, 0}, {"absent", fs.ErrNotExist, 0}, {"unreadable", errors.New("input/output error"), 0},
-		{"cut after nothing", nil, 0}, {"cut after a quarter", nil, 0.25}, {"cut in the middle", nil, 0.5}, {"cut after three quarters", nil, 0.75}, {"cut at the end", nil, 1},
+		{"denied", fs.ErrPermission, 0},
+		{"timed out", context.DeadlineExceeded, 0},
+		{"absent", fs.ErrNotExist, 0},
+		{"unreadable", errors.New("input/output error"), 0},
+		{"cut after nothing", nil, 0},
+		{"cut after a quarter", nil, 0.25},
+		{"cut in the middle", nil, 0.5},
+		{"cut after three quarters", nil, 0.75},
+		{"cut at the end", nil, 1},
 	}
 }
 

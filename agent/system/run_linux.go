@@ -81,6 +81,10 @@ func runCommand(ctx context.Context, program string, spec CommandSpec) (Output, 
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipesAfterDeath
 	err := cmd.Run()
+	if cmd.Process != nil {
+		// What it started and left in its group ends with it.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return Output{}, cause
 	}
