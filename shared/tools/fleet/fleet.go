@@ -165,12 +165,13 @@ func allEmpty(ctx context.Context, agents []*agent) error {
 }
 
 // burst has n laptops send reports, all at once, when all are connected, their
-// reports lie in their spools and ready has returned. It returns how long it
-// took from then to the last acknowledgement.
-func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error) (took time.Duration, err error) {
+// reports lie in their spools and ready has returned. It calls over with how
+// long it took from then to the last acknowledgement, before the laptops are
+// closed.
+func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error, over func(took time.Duration) error) (err error) {
 	agents, err := f.openAll(ctx, n)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, closeAll(agents)) }()
 	var g errgroup.Group
@@ -192,23 +193,25 @@ func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error) (
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, err
+		return err
 	}
 	for _, a := range agents {
 		if err := a.connect(ctx); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := f.welcomed(ctx, n); err != nil {
-		return 0, err
+		return err
 	}
 	if err := ready(); err != nil {
-		return 0, err
+		return err
 	}
 	began := f.clock.Now()
 	release()
-	err = allEmpty(ctx, agents)
-	return f.clock.Now().Sub(began), err
+	if err := allEmpty(ctx, agents); err != nil {
+		return err
+	}
+	return over(f.clock.Now().Sub(began))
 }
 
 // idle connects n laptops, has each send its first report, calls connected

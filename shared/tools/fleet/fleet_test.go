@@ -32,8 +32,9 @@ func TestFleetReportsToARealCollector(t *testing.T) {
 	}
 	var made int64
 	f := next()
-	if _, err := f.burst(t.Context(), laptops, 5, func() error { return nil }); err != nil {
-		t.Fatal(err)
+	var took time.Duration
+	if err := f.burst(t.Context(), laptops, 5, func() error { return nil }, func(d time.Duration) error { took = d; return nil }); err != nil || took <= 0 {
+		t.Fatalf("a burst of %s: %v", took, err)
 	}
 	made += f.counts.Reports.Load()
 	f = next()

@@ -80,6 +80,17 @@ func root() *cobra.Command {
 
 // run calls what a command does and prints what came of it.
 func (o *options) run(c *cobra.Command, do func(context.Context, *fleet) (time.Duration, error)) error {
+	return o.work(c, func(ctx context.Context, f *fleet) error {
+		took, err := do(ctx, f)
+		if err != nil {
+			return err
+		}
+		return o.print(c, f, took)
+	})
+}
+
+// work calls what a command does.
+func (o *options) work(c *cobra.Command, do func(context.Context, *fleet) error) error {
 	if o.dir == "" || o.agents < 1 {
 		return fmt.Errorf("a fleet needs --dir and at least one of --agents")
 	}
@@ -88,12 +99,7 @@ func (o *options) run(c *cobra.Command, do func(context.Context, *fleet) (time.D
 		ctx, cancel = context.WithTimeout(ctx, o.patience)
 	}
 	defer cancel()
-	f := newFleet(o.dir, o.machines, clock.System{}, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	took, err := do(ctx, f)
-	if err != nil {
-		return err
-	}
-	return o.print(c, f, took)
+	return do(ctx, newFleet(o.dir, o.machines, clock.System{}, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 }
 
 func (o *options) print(c *cobra.Command, f *fleet, took time.Duration) error {
@@ -132,17 +138,16 @@ func burstCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "burst", Short: "Connect all, then have each send reports as fast as they are acknowledged", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c, func(ctx context.Context, f *fleet) (took time.Duration, err error) {
+			return o.work(c, func(ctx context.Context, f *fleet) error {
 				var p profiling
-				took, err = f.burst(ctx, o.agents, reports, func() error {
+				return f.burst(ctx, o.agents, reports, func() error {
 					if wait {
 						if err := o.started(c, f); err != nil {
 							return err
 						}
 					}
 					return p.start(profile)
-				})
-				return took, errors.Join(err, p.stop())
+				}, func(took time.Duration) error { return errors.Join(p.stop(), o.print(c, f, took)) })
 			})
 		},
 	}
