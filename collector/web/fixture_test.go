@@ -25,6 +25,7 @@ var now = time.Date(2026, 10, 23, 16, 12, 0, 0, time.UTC)
 const (
 	hollybank = posture.SchoolID("hollybank")
 	oakfield  = posture.SchoolID("oakfield")
+	elsewhere = posture.DeviceID("d-901") // oakfield's only laptop
 	password  = "walnut harbour lantern"
 )
 
@@ -180,7 +181,9 @@ func newSchool(t testing.TB) *school {
 	long.Hostname, long.AssetTag = "hb-"+strings.Repeat("very-long-name-", 4)+"063", "HOLLYBANK-PRIMARY-SCHOOL/KEY-STAGE-2/TROLLEY-B/LAPTOP-063"
 	long.Findings = slices.DeleteFunc(long.Findings, func(f view.Finding) bool { return f.Standing != view.NotProven })
 	long.Breaches, long.Open, long.Met, long.NotMet, long.Exempt = nil, 0, 0, 0, 0
-	s.devices = append(s.devices, long, newLaptop(loaded, oakfield, 1))
+	other := newLaptop(loaded, oakfield, 1)
+	other.ID = elsewhere
+	s.devices = append(s.devices, long, other)
 	return s
 }
 
@@ -412,6 +415,12 @@ func programs(n int) []posture.Program {
 // newSite makes the pages of a school, with an account for every role.
 func newSite(t testing.TB, q Queries, tls bool) (http.Handler, *access.Access) {
 	t.Helper()
+	return newSiteOf(t, q, &standing{}, tls)
+}
+
+// newSiteOf is newSite with something to be said of the records.
+func newSiteOf(t testing.TB, q Queries, records Records, tls bool) (http.Handler, *access.Access) {
+	t.Helper()
 	c := clocktest.NewDriven(now)
 	log := slog.New(slog.DiscardHandler)
 	a, err := access.Open(t.TempDir(), access.Options{Clock: c, Logger: log, Secure: tls})
@@ -426,7 +435,7 @@ func newSite(t testing.TB, q Queries, tls bool) (http.Handler, *access.Access) {
 			}
 		}
 	}
-	h, err := New(Config{Queries: q, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
+	h, err := New(Config{Queries: q, Records: records, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,6 +145,46 @@ func TestEveryRouteAsksWhoMayHaveIt(t *testing.T) {
 	}
 }
 
+// TestADeviceOfAnotherSchoolDoesNotExist: asked for by way of a school that the
+// account belongs to, it is answered to the byte as one that there is not, also
+// to somebody who belongs to both.
+func TestADeviceOfAnotherSchoolDoesNotExist(t *testing.T) {
+	h, _ := newSite(t, newSchool(t), false)
+	asked := 0
+	for _, role := range access.Roles() {
+		for _, name := range []string{string(role), string(role) + " everywhere"} {
+			c := newClient(t, h, name)
+			for _, route := range routes() {
+				if !strings.Contains(route.pattern, "{device}") {
+					continue
+				}
+				at := func(school, device string) *httptest.ResponseRecorder {
+					method, path := example(strings.Replace(route.pattern, "{device}", device, 1), school)
+					if method == http.MethodPost {
+						return c.post(path, nil)
+					}
+					return c.get(path)
+				}
+				theirs, none := at("hollybank", string(elsewhere)), at("hollybank", "d-nobody")
+				want := http.StatusNotFound
+				if !role.May(route.right) {
+					want = http.StatusForbidden
+				}
+				if theirs.Code != want || theirs.Code != none.Code || theirs.Body.String() != none.Body.String() {
+					t.Errorf("%s as %s: got %d of another school's and %d of nobody's, or other words", route.pattern, name, theirs.Code, none.Code)
+				}
+				if own := at("oakfield", string(elsewhere)).Code; strings.HasSuffix(name, "everywhere") && role.May(route.right) && own != http.StatusOK {
+					t.Errorf("%s as %s at its own school: got %d", route.pattern, name, own)
+				}
+				asked++
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("no page is about a device")
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	for _, tls := range []bool{false, true} {
 		h, _ := newSite(t, newSchool(t), tls)
@@ -557,5 +597,79 @@ func TestHealth(t *testing.T) {
 	h, _ := newSite(t, newSchool(t), false)
 	if r := newClient(t, h, "").get("/healthz"); r.Code != http.StatusOK || !bytes.Equal(r.Body.Bytes(), []byte("ok\n")) {
 		t.Errorf("got %d %q", r.Code, r.Body)
+	}
+}
+
+// standing answers for how hollybank's record stands.
+type standing struct{ now Record }
+
+func (r *standing) Record(id posture.SchoolID) Record {
+	if id != hollybank {
+		return Record{}
+	}
+	return r.now
+}
+
+// TestPagesSayHowTheRecordStands on every page of the school and in the list of
+// schools, and nothing on another school's.
+func TestPagesSayHowTheRecordStands(t *testing.T) {
+	at := now.Add(-41 * time.Minute)
+	var stands standing
+	h, _ := newSiteOf(t, newSchool(t), &stands, false)
+	one := newClient(t, h, "technician everywhere")
+	for name, c := range map[string]struct {
+		record Record
+		words  []string
+	}{
+		"behind": {Record{Behind: at, Waiting: 1204}, []string{
+			"These pages are behind", "These pages show what was recorded until Fri 23 Oct 2026 16:31 BST; 1,204 newer entries of the record are being worked in.",
+		}},
+		"failing": {Record{Behind: at, Waiting: 1, Failing: "the disk is full"}, []string{
+			"These pages are not being kept up to date", "1 newer entry of the record cannot be worked in: the disk is full.", "What laptops report is recorded all the same.",
+		}},
+		"refused": {Record{Refused: at, RefusedFor: "no space left on device"}, []string{
+			"What laptops report could not be recorded", "Since Fri 23 Oct 2026 16:31 BST: no space left on device.", "nothing is lost",
+		}},
+		"stopped": {Record{Stopped: at, Reason: "input/output error", Again: true}, []string{
+			"Nothing is being recorded for Hollybank Primary School", "input/output error", "tries again every minute",
+		}},
+		"damaged": {Record{Stopped: at, Reason: "x", Damage: &Damage{File: "segments/0000000000000000.seg", Offset: 1204, Entry: 7, Known: true, What: "its checksum is wrong"}}, []string{
+			"Part of the record of Hollybank Primary School cannot be read", "Nothing has been recorded for this school since Fri 23 Oct 2026 16:31 BST",
+			"Entry 7, segments/0000000000000000.seg, byte 1,204: its checksum is wrong.", "Put this file back from a backup",
+		}},
+		"damaged, at work": {Record{Damage: &Damage{File: "bodies/media/2026-10.seg", What: "it is short"}}, []string{
+			"Part of the record of Hollybank Primary School cannot be read", "recorded all the same", "counts as not proven",
+		}},
+		"clock": {Record{ClockBack: now.AddDate(1, 0, 0)}, []string{"The collector's clock was set back", "the record has an entry of Sat 23 Oct 2027 17:12 BST"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stands.now = c.record
+			for _, path := range []string{"", "/devices", "/devices/d-014", "/devices/d-014/programs", "/breaches", "/rules/ENC-01"} {
+				one.want("/schools/hollybank"+path, http.StatusOK, c.words...)
+				if text := one.want("/schools/oakfield"+strings.Replace(path, "d-014", string(elsewhere), 1), http.StatusOK); strings.Contains(text, c.words[0]) {
+					t.Errorf("%s of another school says %q", path, c.words[0])
+				}
+			}
+			one.want("/", http.StatusOK, c.words[0])
+		})
+	}
+	stands.now = Record{Behind: now.Add(-patience / 2), Waiting: 3}
+	if text := one.want("/schools/hollybank", http.StatusOK); strings.Contains(text, "behind") {
+		t.Error("a few seconds are worth a word")
+	}
+}
+
+// TestWhatWasForgottenIsSaid where it would else look as if there had been
+// nothing.
+func TestWhatWasForgottenIsSaid(t *testing.T) {
+	h, _ := newSiteOf(t, newSchool(t), &standing{Record{Forgotten: []Forgotten{
+		{At: now.Add(-time.Hour), Class: "media", Month: "2026-09", Reason: "the <b>term</b> is over"},
+		{At: now.Add(-time.Hour), Class: "media", Month: "1999-09"},
+		{At: now, Class: "people", Month: "2026-09"},
+	}}}, false)
+	text := newClient(t, h, "dpo").want("/schools/hollybank/devices/d-014", http.StatusOK,
+		"Reports of September 2026 about sticks and other media: forgotten on Fri 23 Oct 2026 16:12 BST (the <b>term</b> is over).", "is not known any more")
+	if strings.Contains(text, "1999") || strings.Count(text, "forgotten on Fri") != 1 {
+		t.Errorf("what is not about this device is said: %s", text)
 	}
 }
