@@ -123,7 +123,7 @@ func text(s string) string {
 	}, strings.ToValidUTF8(s, "?"))
 	s = strings.TrimSpace(s)
 	if runes := []rune(s); len(runes) > 64 {
-		s = string(runes[:64])
+		s = strings.TrimSpace(string(runes[:64]))
 	}
 	return s
 }
