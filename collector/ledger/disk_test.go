@@ -170,6 +170,9 @@ func (d *MemoryDisk) MakeDir(path string) error {
 func (d *MemoryDisk) List(path string) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.dirs[path] {
+		return nil, nil // as most of the folders that are looked for
+	}
 	var out []string
 	for name := range d.names {
 		if filepath.Dir(name) == path {
