@@ -100,6 +100,12 @@ func (m *mediaList) add(ctx context.Context, d *device) {
 	m.describe(ctx, d, a, &medium)
 	medium.Partitions = m.partitions(ctx, d)
 	medium.Encryption = wholeEncryption(medium.Partitions)
+	if _, err := m.sys.Link(ctx, classBlock+"/"+d.name); missing(err) {
+		// It was pulled out while it was looked at: what was read may be half
+		// of what it was. The next look sees what is there then.
+		m.gap("block devices", posture.NotVisible)
+		return
+	}
 	m.found = append(m.found, medium)
 }
 
