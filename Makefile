@@ -56,8 +56,8 @@ bench-go: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 .PHONY: fuzz
-fuzz: ## fuzz every parser, FUZZTIME (10s) each
-	@shared/tools/fuzz.sh $(FUZZTIME)
+fuzz: ## fuzz every parser, FUZZTIME (10s) each or FUZZTOTAL (1h) over all; FUZZ=name: some
+	@FUZZTOTAL='$(FUZZTOTAL)' FUZZ='$(FUZZ)' shared/tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: proto
 proto: $(TOOLS)/buf ## regenerate the code for the wire
