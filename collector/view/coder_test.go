@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // fill gives every field a value of its own.
@@ -98,4 +100,36 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestARowWeighsEnough compares what is reckoned for a device's rows with what
+// they take, because a transaction that is larger than was reckoned is refused.
+func TestARowWeighsEnough(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	v := inMemory(t)
+	for n := range 20 {
+		d := device("hb-lt-014")
+		for range n {
+			var p Place
+			var f posture.Finding
+			fill(r, reflect.ValueOf(&p).Elem())
+			fill(r, reflect.ValueOf(&f).Elem())
+			f.Message = strings.Repeat("x", n*20)
+			d.Places, d.Own = append(d.Places, p), append(d.Own, f)
+		}
+		d.Hostname = strings.Repeat("n", n*10)
+		for i := range n * 20 {
+			d.Vector.Rules = append(d.Vector.Rules, RuleState{Slot: uint16(i), Bits: passing})
+		}
+		tx := &Tx{view: v, school: "hollybank", txn: v.db.NewTransaction(false)}
+		keys := append(tx.vectorKeys(&d), tx.nameKey(&d))
+		taken := len(encode(&d)) + 100
+		for _, k := range keys {
+			taken += len(k) + len(d.Vector.bytes()) + rowOverhead
+		}
+		if w := d.weight(); w < taken {
+			t.Errorf("with %d of each: reckoned %d bytes, took %d", n, w, taken)
+		}
+		tx.txn.Discard()
+	}
 }

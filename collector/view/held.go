@@ -79,8 +79,14 @@ func (tx *Tx) device(id posture.DeviceID) (*heldDevice, error) {
 	return h, nil
 }
 
-// weight is about what a device's rows take.
-func (d *DeviceRow) weight() int { return 2048 + 128*len(d.Places) + 256*len(d.Own) }
+// weight is about what a device's rows take, and rather too much.
+func (d *DeviceRow) weight() int {
+	w := 1280 + 6*len(d.Hostname) + 80*len(d.Places) + 20*len(d.Vector.Rules) + 64*(len(d.Disagreements)+len(d.Unproven))
+	for _, f := range d.Own {
+		w += 64 + len(f.Rule) + len(f.Subject.Label) + len(f.Reason) + len(f.Message)
+	}
+	return w
+}
 
 // writeDevice writes a device's row and everything that it is found by.
 func (tx *Tx) writeDevice(h *heldDevice) error {
