@@ -274,7 +274,7 @@ func powerCut(t *testing.T, seed uint64, at int) bool {
 func TestBegunAppendsFail(t *testing.T) {
 	seeds := 2
 	if thorough() {
-		seeds = 60
+		seeds = 20
 	}
 	for seed := range uint64(seeds) {
 		for at := 1; begunFails(t, seed, at) && !t.Failed(); at++ {
