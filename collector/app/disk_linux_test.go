@@ -2,6 +2,8 @@ package app
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,23 +22,59 @@ func fill(t *testing.T, dir string) (free func()) {
 	t.Helper()
 	name := filepath.Join(dir, "filler")
 	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
-		if _, err := f.Write(chunk); errors.Is(err, unix.ENOSPC) {
-			chunk = chunk[:len(chunk)/2]
-		} else if err != nil {
-			t.Fatal(err)
+	must(t, err)
+	grow := func(most int64) {
+		t.Helper()
+		for chunk := make([]byte, 1<<20); len(chunk) > 0 && most > 0; most -= int64(len(chunk)) {
+			n, err := f.Write(chunk)
+			if errors.Is(err, unix.ENOSPC) {
+				chunk = chunk[:n/2]
+				continue
+			}
+			must(t, err)
 		}
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	// As disks fill: what the view's database does by itself, such as after it
+	// was opened, ends before there is no room for it at all.
+	var disk unix.Statfs_t
+	must(t, unix.Statfs(dir, &disk))
+	grow(int64(disk.Bavail)*disk.Bsize - 64<<20)
+	quiet(t, filepath.Join(dir, "view"))
+	grow(1 << 40)
+	must(t, f.Close())
 	return func() {
 		if err := os.Remove(name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// quiet waits until nothing in a folder has changed for a while.
+func quiet(t *testing.T, dir string) {
+	t.Helper()
+	look := time.NewTicker(25 * time.Millisecond)
+	defer look.Stop()
+	for was, same := "", 0; same < 10; <-look.C {
+		var now strings.Builder
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil {
+				fmt.Fprintln(&now, e.Name(), info.Size(), info.ModTime())
+			}
+		}
+		if same++; now.String() != was {
+			was, same = now.String(), 0
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

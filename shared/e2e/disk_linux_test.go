@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,20 +36,48 @@ func fill(t *testing.T, dir string) (free func()) {
 	name := filepath.Join(dir, "filler")
 	f, err := os.Create(name)
 	must(t, err)
-	chunk := make([]byte, 1<<20)
-	for len(chunk) > 0 {
-		n, err := f.Write(chunk)
-		if errors.Is(err, unix.ENOSPC) {
-			chunk = chunk[:n/2]
-			if n == 0 {
-				break
+	grow := func(most int64) {
+		t.Helper()
+		for chunk := make([]byte, 1<<20); len(chunk) > 0 && most > 0; most -= int64(len(chunk)) {
+			n, err := f.Write(chunk)
+			if errors.Is(err, unix.ENOSPC) {
+				chunk = chunk[:n/2]
+				continue
 			}
-			continue
+			must(t, err)
 		}
-		must(t, err)
 	}
+	// As disks fill: what the view's database does by itself, such as after it
+	// was opened, ends before there is no room for it at all.
+	var disk unix.Statfs_t
+	must(t, unix.Statfs(dir, &disk))
+	grow(int64(disk.Bavail)*disk.Bsize - 64<<20)
+	quiet(t, filepath.Join(dir, "view"))
+	grow(1 << 40)
 	must(t, f.Close())
 	return func() { must(t, os.Remove(name)) }
+}
+
+// quiet waits until nothing in a folder has changed for a while.
+func quiet(t *testing.T, dir string) {
+	t.Helper()
+	look := time.NewTicker(25 * time.Millisecond)
+	defer look.Stop()
+	for was, same := "", 0; same < 10; <-look.C {
+		var now strings.Builder
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil {
+				fmt.Fprintln(&now, e.Name(), info.Size(), info.ModTime())
+			}
+		}
+		if same++; now.String() != was {
+			was, same = now.String(), 0
+		}
+	}
 }
 
 // TestACollectorOnAFullDiskLosesNothing: what cannot be stored is not
