@@ -14,12 +14,11 @@ seconds() {
 
 total=0
 if [ -n "${FUZZTOTAL:-}" ]; then
-	sum=$(seconds "$FUZZTOTAL")
-	[ -n "$sum" ] || {
+	[ -n "$(seconds "$FUZZTOTAL")" ] || {
 		echo "fuzz: FUZZTOTAL=$FUZZTOTAL is no time such as 1h, 30m or 1h30m" >&2
 		exit 2
 	}
-	total=$((sum))
+	total=$(($(seconds "$FUZZTOTAL")))
 fi
 
 work=$(mktemp -d)
