@@ -303,6 +303,9 @@ func TestAHostileCollector(t *testing.T) {
 	made := l.finish()
 	l.complete(made)
 	w.unharmed(t)
+	if now := rest(); now.heap > w.resting.heap+mostKept {
+		t.Errorf("the heap has %d KB, %d KB before", now.heap>>10, w.resting.heap>>10)
+	}
 }
 
 // flood writes a frame again and again while it reads what is answered.
