@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,9 @@ const (
 // KeepSmall makes the whole process prefer little memory to speed. It is for
 // the program that stays, not for one that runs an agent beside other things.
 func KeepSmall() {
+	// It has little to do at a time, and two processors mostly wait for one
+	// another: a fifth of its processor time.
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 }
