@@ -202,10 +202,10 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		// A laptop has one stream with little in it; large buffers would be
-		// most of its memory. What it writes through is lent only while it
-		// writes, and large enough for a full record of TLS: draining a
-		// spool through a small one costs both ends several times as much.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithSharedWriteBuffer(true), grpc.WithMaxHeaderListSize(maxHeaders),
+		// most of its memory. gRPC lends what it writes through only for the
+		// time of writing, and that is large enough for a full record of TLS:
+		// draining a spool through less costs both ends several times as much.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithMaxHeaderListSize(maxHeaders),
 		// The collector says little. A window that adapts itself would send a
 		// ping for each of its answers.
 		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10),

@@ -22,7 +22,7 @@ import (
 // answers is a device's end of a stream that reads and says nothing.
 type answers struct {
 	grpc.ServerStream
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // what Context returns
 	sent int
 }
 

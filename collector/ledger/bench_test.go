@@ -13,6 +13,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/ledger/ledgertest"
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // BenchmarkAppend measures durable appends by many at once, and beside them
@@ -54,6 +55,39 @@ func BenchmarkAppend(b *testing.B) {
 				b.Fatal(err)
 			}
 		})
+	}
+}
+
+// BenchmarkBegin is what the ledger does with one report of usual size, when
+// many are on their way and few syncs are waited for.
+func BenchmarkBegin(b *testing.B) {
+	d := ledgertest.NewDevice(b, "dev-014")
+	body := make([]byte, 850)
+	entries := make([]ledger.Entry, b.N)
+	for n := range entries {
+		salt := uint64(n)
+		entries[n] = d.Report(b, ledgertest.Start+salt,
+			ledgertest.Section("media", proof.Media, body, salt), ledgertest.Section("media-events", proof.Media, body, salt),
+			ledgertest.Section("findings", proof.Posture, body, salt))
+	}
+	l, err := ledger.Open(b.TempDir(), ledgertest.Options(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var last *ledger.Pending
+	for _, e := range entries {
+		if last, err = l.Begin(b.Context(), last, e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := last.Wait(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -51,7 +51,7 @@ func (a *agent) bare(ctx context.Context) (*grpc.ClientConn, pb.Uplink_ConnectCl
 	}
 	conn, err := grpc.NewClient("passthrough:///"+a.device.Addresses[0], grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		// As the agent's uplink does.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10),
 		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})), grpc.WithDisableServiceConfig())
 	if err != nil {
