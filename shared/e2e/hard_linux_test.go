@@ -246,7 +246,10 @@ func TestAPolicyThatIsDamagedOnTheDiskStopsNoReports(t *testing.T) {
 	l.becomes("encrypted-laptop")
 	said := l.runBy(w.clock)
 	until(t, "it says what is wrong", func() bool { return said.say("level=ERROR", "the policy in force cannot be read", "judges=1") })
-	until(t, "its status says it", func() bool { s := l.status(); return s.Waiting > 0 && strings.Contains(s.Trouble, "read the policy in force") })
+	until(t, "its status says it", func() bool {
+		s := l.status()
+		return s.Waiting > 0 && strings.Contains(s.Trouble, "read the policy in force")
+	})
 	must(t, l.stop())
 	network.Mend(w.collect().agents)
 	l.run()
