@@ -125,7 +125,7 @@ func damageNotice(school view.School, r Record, at clockwork) notice {
 		n.Words = append(n.Words, "What laptops report is recorded all the same. What the damaged part said counts as not proven.")
 	} else {
 		n.Words = append(n.Words, "Nothing has been recorded for this school since "+at.moment(r.Stopped).Text+
-			". These pages show what was known before, and nothing that happened since. Laptops keep their reports and send them once the record is whole, so they are not lost.")
+			". These pages show what was known before, without the details that are in the record, and nothing that happened since. Laptops keep their reports and send them once the record is whole, so they are not lost.")
 	}
 	d := r.Damage
 	where := d.What

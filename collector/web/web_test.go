@@ -396,7 +396,7 @@ func TestDevicePage(t *testing.T) {
 	c.want("/schools/hollybank/devices/d-014/programs?after=400", http.StatusOK, "Classroom component 419", "Back to the first page")
 	c.want("/schools/hollybank/devices/d-014/programs?after=99999999999999999999", http.StatusOK, "LibreOffice")
 	text = c.want("/schools/hollybank/devices/d-062", http.StatusOK, "Not proven: it has not reported yet", "Recorded as nothing yet")
-	if strings.Contains(text, "the agent did not ask") {
+	if strings.Contains(text, "nothing about it is on record") {
 		t.Error("a device that has not reported is said not to have asked")
 	}
 	c.want("/schools/hollybank/devices/d-999", http.StatusNotFound, "This page does not exist")

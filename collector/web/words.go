@@ -132,7 +132,7 @@ func why(a posture.Absence) string {
 	case posture.None:
 		return ""
 	case posture.NotAsked:
-		return "the agent did not ask"
+		return "nothing about it is on record" // not asked, forgotten, or in a part of the record that cannot be read
 	case posture.Denied:
 		return "the system refused to show it"
 	case posture.TimedOut:

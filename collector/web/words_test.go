@@ -173,7 +173,7 @@ func TestEncryptionVerdict(t *testing.T) {
 		{"gap", gap, "not-proven", "Not proven", "not every volume could be read"},
 		{"denied", posture.NotFound[posture.Volume]("sysfs", posture.Denied), "not-proven", "Not proven", "refused"},
 		{"absent with items", volumes{Items: []posture.Volume{good}, Absent: posture.TimedOut}, "not-proven", "Not proven", ""},
-		{"never asked", volumes{}, "not-proven", "Not proven", "did not ask"},
+		{"never asked", volumes{}, "not-proven", "Not proven", "on record"},
 		{"no system disk", posture.Found("sysfs", disk(posture.DataVolume, full, on)), "not-proven", "Not proven", "No system disk"},
 		{"nothing", posture.Found[posture.Volume]("sysfs"), "not-proven", "Not proven", ""},
 		{"state from the future", posture.Found("sysfs", disk(posture.SystemVolume, posture.Read[posture.EncryptionState]("quantum"), on)), "not-proven", "Not proven", ""},
