@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -25,7 +24,6 @@ type Ledger struct {
 
 	requests chan *Pending
 	room     *semaphore.Weighted // bytes of appends that may wait
-	waits    atomic.Int64        // requests that are not done
 	stages   sync.Pool           // of *stage
 	stop     chan struct{}       // closed by Close
 	stopOnce sync.Once
@@ -154,24 +152,16 @@ func (p *Pending) Recorded() bool {
 	}
 }
 
-// Busy reports whether appends wait for a sync at this moment: whoever can put
-// work off may give way.
-func (l *Ledger) Busy() bool { return l.waits.Load() > 0 }
-
 // submit hands a request to run.
 func (l *Ledger) submit(ctx context.Context, r *Pending) error {
-	l.waits.Add(1)
-	var err error
 	select {
 	case l.requests <- r:
 		return nil
 	case <-l.stop:
-		err = ErrClosed
+		return ErrClosed
 	case <-ctx.Done():
-		err = fmt.Errorf("wait to append: %w", ctx.Err())
+		return fmt.Errorf("wait to append: %w", ctx.Err())
 	}
-	l.waits.Add(-1)
-	return err
 }
 
 // await waits until a request is done.
@@ -196,7 +186,6 @@ func (l *Ledger) settled(r *Pending) {
 	// Whoever keeps it, to begin another after it, keeps nothing else alive.
 	r.after, r.entries, r.one = nil, nil, [1]prepared{}
 	l.room.Release(r.held)
-	l.waits.Add(-1)
 	close(r.done)
 }
 

@@ -288,7 +288,6 @@ func (l *Ledger) swap(ctx context.Context, from source, p prepared) error {
 	l.bodies.Lock()
 	defer l.bodies.Unlock()
 	r := &Pending{l: l, ctx: ctx, entries: []prepared{p}, done: make(chan struct{})}
-	l.waits.Add(1)
 	l.commit([]*Pending{r})
 	if r.err != nil {
 		if l.failed() != nil {
