@@ -22,6 +22,7 @@ type inbox struct {
 	now    func() time.Time
 	// waiting returns how many statements wait in the spool.
 	waiting func() int
+	boot    func() (id string, uptime time.Duration, err error)
 	wake    chan struct{} // holds a token when something has come
 
 	mu    sync.Mutex // guards all below
@@ -34,6 +35,7 @@ type inbox struct {
 	recorded uint64
 	witness  witness
 	run      running
+	began    time.Time // of this boot, by the clock when it was last looked at; zero: not since the start
 }
 
 // taken is what the loop takes out of the inbox.
@@ -115,11 +117,31 @@ func (b *inbox) Welcomed(collector time.Time, skew time.Duration) error {
 		// It only makes certificates hold longer.
 		b.log.Warn("the collector's time is not remembered", "reason", err)
 	}
-	if skew.Abs() > 5*time.Minute {
+	if skew.Abs() > clockTolerance {
 		b.log.Warn("the clocks of this device and of the collector differ", "by", skew.Round(time.Second))
 	}
-	b.report(func(r *running) { r.Connected, r.Trouble = true, "" })
+	began := time.Time{}
+	if _, uptime, err := b.boot(); err == nil {
+		began = b.now().Round(0).Add(-uptime)
+	}
+	b.report(func(r *running) { r.Connected, r.Trouble, r.Skew, b.began = true, "", skew, began })
 	return nil
+}
+
+// clockSeen is told when this boot began by the clock of the moment. If that
+// has moved since the collector was heard, the clock was set.
+func (b *inbox) clockSeen(began time.Time) {
+	b.mu.Lock()
+	moved := began.Sub(b.began)
+	set := !b.began.IsZero() && moved.Abs() > clockTolerance
+	if set {
+		b.began = began
+	}
+	b.mu.Unlock()
+	if set {
+		b.log.Warn("the clock of this device was set", "by", moved.Round(time.Second))
+		b.report(func(r *running) { r.Skew += moved })
+	}
 }
 
 // Ended implements uplink.Handler.
@@ -129,9 +151,8 @@ func (b *inbox) Ended(reason error) {
 
 // Acknowledged implements uplink.Handler.
 func (b *inbox) Acknowledged(p spool.Position) error {
-	waiting := b.waiting()
 	b.report(func(r *running) {
-		r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), max(r.Acknowledged, p.Sequence), waiting
+		r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), max(r.Acknowledged, p.Sequence), b.waiting()
 	})
 	b.put(func() {
 		if b.acked.Before(p) {

@@ -117,7 +117,7 @@ func ReadStatus(dir string, built, now time.Time) (Status, error) {
 	s.Enrolled = found || !stranger
 	s.School, s.SchoolName, s.Device, s.Collector = r.School, r.SchoolName, r.Device, r.Collector
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
-	s.Waiting, s.Dropped, s.Policy, s.Trouble = r.Waiting, r.Dropped, r.Policy, r.trouble()
+	s.Waiting, s.Dropped, s.Policy, s.Trouble, s.ClockOff = r.Waiting, r.Dropped, r.Policy, r.trouble(), clockOff(r.Skew)
 	if s.Running, err = durable.Held(state{dir}.path(lockFile)); errors.Is(err, fs.ErrPermission) {
 		// Whoever may not ask for the lock judges by when it last wrote.
 		s.Running = now.Sub(r.WrittenAt) < contactEvery+contactEvery/4

@@ -48,8 +48,10 @@ func (s *service) flush() error {
 		return err
 	}
 	s.position.Pending = nil
-	stats := s.spool.Stats()
-	s.inbox.report(func(r *running) { r.Waiting, r.Dropped = stats.Waiting, stats.Dropped })
+	s.inbox.report(func(r *running) {
+		stats := s.spool.Stats() // not before: what was acknowledged meanwhile must not count again
+		r.Waiting, r.Dropped = stats.Waiting, stats.Dropped
+	})
 	return nil
 }
 
@@ -73,6 +75,7 @@ func (s *service) moment(at time.Time, t terms) assess.Moment {
 	}
 	if boot, uptime, err := s.boot(); err == nil {
 		m.Boot, m.Uptime = boot, uptime
+		s.inbox.clockSeen(wall(s.clock).Add(-uptime))
 	}
 	return m
 }

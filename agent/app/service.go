@@ -91,7 +91,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 func newInbox(s *service) *inbox {
 	b := &inbox{
 		state: s.state, device: s.device, log: s.log, now: s.clock.Now, wake: make(chan struct{}, 1),
-		waiting: func() int { return s.spool.Stats().Waiting },
+		waiting: func() int { return s.spool.Stats().Waiting }, boot: s.boot,
 	}
 	if b.terms = loadTerms(s.device); b.terms.unread != nil {
 		s.log.Error("nothing is judged until the school gives its assignment again", "reason", b.terms.unread)
@@ -101,7 +101,7 @@ func newInbox(s *service) *inbox {
 			s.log.Warn("a file of the agent's state cannot be read and begins anew", "reason", err)
 		}
 	}
-	b.run.Connected, b.run.Policy = false, b.terms.number
+	b.run.Connected, b.run.Policy, b.run.Skew = false, b.terms.number, 0
 	return b
 }
 
@@ -157,8 +157,12 @@ func booted(c Config, clk clock.Clock) func() (string, time.Duration, error) {
 		return read
 	}
 	id, uptime, err := read()
-	began := clk.Now().Add(-uptime)
-	return func() (string, time.Duration, error) { return id, max(clk.Now().Sub(began), 0), err }
+	steady := clk.Now
+	if c, ok := clk.(interface{ Steady() time.Time }); ok {
+		steady = c.Steady // a clock that can be set goes on all the same
+	}
+	began := steady().Add(-uptime)
+	return func() (string, time.Duration, error) { return id, max(steady().Sub(began), 0), err }
 }
 
 // wall returns the time by the device's clock. Go's own count of time, which

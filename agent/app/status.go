@@ -28,7 +28,10 @@ type Status struct {
 	Dropped      uint64    `json:"dropped"`      // statements that a full spool dropped, ever
 	Policy       uint64    `json:"policy"`       // number of the policy in force; 0 is the built-in baseline
 	Trouble      string    `json:"trouble,omitempty"`
-	Checks       []Checked `json:"checks"`
+	// ClockOff says how far this laptop's clock is from the collector's, as
+	// far as is known; empty if by a few minutes at most.
+	ClockOff string    `json:"clockOff,omitempty"`
+	Checks   []Checked `json:"checks"`
 }
 
 // Checked is one thing that is checked, in words for whoever uses the laptop.
@@ -73,6 +76,9 @@ func PrintStatus(w io.Writer, s Status) {
 		if s.Trouble != "" {
 			fmt.Fprintf(w, "Trouble:          %s\n", s.Trouble)
 		}
+		if s.ClockOff != "" {
+			fmt.Fprintf(w, "This laptop's clock: %s\n", s.ClockOff)
+		}
 	}
 	fmt.Fprintf(w, "\nWhat is checked, and why\n")
 	for _, c := range s.Checks {
@@ -99,6 +105,25 @@ type running struct {
 	Dropped      uint64    `json:"dropped"`
 	Trouble      string    `json:"trouble,omitempty"` // why it is not connected
 	Fault        string    `json:"fault,omitempty"`   // why it could not assess or store
+	// Skew is this device's clock less the collector's when they last spoke,
+	// and by how much this clock was set since.
+	Skew time.Duration `json:"skew,omitempty"`
+}
+
+// clockTolerance is by how much clocks may differ without a word.
+const clockTolerance = 5 * time.Minute
+
+// clockOff puts a skew into words, if there is one worth a word.
+func clockOff(skew time.Duration) string {
+	if skew.Abs() <= clockTolerance {
+		return ""
+	}
+	off := skew.Abs().Round(time.Minute)
+	words := fmt.Sprintf("%d h %d min", int(off/time.Hour), int(off%time.Hour/time.Minute))
+	if days := int(off / (24 * time.Hour)); days > 1 {
+		words = fmt.Sprintf("%d days", days)
+	}
+	return words + choose(skew < 0, " behind", " ahead of") + " the collector's"
 }
 
 // trouble puts both into one text. It may hold words of the other end.

@@ -17,7 +17,9 @@ import (
 	agentapp "github.com/caretaker-school/caretaker/agent/app"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
+	"github.com/caretaker-school/caretaker/shared/durable"
 )
 
 const schoolName = "Hollybank Primary School"
@@ -106,16 +108,30 @@ type collector struct {
 // collect starts a collector and returns when it is ready.
 func (w *world) collect() *collector {
 	w.t.Helper()
+	return w.collectBy(w.clock)
+}
+
+// collectBy is collect for a collector with a clock of its own.
+func (w *world) collectBy(clk clock.Clock) *collector {
+	w.t.Helper()
 	c := &collector{}
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	c.part = start(w.t, func(ctx context.Context) error {
-		err := collectorapp.Run(ctx, collectorapp.Config{
-			Data: w.data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: logTo(w.t, "collector"),
-			Ready: func(agents, web string) {
-				c.agents, c.web = agents, web
-				close(ready)
-			},
-		}, w.clock)
+		serve := func() error {
+			return collectorapp.Run(ctx, collectorapp.Config{
+				Data: w.data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: logTo(w.t, "collector"),
+				Ready: func(agents, web string) {
+					c.agents, c.web = agents, web
+					close(ready)
+				},
+			}, clk)
+		}
+		err := serve()
+		for errors.Is(err, durable.ErrHeld) && ctx.Err() == nil {
+			// A child that an agent in this process has just forked has all of
+			// this process's files, and so its locks, until it runs its program.
+			err = serve()
+		}
 		failed <- err
 		return err
 	})
