@@ -37,6 +37,7 @@ type door struct {
 	halfOpen *crowd                // whose peer is not known yet
 	guests   *crowd                // strangers
 	welcome  *crowd                // strangers with a good token
+	arrived  *crowd                // devices that have not called yet
 	known    map[holder][]*arrival // of devices, oldest first
 }
 
@@ -59,7 +60,7 @@ func newDoor(in *Intake, l net.Listener) *door {
 		in: in, listener: l, config: identity.ServerConfig(find, in.o.Clock),
 		devices: newLobby(l.Addr()), strangers: newLobby(l.Addr()),
 		halfOpen: newCrowd(most.HalfOpen, (most.HalfOpen+1)/2), guests: newCrowd(most.Enrolling, (most.Enrolling+1)/2),
-		welcome: newCrowd(most.Enrolling, most.Enrolling), known: map[holder][]*arrival{},
+		welcome: newCrowd(most.Enrolling, most.Enrolling), arrived: newCrowd(most.Connections, most.Connections), known: map[holder][]*arrival{},
 	}
 }
 
@@ -225,7 +226,7 @@ func (d *door) receive(ctx context.Context, a *arrival) {
 		to = d.strangers
 		d.guests.add(a)
 	} else {
-		a.waitNoMore()
+		d.arrived.add(a)
 		d.recognise(a)
 	}
 	d.mu.Unlock()
@@ -252,13 +253,15 @@ func (a *arrival) Close() error {
 	return a.NetConn().Close()
 }
 
-// closeLate closes connections whose peer was not known in time, and those of
-// strangers who have not enrolled in several times that.
+// closeLate closes connections whose peer was not known in time, or has not
+// called in twice that, and those of strangers who have not enrolled in several
+// times that.
 func (d *door) closeLate(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	most := d.in.o.Limits.Handshake
 	d.halfOpen.closeSince(now, most)
+	d.arrived.closeSince(now, 2*most)
 	d.guests.closeSince(now, 6*most)
 	d.welcome.closeSince(now, 12*most)
 }
@@ -316,6 +319,17 @@ func (*visitor) AuthType() string { return "tls" }
 
 // Peer returns who opened the connection.
 func (v *visitor) Peer() identity.Peer { return v.who }
+
+// called is called when a device has made a call: its stream, or gRPC, closes
+// the connection from now on.
+func (v *visitor) called() {
+	d := v.conn.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.conn.in == d.arrived {
+		v.conn.waitNoMore()
+	}
+}
 
 // Welcome is called when a stranger has shown a good token: it no longer gives
 // way to others who have not.

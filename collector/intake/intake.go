@@ -270,6 +270,7 @@ func caller(ctx context.Context) (*visitor, error) {
 	if !ok || v.who.Device == "" {
 		return nil, status.Error(codes.Unauthenticated, "the call needs a device's certificate")
 	}
+	v.called()
 	return v, nil
 }
 

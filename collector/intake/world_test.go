@@ -37,6 +37,7 @@ type world struct {
 	intake  *Intake
 	schools []*place
 	wrap    func(*ledger.Ledger) Ledger // what intake sees of a ledger; nil: the ledger
+	log     *slog.Logger                // of the intake; nil discards
 	stop    func()
 }
 
@@ -96,7 +97,10 @@ func (w *world) start(limits Limits) {
 		running++
 		go func() { done <- p.roster.Run(ctx) }()
 	}
-	log := slog.New(slog.DiscardHandler)
+	log := w.log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	w.intake = New(Options{
 		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log,
 	})

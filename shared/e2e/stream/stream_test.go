@@ -40,6 +40,7 @@ type collector struct {
 	clock   *clocktest.Driven
 	school  *enroll.School
 	address string
+	limits  intake.Limits
 	ledger  *ledger.Ledger
 	roster  *roster.Roster
 	stop    func()
@@ -47,11 +48,16 @@ type collector struct {
 
 func newCollector(t *testing.T) *collector {
 	t.Helper()
+	return newCollectorWith(t, intake.Limits{})
+}
+
+func newCollectorWith(t *testing.T, limits intake.Limits) *collector {
+	t.Helper()
 	school, err := enroll.CreateSchool(t.TempDir(), "Hollybank Primary School", monday)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &collector{t: t, clock: clocktest.NewDriven(monday), school: school, address: "127.0.0.1:0"}
+	c := &collector{t: t, clock: clocktest.NewDriven(monday), school: school, address: "127.0.0.1:0", limits: limits}
 	c.start()
 	t.Cleanup(func() {
 		if _, err := c.ledger.Verify(context.Background(), ledger.VerifyOptions{}); err != nil {
@@ -85,7 +91,7 @@ func (c *collector) start() {
 		Name:    "collector",
 		Schools: []intake.School{{ID: c.school.ID, Authority: c.school.Authority, Roster: c.roster, Ledger: c.ledger}},
 		Desk:    enroll.NewService([]enroll.Desk{{School: c.school, Roster: c.roster, Ledger: c.ledger}}, "collector", c.clock, log),
-		Clock:   c.clock, Log: log,
+		Limits:  c.limits, Clock: c.clock, Log: log,
 	})
 	l, err := net.Listen("tcp", c.address)
 	if err != nil {
