@@ -216,6 +216,7 @@ func TestAPersonsDiskThatDies(t *testing.T) {
 	notProven(t, findings)
 
 	dying.Abort()
+	d.within(15 * time.Minute)
 	d.clock.Advance(time.Hour)
 	d.do()
 	facts, findings = d.reported()
