@@ -183,20 +183,27 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 		return err
 	}
 	acknowledged, sent := make(chan spool.Position, window), make(chan struct{})
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.Go(func() error {
 		defer close(sent)
 		err := u.send(ctx, s, acknowledged)
 		if err != nil {
-			cancel(nil) // the receiver is waiting for the network
+			cancel(err) // the receiver is waiting for the network
 		}
 		return err
 	})
 	g.Go(func() error {
-		defer cancel(nil) // the sender may be waiting for the network
-		return u.receive(s, acknowledged, sent)
+		err := u.receive(s, acknowledged, sent)
+		cancel(err) // the sender may be waiting for the network
+		return err
 	})
-	return g.Wait()
+	err = g.Wait()
+	// Each ends the other, and the other may be done first: the reason is what
+	// the first to fail said.
+	if why := context.Cause(ctx); why != nil {
+		return why
+	}
+	return err
 }
 
 func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
