@@ -103,6 +103,12 @@ func (b *inbox) report(change func(*running)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change(&b.run)
+	b.publish()
+}
+
+// publish writes what the service says of itself. Whoever calls it holds the
+// lock.
+func (b *inbox) publish() {
 	b.run.WrittenAt = b.now()
 	b.run.School, b.run.SchoolName = string(b.device.School), b.device.SchoolName
 	b.run.Device, b.run.Collector = string(b.device.Device), b.device.Addresses
@@ -149,17 +155,30 @@ func (b *inbox) Ended(reason error) {
 	b.report(func(r *running) { r.Connected, r.Trouble = false, reason.Error() })
 }
 
+// sayAgain is how often at most it is written that something was acknowledged,
+// as long as more waits: a full spool empties faster than a disk can follow.
+const sayAgain = time.Second
+
 // Acknowledged implements uplink.Handler.
 func (b *inbox) Acknowledged(p spool.Position) error {
-	b.report(func(r *running) {
-		r.ReportedAt, r.Acknowledged, r.Waiting = b.now(), max(r.Acknowledged, p.Sequence), b.waiting()
-	})
+	b.acknowledged(p)
 	b.put(func() {
 		if b.acked.Before(p) {
 			b.acked = p
 		}
 	})
 	return nil
+}
+
+// acknowledged says of the service what was acknowledged.
+func (b *inbox) acknowledged(p spool.Position) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	b.run.ReportedAt, b.run.Acknowledged, b.run.Waiting = now, max(b.run.Acknowledged, p.Sequence), b.waiting()
+	if lately := now.Sub(b.run.WrittenAt); b.run.Waiting == 0 || lately < 0 || lately >= sayAgain {
+		b.publish()
+	}
 }
 
 // Recorded implements uplink.Handler.
