@@ -127,7 +127,7 @@ func enrollCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&tokens, "token", nil, "an enrolment token; may repeat, and each then admits its share")
-	c.Flags().Float64Var(&perSecond, "per-second", 15, "how many to enrol in a second; a collector takes 20 of a school")
+	c.Flags().Float64Var(&perSecond, "per-second", 15, "how many to enrol in a second; a collector takes 50 with one token")
 	return c
 }
 
