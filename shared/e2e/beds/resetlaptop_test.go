@@ -12,8 +12,8 @@ import (
 )
 
 // laptopMoment bounds how many bytes a laptop sends before a reset: it sends
-// some 6,000 each time that its agent is started, and more at first.
-const laptopMoment = 20_000
+// some 6,000 each time that its agent is started.
+const laptopMoment = 25_000
 
 // TestAResetLaptopLosesAndRepeatsNothing: an agent whose machine is reset in
 // the middle of what it says goes on with its chain of reports, each recorded
@@ -57,6 +57,9 @@ func TestAResetLaptopLosesAndRepeatsNothing(t *testing.T) {
 		t.Errorf("%d statements wait, and %d were dropped", last.Waiting, last.Dropped)
 	}
 	good(t, record.Whole, map[string]uint64{last.Device: last.Acknowledged})
+	if last.Acknowledged < 3 { // at the boot after the last reset, before its clock was set back, and after
+		t.Errorf("%d reports are acknowledged: the laptop had nothing to say", last.Acknowledged)
+	}
 }
 
 // knows checks that the laptop knows of no report that is not recorded.
@@ -82,7 +85,7 @@ func (m *machine) turnsBack() {
 	m.tell("seen")
 	m.awaits("status.json")
 	text := string(m.awaits("status.txt"))
-	if !strings.Contains(text, "365 days behind the collector's") {
+	if !strings.Contains(text, "days behind the collector's") { // a busy guest's own clock runs fast
 		m.t.Errorf("the agent does not say that its clock is wrong:\n%s", text)
 	}
 	if log := m.log("agent.log"); !strings.Contains(log, "the clocks of this device and of the collector differ") {

@@ -5,16 +5,24 @@
 set -eu
 state=/srv/state
 echo 'pupil:x:1000:1000:Pupil:/home/pupil:/bin/sh' >>/etc/passwd
-mkdir -p /srv /home/pupil/Downloads
-chown 1000 /home/pupil /home/pupil/Downloads
+mkdir -p /srv /home
 blkid /dev/vdb >/dev/null || mkfs.ext4 -q /dev/vdb
 mount /dev/vdb /srv
+mkdir -p /srv/home/pupil/Downloads
+chown 1000 /srv/home/pupil /srv/home/pupil/Downloads
+mount --bind /srv/home /home # people's folders are looked at on disks only
 
 # note WORD: tells the host. told WORD: waits until the host has said it.
 note() { echo >"/bed/out/$1"; }
 told() { while [ ! -e "/bed/out/$1" ]; do sleep 0.2; done; }
+# another: puts another program there, an ELF header and some words.
 another() {
-	printf '#!/bin/sh\n# %s\n' "$(cat /proc/sys/kernel/random/uuid)" >/home/pupil/Downloads/lesson.new
+	{
+		printf '\177ELF\002\001\001\000\000\000\000\000\000\000\000\000\002\000\076\000\001\000\000\000'
+		head -c 28 /dev/zero
+		printf '\100\000\000\000\000\000\000\000\000\000\000\000'
+		cat /proc/sys/kernel/random/uuid
+	} >/home/pupil/Downloads/lesson.new
 	mv /home/pupil/Downloads/lesson.new /home/pupil/Downloads/lesson
 }
 start() {
@@ -66,4 +74,5 @@ caretaker-agent status --state "$state" --json >/bed/out/status.json.new
 mv /bed/out/status.json.new /bed/out/status.json
 kill "$agent"
 wait "$agent" || :
+umount /home
 umount /srv
