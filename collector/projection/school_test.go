@@ -39,6 +39,8 @@ type shelf struct {
 	records []ledger.Record
 	bodies  [][][]byte
 	salted  [][]proof.Section
+	shown   int                     // records that readers see
+	holding bool                    // what is appended is not shown yet
 	asked   int                     // how many bodies were read
 	broken  map[ledger.Index]string // entries that are damaged, and how: "envelope" or the name of a section
 }
@@ -70,6 +72,23 @@ func (s *shelf) append(e proof.Envelope, sections ...proof.Section) {
 	}
 	s.records = append(s.records, ledger.Record{Index: ledger.Index(len(s.records)), Envelope: e})
 	s.bodies, s.salted = append(s.bodies, bodies), append(s.salted, sections)
+	if s.holding {
+		return
+	}
+	s.shown = len(s.records)
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+// together shows what f appends all at once, as one synced batch.
+func (s *shelf) together(f func()) {
+	s.mu.Lock()
+	s.holding = true
+	s.mu.Unlock()
+	f()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding, s.shown = false, len(s.records)
 	close(s.grown)
 	s.grown = make(chan struct{})
 }
@@ -91,7 +110,7 @@ func (s *school) purge(at time.Time, class proof.Class) {
 func (s *shelf) Size() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return uint64(len(s.records))
+	return uint64(s.shown)
 }
 
 func (s *shelf) Entries(_ context.Context, first, end ledger.Index) iter.Seq2[ledger.Record, error] {
@@ -109,7 +128,7 @@ func (s *shelf) Follow(ctx context.Context, first ledger.Index) iter.Seq2[ledger
 	return func(yield func(ledger.Record, error) bool) {
 		for i := first; ; i++ {
 			s.mu.Lock()
-			for int(i) >= len(s.records) {
+			for int(i) >= s.shown {
 				grown := s.grown
 				s.mu.Unlock()
 				if s.idle != nil {
