@@ -201,10 +201,10 @@ func TestAClockSetBackAYearLosesNothing(t *testing.T) {
 	watch := &wrong{Driven: w.clock}
 	l.becomes("plain-laptop-with-stick")
 	said := l.runBy(watch)
-	until(t, "the second report shows", func() bool { return l.shown().LastReport == 2 })
+	until(t, "the second report shows", func() bool { return l.shown().LastReport >= 2 })
 	watch.set(-year)
 	l.becomes("encrypted-laptop")
-	w.untilPassing(time.Minute, "the third report shows", func() bool { return l.shown().LastReport == 3 })
+	w.untilPassing(time.Minute, "the third report shows", func() bool { return l.shown().LastReport >= 3 })
 	must(t, l.stop())
 	if said.say("level=ERROR") {
 		t.Errorf("it says: %s", said.text.String())
@@ -213,17 +213,14 @@ func TestAClockSetBackAYearLosesNothing(t *testing.T) {
 	watch.set(-2 * year)
 	l.becomes("plain-laptop")
 	said = l.runBy(watch)
-	w.untilPassing(time.Minute, "the fourth report shows", func() bool { return l.shown().LastReport == 4 })
+	w.untilPassing(time.Minute, "the fourth report shows", func() bool { return l.shown().LastReport >= 4 })
 	if !said.say("the clocks of this device and of the collector differ", "17520h") {
 		t.Errorf("it says nothing of its clock: %s", said.text.String())
 	}
 	watch.set(0)
 	l.becomes("encrypted-laptop")
-	w.untilPassing(time.Minute, "the fifth report shows", func() bool { return l.shown().LastReport == 5 })
+	w.untilPassing(time.Minute, "a report of the right time shows", func() bool { d := l.shown(); return d.LastReport >= 5 && !d.ReportedAt.Before(monday) })
 	w.once(l)
-	if d := l.shown(); !d.ReportedAt.Equal(d.ReportedAt.Round(0)) || d.ReportedAt.Before(monday) {
-		t.Errorf("the last report is of %v", d.ReportedAt)
-	}
 }
 
 // TestAPolicyThatIsDamagedOnTheDiskStopsNoReports: the laptop's record goes on under
