@@ -111,6 +111,7 @@ func (d devices) CatchUp(context.Context) error { return nil }
 func (d devices) Devices() iter.Seq[roster.Device] {
 	return func(yield func(roster.Device) bool) { yield(d.device) }
 }
+
 func (d devices) Sections(context.Context, roster.Device) ([]proof.SectionRef, error) {
 	return d.refs, nil
 }
