@@ -53,11 +53,7 @@ func showStatus(w io.Writer, s app.SchoolStatus) {
 		fmt.Fprintf(w, "  %s\n", t)
 	}
 	if d := s.Damage; d != nil {
-		fmt.Fprintf(w, "  Damaged: %s, byte %d", d.File, d.Offset)
-		if d.Entry != nil {
-			fmt.Fprintf(w, ", entry %d", *d.Entry)
-		}
-		fmt.Fprintf(w, ": %s\n  Put this file back from a backup, then start the collector again; ledger verify tells whether the record is whole.\n", d.What)
+		fmt.Fprintf(w, "  Damaged: %s\n  Put this file back from a backup, then start the collector again; ledger verify tells whether the record is whole.\n", d)
 	}
 	if !s.ClockBack.IsZero() {
 		fmt.Fprintf(w, "  The record has an entry of %s, which is later than this machine's clock: put the clock right.\n", when(s.ClockBack))

@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/projection"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/collector/web"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -61,11 +63,11 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 	}
 	if s != nil && stop == nil {
 		p := s.projection.Progress(id)
-		if damaged(p.Err) {
-			damage = p.Err
-		}
 		out.Behind, out.Waiting = p.BehindSince, p.Recorded-p.Folded
-		if p.Err != nil && !p.BehindSince.IsZero() {
+		switch {
+		case damaged(p.Err):
+			damage = p.Err
+		case p.Err != nil && !p.BehindSince.IsZero():
 			out.Failing = plainly(p.Err)
 		}
 		if latest := s.roster.Latest(); c.clock.Now().Before(latest.Add(-clockTolerance)) {
@@ -80,17 +82,18 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 // when it was a little fast.
 const clockTolerance = 5 * time.Minute
 
-func damaged(err error) bool {
-	_, ok := errors.AsType[*ledger.CorruptError](err)
-	return ok
-}
+// damaged reports whether an error is about a part of a record that cannot be
+// read: one that stops it, or one that was passed over.
+func damaged(err error) bool { return damageOf(err) != nil }
 
 func damageOf(err error) *web.Damage {
-	corrupt, ok := errors.AsType[*ledger.CorruptError](err)
-	if !ok {
-		return nil
+	if corrupt, ok := errors.AsType[*ledger.CorruptError](err); ok {
+		return &web.Damage{File: corrupt.File, Offset: corrupt.Offset, Entry: uint64(corrupt.Entry), Known: corrupt.Known, What: plainly(corrupt.Err)}
 	}
-	return &web.Damage{File: corrupt.File, Offset: corrupt.Offset, Entry: uint64(corrupt.Entry), Known: corrupt.Known, What: plainly(corrupt.Err)}
+	if passed, ok := errors.AsType[*projection.DamageError](err); ok {
+		return &web.Damage{Entry: passed.First, Known: true, More: passed.Entries - 1, What: passed.What}
+	}
+	return nil
 }
 
 // plainly is an error on one line, without what was joined to it.
@@ -121,10 +124,26 @@ func (s SchoolStatus) Well() bool {
 
 // DamageView names a part of a record that cannot be read.
 type DamageView struct {
-	File   string        `json:"file"` // below the school's ledger
+	File   string        `json:"file,omitempty"` // below the school's ledger; "" if What says where
 	Offset int64         `json:"offset"`
 	Entry  *ledger.Index `json:"entry,omitempty"`
+	More   int           `json:"more,omitempty"` // further entries that are damaged
 	What   string        `json:"what"`
+}
+
+// String says what is damaged, and where.
+func (d *DamageView) String() string {
+	where := d.What
+	if d.File != "" {
+		where = fmt.Sprintf("%s, byte %d: %s", d.File, d.Offset, d.What)
+		if d.Entry != nil {
+			where = fmt.Sprintf("entry %d, %s", *d.Entry, where)
+		}
+	}
+	if d.More > 0 {
+		where += fmt.Sprintf("; %d more entries are damaged", d.More)
+	}
+	return where
 }
 
 // status says how every school's record stands.
@@ -149,7 +168,7 @@ func (c *collector) status() []SchoolStatus {
 			one.Trouble = append(one.Trouble, "what is recorded cannot be shown: "+w.Failing)
 		}
 		if d := w.Damage; d != nil {
-			one.Damage = &DamageView{File: d.File, Offset: d.Offset, What: d.What}
+			one.Damage = &DamageView{File: d.File, Offset: d.Offset, More: d.More, What: d.What}
 			if d.Known {
 				entry := ledger.Index(d.Entry)
 				one.Damage.Entry = &entry

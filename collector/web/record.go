@@ -35,10 +35,11 @@ type Record struct {
 
 // Damage is a part of a record that cannot be read.
 type Damage struct {
-	File   string // below the school's ledger; "" if it is not one of its files
+	File   string // below the school's ledger; "" if What says where
 	Offset int64
 	Entry  uint64 // the entry concerned, if Known
 	Known  bool
+	More   int    // further entries that are damaged
 	What   string // is wrong
 }
 
@@ -131,9 +132,12 @@ func damageNotice(school view.School, r Record, at clockwork) notice {
 	where := d.What
 	if d.File != "" {
 		where = d.File + ", byte " + number(int(d.Offset)) + ": " + d.What
+		if d.Known {
+			where = "Entry " + number(int(d.Entry)) + ", " + where
+		}
 	}
-	if d.Known {
-		where = "Entry " + number(int(d.Entry)) + ", " + where
+	if d.More > 0 {
+		where += "; " + number(d.More) + " more entries are damaged"
 	}
 	n.Words = append(n.Words, "For the technician: "+sentence(where)+
 		" Put this file back from a backup and start the collector again; caretaker-collector ledger verify tells whether the record is whole.")

@@ -166,6 +166,43 @@ func TestADamagedRecordStopsItsOwnSchoolAlone(t *testing.T) {
 	}
 }
 
+// TestADamagedBodyIsNamedAndTakesNothingElseWithIt: the school is recorded and
+// shown all the same, and its pages and the command name what cannot be read.
+func TestADamagedBodyIsNamedAndTakesNothingElseWithIt(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	l := w.laptop("laptop", "plain-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	school := w.only()
+	must(t, c.stop())
+	bodies, err := filepath.Glob(filepath.Join(w.record(school), "bodies", "posture", "*"))
+	must(t, err)
+	if len(bodies) != 1 {
+		t.Fatalf("the posture of a month is in %v", bodies)
+	}
+	whole, err := os.ReadFile(bodies[0])
+	must(t, err)
+	flip(t, bodies[0], int64(len(whole)-10))
+	must(t, os.RemoveAll(filepath.Join(w.data, "view")))
+
+	c = w.collect()
+	until(t, "the view is made again", func() bool { s := w.status(school); return s.Shown == s.Entries && s.Damage != nil })
+	s := w.status(school)
+	if !s.Recording || len(s.Trouble) != 0 || !strings.Contains(s.Damage.String(), filepath.Base(bodies[0])) {
+		t.Errorf("the command says %+v, damaged: %s", s, s.Damage)
+	}
+	p := w.signIn(c, "dpo")
+	p.shows("/schools/"+string(school), "Part of the record of "+schoolName+" cannot be read", "recorded all the same", filepath.Base(bodies[0]), "from a backup")
+	p.shows("/schools/"+string(school)+"/devices/"+l.device, "Not proven")
+
+	must(t, c.stop())
+	must(t, os.WriteFile(bodies[0], whole, 0o600))
+	must(t, os.RemoveAll(filepath.Join(w.data, "view")))
+	w.collect()
+	until(t, "all is well", func() bool { s := w.status(school); return s.Well() && s.Shown == s.Entries })
+	w.verified()
+}
+
 // TestARecordThatFailsWhileItRunsStopsAlone: when a school's ledger can be
 // neither written nor taken back, that school's laptops keep their reports, its
 // pages say so, and once the folder is put right all goes on by itself.
