@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -16,15 +15,19 @@ import (
 
 // garbage is how much may lie about before it is collected, in per cent of
 // what is in use. Half of Go's own: taking in reports costs the same, and the
-// peak is a fifth lower. The environment's GOGC has the last word.
-const garbage = 50
+// peak is a fifth lower. Who runs the collector with another GOGC than Go's own
+// 100 has the last word.
+const (
+	garbage       = 50
+	garbageByRule = 100
+)
 
 // collectSooner sets it and returns what sets it back.
 func collectSooner() func() {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
 	before := debug.SetGCPercent(garbage)
+	if before != garbageByRule {
+		debug.SetGCPercent(before)
+	}
 	return func() { debug.SetGCPercent(before) }
 }
 

@@ -44,20 +44,15 @@ func TestTrimEndsAndLooksEachMinute(t *testing.T) {
 }
 
 func TestOperatorsGOGCHasTheLastWord(t *testing.T) {
-	before := debug.SetGCPercent(77)
-	t.Cleanup(func() { debug.SetGCPercent(before) })
-	t.Setenv("GOGC", "77")
-	collectSooner()()
-	if got := debug.SetGCPercent(77); got != 77 {
-		t.Errorf("with GOGC in the environment: got %d", got)
-	}
-	t.Setenv("GOGC", "")
-	back := collectSooner()
-	if got := debug.SetGCPercent(garbage); got != garbage {
-		t.Errorf("without it: got %d, want %d", got, garbage)
-	}
-	back()
-	if got := debug.SetGCPercent(77); got != 77 {
-		t.Errorf("afterwards: got %d, want what it was", got)
+	for set, want := range map[int]int{77: 77, 400: 400, garbageByRule: garbage} {
+		before := debug.SetGCPercent(set)
+		back := collectSooner()
+		during := debug.SetGCPercent(set)
+		debug.SetGCPercent(during)
+		back()
+		after := debug.SetGCPercent(before)
+		if during != want || after != set {
+			t.Errorf("of GOGC %d: %d during and %d afterwards, want %d and %d", set, during, after, want, set)
+		}
 	}
 }
