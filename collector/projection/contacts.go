@@ -89,7 +89,7 @@ func (f *folder) contact(ctx context.Context, tx *view.Tx, st proof.ContactState
 // mustJudge reports whether a contact can change what the school's rules say.
 // Most cannot, and are cheap.
 func (j *judgement) mustJudge(was view.DeviceRow) bool {
-	if was.Clock.Skew != j.row.Clock.Skew || len(was.Own) == 0 || was.SchoolPolicy != j.policy.words.Number ||
+	if was.Clock.Measured() != j.row.Clock.Measured() || len(was.Own) == 0 || was.SchoolPolicy != j.policy.words.Number ||
 		j.row.LastContact.Before(was.LastContact) { // the collector's clock was set back
 		return true
 	}

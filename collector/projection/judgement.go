@@ -274,7 +274,7 @@ func schoolFacts(row view.DeviceRow, now time.Time) policy.SchoolFacts {
 		coverage.EncryptionAt = posture.Read(at)
 	}
 	agent := policy.Agent{
-		Skew:          posture.Read(row.Clock.Skew),
+		Skew:          row.Clock.Measured(),
 		ProbeErrors:   posture.Read(int64(row.ProbeErrors)),
 		Disagreements: posture.Read(int64(len(row.Disagreements))),
 		Dropped:       posture.Read(int64(row.Dropped)),

@@ -304,14 +304,22 @@ func TestSkewIsMeasuredNotTrusted(t *testing.T) {
 	late.report(t, term.Add(2*hour), term.Add(30*hour+time.Second))
 	f := open(t, s)
 	d := f.device(t, s, "hb-lt-014", term.Add(31*hour))
-	if d.Skew != 3*hour || !d.Breaches[0].FirstFailed.Equal(term.Add(hour)) {
+	if d.Skew != posture.Read(3*hour) || !d.Breaches[0].FirstFailed.Equal(term.Add(hour)) {
 		t.Errorf("a fast clock: skew %v, failed at %v", d.Skew, d.Breaches[0].FirstFailed)
 	}
-	if got := f.device(t, s, "hb-lt-015", term.Add(31*hour)).Skew; got != -3*hour {
+	if got := f.device(t, s, "hb-lt-015", term.Add(31*hour)).Skew; got != posture.Read(-3*hour) {
 		t.Errorf("a slow clock: skew %v", got)
 	}
-	if got := f.device(t, s, "hb-lt-016", term.Add(31*hour)).Skew; got != 0 {
-		t.Errorf("late reports are no skew: %v", got)
+	if got := f.device(t, s, "hb-lt-016", term.Add(31*hour)).Skew; got != posture.Unread[time.Duration](posture.NotVisible) {
+		t.Errorf("late reports prove nothing of the clock: %v", got)
+	}
+	if got := standing(t, f.device(t, s, "hb-lt-016", term.Add(31*hour)), "LIF-02"); got.Standing != view.NotProven {
+		t.Errorf("the rule about the clock is %s", got.Standing)
+	}
+	late.contact(t, term.Add(31*hour), term.Add(31*hour+time.Second))
+	f = open(t, s)
+	if got := f.device(t, s, "hb-lt-016", term.Add(32*hour)).Skew; got != posture.Read(time.Duration(0)) {
+		t.Errorf("a contact came at once: %v", got)
 	}
 }
 

@@ -207,7 +207,7 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		School: r.school.ID, ID: row.ID, Hostname: row.Hostname, AssetTag: row.AssetTag, Platform: row.Platform,
 		OSName: row.OSName, Chassis: row.Chassis, Ownership: row.Ownership, AgentVersion: row.AgentVersion,
 		EnrolledAt: row.EnrolledAt, RevokedAt: row.RevokedAt, LastContact: row.LastContact, LastReport: row.LastReport,
-		ReportedAt: row.ReportedAt, Skew: row.Clock.Skew, Policy: row.Policy,
+		ReportedAt: row.ReportedAt, Skew: row.Clock.Measured(), Policy: row.Policy,
 		Silent: row.Vector.silent(&r.policy, r.nowMs),
 	}
 	for i := range r.policy.Rules {

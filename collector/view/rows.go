@@ -72,14 +72,15 @@ type Device struct {
 	LastContact  time.Time         `json:"lastContact"` // when the collector last heard from it, by the collector's clock
 	LastReport   uint64            `json:"lastReport"`  // sequence
 	ReportedAt   time.Time         `json:"reportedAt"`  // when that report was made, by the device's clock
-	Skew         time.Duration     `json:"skew"`        // the device's clock less the collector's
-	Policy       uint64            `json:"policy"`      // the policy it last judged by
-	Silent       bool              `json:"silent"`      // derived at the time of asking
-	Met          int               `json:"met"`         // rules, by the device's worst subject
-	NotMet       int               `json:"notMet"`
-	NotProven    int               `json:"notProven"`
-	Exempt       int               `json:"exempt"`
-	Open         int               `json:"open"` // breaches that are open or acknowledged
+	// Skew is the device's clock less the collector's, or that it is not known yet.
+	Skew      posture.Reading[time.Duration] `json:"skew"`
+	Policy    uint64                         `json:"policy"` // the policy it last judged by
+	Silent    bool                           `json:"silent"` // derived at the time of asking
+	Met       int                            `json:"met"`    // rules, by the device's worst subject
+	NotMet    int                            `json:"notMet"`
+	NotProven int                            `json:"notProven"`
+	Exempt    int                            `json:"exempt"`
+	Open      int                            `json:"open"` // breaches that are open or acknowledged
 	// Found are the findings for which a list that was asked for by rule and
 	// standing has the device; of a device that meets the rule there are none.
 	// They are bounded; FoundAll is how many there are.

@@ -120,7 +120,8 @@ type Clock struct {
 	// Base is the time of the boot by the device's clock, milliseconds: it
 	// moves when the clock is set.
 	Base int64 `json:"base,omitempty"`
-	// Skew is the device's clock less the collector's, as far as is proven.
+	// Skew is the device's clock less the collector's, as far as is proven: ask
+	// Measured.
 	Skew time.Duration `json:"skew,omitempty"`
 	// Least is the greatest of made-at less received-at under this base: the
 	// skew is not below it.
@@ -131,6 +132,19 @@ type Clock struct {
 	FirstReceivedAt time.Time `json:"firstReceivedAt,omitzero"`
 	Uptime          uint64    `json:"uptime,omitempty"`
 	ReceivedAt      time.Time `json:"receivedAt,omitzero"`
+}
+
+// promptly is how soon a statement comes that did not wait on the way.
+const promptly = time.Minute
+
+// Measured returns the device's clock less the collector's. It is not known
+// while every statement came later than it says it was made, and not yet at the
+// pace at which they were made: they may have waited, or the clock is behind.
+func (c Clock) Measured() posture.Reading[time.Duration] {
+	if c.Skew == 0 && c.Least < -promptly {
+		return posture.Unread[time.Duration](posture.NotVisible)
+	}
+	return posture.Read(c.Skew)
 }
 
 // DeviceRow is everything that the view keeps about a device in one row.

@@ -27,7 +27,7 @@ type devicePage struct {
 	Facts        facts
 	Events       []eventRow
 	Gaps         []gapRow
-	ClockOff     string // how far the device's clock is off, if it is
+	Clock        string // how the device's clock stands
 	Owner        string
 	System       string
 	OnDisk       []findingRow // of these, about the system disk
@@ -92,12 +92,7 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 	if p.System == "" {
 		p.System = platform(d.Platform)
 	}
-	if skew := d.Skew.Abs(); skew.Minutes() >= 1 {
-		p.ClockOff = span(skew) + " ahead"
-		if d.Skew < 0 {
-			p.ClockOff = span(skew) + " behind"
-		}
-	}
+	p.Clock = clockWords(d)
 	usual := usualTime(d.Findings)
 	p.FactsAt = c.moment(usual)
 	for _, f := range onSystemDisk(d.Findings, d.Facts.Volumes) {
@@ -241,4 +236,20 @@ func lowerFirst(s string) string {
 		return ""
 	}
 	return string(s[0]|0x20) + s[1:]
+}
+
+// clockWords says how a laptop's clock stands to the collector's.
+func clockWords(d view.DeviceDetail) string {
+	off := d.Skew.Value.Abs()
+	switch {
+	case d.LastReport == 0:
+		return "not known yet"
+	case !d.Skew.Known():
+		return "not known yet: what came from it may have waited on the way, or its clock is behind"
+	case off < time.Minute:
+		return "agrees with the collector's to the minute"
+	case d.Skew.Value < 0:
+		return span(off) + " behind the collector's"
+	}
+	return span(off) + " ahead of the collector's"
 }

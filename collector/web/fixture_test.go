@@ -275,7 +275,7 @@ func newLaptop(p *policy.Loaded, at posture.SchoolID, n int) view.DeviceDetail {
 	slices.SortStableFunc(d.Findings, func(a, b view.Finding) int { return order[a.Rule] - order[b.Rule] })
 	if n == 14 {
 		d.Gaps = []view.Gap{{From: 31, To: 33, Reason: "the laptop's spool was full", At: now.Add(-300 * time.Hour)}}
-		d.Skew = 3 * time.Minute
+		d.Skew = posture.Read(3 * time.Minute)
 		d.Events = stickEvents()
 	}
 	return d.DeviceDetail

@@ -89,7 +89,7 @@ func TestALaptopWhoseClockIsSetBackAYearLosesNothing(t *testing.T) {
 	})
 	pages := w.signIn(c, "technician")
 	page := "/schools/" + string(l.shown().School) + "/devices/" + l.device
-	w.untilPassing(10*time.Minute, "it is proven that the clock is behind", func() bool { return l.shown().Skew < time.Hour-year })
+	w.untilPassing(10*time.Minute, "it is proven that the clock is behind", func() bool { return l.shown().Skew.Value < time.Hour-year })
 	pages.shows(page, "12 months behind")
 	must(t, l.stop()) // and again from the start, as after a flat battery
 	before := l.status()
@@ -106,7 +106,7 @@ func TestALaptopWhoseClockIsSetBackAYearLosesNothing(t *testing.T) {
 	w.untilPassing(time.Minute, "what changed is reported", func() bool { return standing(l.shown(), "ENC-01") == view.NotMet })
 	w.untilPassing(10*time.Minute, "nobody says any more that it is wrong", func() bool {
 		s := l.status()
-		return s.ClockOff == "" && s.Waiting == 0 && l.shown().Skew == 0
+		return s.ClockOff == "" && s.Waiting == 0 && l.shown().Skew.Value == 0
 	})
 	if d := l.shown(); len(d.Gaps) > 0 {
 		t.Errorf("reports are missing: %v", d.Gaps)
