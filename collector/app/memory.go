@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -14,21 +16,61 @@ import (
 // day what it was in the busiest minute.
 
 // garbage is how much may lie about before it is collected, in per cent of
-// what is in use. Half of Go's own: taking in reports costs the same, and the
-// peak is a fifth lower. Who runs the collector with another GOGC than Go's own
-// 100 has the last word.
+// what is in use: half of Go's own, so that the peak of a large school is a
+// fifth lower. Of a small one it may always be garbageLeast bytes: to collect
+// oftener costs a sixth of the work of taking in reports and saves little. Who
+// runs the collector with another GOGC than Go's own 100 has the last word.
 const (
 	garbage       = 50
+	garbageLeast  = 128 << 20
+	garbageMost   = 1000
 	garbageByRule = 100
 )
 
-// collectSooner sets it and returns what sets it back.
-func collectSooner() func() {
+// garbageFor returns the per cent for so many bytes in use.
+func garbageFor(live uint64) int {
+	return int(min(max(garbage, garbageLeast*100/max(live, 1)), garbageMost))
+}
+
+// collectInTime has the collector of garbage follow what is in use, after each
+// collection, until stop is called.
+func collectInTime() (stop func()) {
 	before := debug.SetGCPercent(garbage)
 	if before != garbageByRule {
 		debug.SetGCPercent(before)
+		return func() {}
 	}
-	return func() { debug.SetGCPercent(before) }
+	var mu sync.Mutex // guards what follows
+	stopped, now := false, 0
+	follow := func() (again bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if want := garbageFor(readMemory().live); !stopped && want != now {
+			now = want
+			debug.SetGCPercent(want)
+		}
+		return !stopped
+	}
+	follow()
+	afterEachCollection(follow)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		debug.SetGCPercent(before)
+	}
+}
+
+// leftover is something that nothing uses, and so is gone after a collection.
+type leftover struct{ _ *leftover }
+
+// afterEachCollection calls do until it returns false.
+func afterEachCollection(do func() (again bool)) {
+	runtime.AddCleanup(new(leftover), func(do func() bool) {
+		if do() {
+			afterEachCollection(do)
+		}
+	}, do)
 }
 
 const (
@@ -62,6 +104,7 @@ func trim(ctx context.Context, c clock.Clock) error {
 // memory is what the Go runtime says of it, in bytes.
 type memory struct {
 	allocated uint64 // ever
+	live      uint64 // in use at the last collection
 	spare     uint64 // held and used by nothing, or by nothing any more
 }
 
@@ -79,7 +122,7 @@ func readMemory() memory {
 			n[i] = s[i].Value.Uint64()
 		}
 	}
-	return memory{allocated: n[0], spare: n[1] + n[2] - min(n[2], n[3])}
+	return memory{allocated: n[0], live: n[3], spare: n[1] + n[2] - min(n[2], n[3])}
 }
 
 // idle reports whether so little was allocated since an earlier look that what

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -44,15 +45,41 @@ func TestTrimEndsAndLooksEachMinute(t *testing.T) {
 }
 
 func TestOperatorsGOGCHasTheLastWord(t *testing.T) {
-	for set, want := range map[int]int{77: 77, 400: 400, garbageByRule: garbage} {
+	for _, set := range []int{25, 400} {
 		before := debug.SetGCPercent(set)
-		back := collectSooner()
+		stop := collectInTime()
 		during := debug.SetGCPercent(set)
-		debug.SetGCPercent(during)
-		back()
-		after := debug.SetGCPercent(before)
-		if during != want || after != set {
-			t.Errorf("of GOGC %d: %d during and %d afterwards, want %d and %d", set, during, after, want, set)
+		stop()
+		if after := debug.SetGCPercent(before); during != set || after != set {
+			t.Errorf("of GOGC %d: %d during and %d afterwards", set, during, after)
 		}
+	}
+}
+
+func TestGarbageFollowsWhatIsInUse(t *testing.T) {
+	const mb = 1 << 20
+	for live, want := range map[uint64]int{0: garbageMost, mb: garbageMost, 64 * mb: 200, 256 * mb: garbage, 4096 * mb: garbage} {
+		if got := garbageFor(live); got != want {
+			t.Errorf("of %d MB in use: %d %%, want %d %%", live/mb, got, want)
+		}
+	}
+
+	before := debug.SetGCPercent(garbageByRule)
+	defer debug.SetGCPercent(before)
+	stop := collectInTime()
+	much := make([]byte, 4*garbageLeast)
+	changed := func() bool {
+		now := debug.SetGCPercent(garbage)
+		debug.SetGCPercent(now)
+		return now == garbage
+	}
+	for !changed() { // until a collection has seen what is in use
+		runtime.GC()
+	}
+	runtime.KeepAlive(much)
+	stop()
+	runtime.GC()
+	if after := debug.SetGCPercent(garbageByRule); after != garbageByRule {
+		t.Errorf("afterwards it is %d %%", after)
 	}
 }
