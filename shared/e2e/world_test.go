@@ -298,3 +298,21 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// once checks that the ledger has each of a laptop's reports exactly once.
+func (w *world) once(l *laptop) {
+	w.t.Helper()
+	next := uint64(1)
+	for _, e := range w.entries() {
+		if e.Kind == "gap" {
+			w.t.Errorf("entry %d says that reports are missing", e.Index)
+		}
+		if e.Kind == "report" && e.Subject == l.device {
+			if e.Sequence != next {
+				w.t.Errorf("entry %d is report %d, want %d", e.Index, e.Sequence, next)
+			}
+			next++
+		}
+	}
+	w.verified()
+}

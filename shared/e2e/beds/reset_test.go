@@ -117,7 +117,11 @@ func (m *machine) reset() error {
 	if err != nil {
 		return err
 	}
-	return syscall.Kill(pid, syscall.SIGKILL)
+	qemu, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return qemu.Kill()
 }
 
 // gone waits until the guest that was reset has ended.
