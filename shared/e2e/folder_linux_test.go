@@ -80,8 +80,14 @@ func TestADataFolderOfAnotherAccount(t *testing.T) {
 	w := newWorld(t)
 	must(t, os.Chmod(w.data, 0o700))
 	for _, words := range [][]string{
-		{"serve", "--agents", "127.0.0.1:0", "--web", "127.0.0.1:0"}, {"device", "list"}, {"ledger", "verify"}, {"status"},
-		{"token", "create"}, {"account", "list"}, {"view", "rebuild"}, {"ledger", "forget", "--class", "media", "--dry-run"},
+		{"serve", "--agents", "127.0.0.1:0", "--web", "127.0.0.1:0"},
+		{"device", "list"},
+		{"ledger", "verify"},
+		{"status"},
+		{"token", "create"},
+		{"account", "list"},
+		{"view", "rebuild"},
+		{"ledger", "forget", "--class", "media", "--dry-run"},
 	} {
 		cmd := exec.CommandContext(t.Context(), program(t, "caretaker-collector"), append(words, "--data", w.data)...)
 		cmd.Dir = "/"
