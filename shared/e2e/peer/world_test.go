@@ -227,14 +227,18 @@ const mostKept = 12 << 20
 // test that made the world, with every connection of its own closed.
 func (w *world) settled(t *testing.T) {
 	t.Helper()
-	most, end := w.resting.goroutines, time.Now().Add(patience)
+	most := w.resting.goroutines
+	look, end := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	defer look.Stop()
+	defer end.Stop()
 	for runtime.NumGoroutine() > most {
-		if time.Now().After(end) {
+		select {
+		case <-look.C:
+		case <-end.C:
 			var stacks strings.Builder
 			must(t, pprof.Lookup("goroutine").WriteTo(&stacks, 1))
 			t.Fatalf("%d goroutines are left, %d before:\n%s", runtime.NumGoroutine(), most, stacks.String())
 		}
-		time.Sleep(time.Millisecond)
 	}
 	if now := rest(); now.heap > w.resting.heap+mostKept {
 		t.Errorf("the heap has %d KB, %d KB before", now.heap>>10, w.resting.heap>>10)
