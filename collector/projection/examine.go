@@ -320,22 +320,4 @@ func (r *ruleReads) trusts(f *posture.Facts, now time.Time) (bits uint16) {
 	return bits
 }
 
-func sectionReadAt(f *posture.Facts, n int) time.Time {
-	switch n {
-	case systemSection:
-		return f.System.ReadAt
-	case encryptionSection:
-		return f.Volumes.ReadAt
-	case antivirusSection:
-		return f.Antivirus.ReadAt
-	case mediaSection:
-		return f.Media.ReadAt
-	case mediaEventsSection:
-		return f.MediaEvents.ReadAt
-	case programsSection:
-		return f.Programs.ReadAt
-	case executablesSection:
-		return f.Executables.ReadAt
-	}
-	return f.Security.ReadAt
-}
+func sectionReadAt(f *posture.Facts, n int) time.Time { return sections[n].parts[0].readAt(f) }

@@ -25,118 +25,82 @@ const (
 	sectionCount
 )
 
+// section is a section of a report that holds facts: the answers that are its parts.
+type section struct {
+	name  string
+	parts []part
+}
+
+// sections are they, by number.
+var sections = [sectionCount]section{
+	systemSection:      {wire.System, []part{partIn[posture.System](func(f *posture.Facts) *posture.Answer[posture.System] { return &f.System })}},
+	encryptionSection:  {wire.Encryption, []part{partIn[posture.Volume](func(f *posture.Facts) *posture.Answer[posture.Volume] { return &f.Volumes })}},
+	antivirusSection:   {wire.Antivirus, []part{partIn[posture.Antivirus](func(f *posture.Facts) *posture.Answer[posture.Antivirus] { return &f.Antivirus })}},
+	mediaSection:       {wire.Media, []part{partIn[posture.Medium](func(f *posture.Facts) *posture.Answer[posture.Medium] { return &f.Media })}},
+	mediaEventsSection: {wire.MediaEvents, []part{partIn[posture.MediumEvent](func(f *posture.Facts) *posture.Answer[posture.MediumEvent] { return &f.MediaEvents })}},
+	programsSection:    {wire.Programs, []part{partIn[posture.Program](func(f *posture.Facts) *posture.Answer[posture.Program] { return &f.Programs })}},
+	executablesSection: {wire.Executables, []part{
+		partIn[posture.Executable](func(f *posture.Facts) *posture.Answer[posture.Executable] { return &f.Executables }),
+		partIn[posture.Tally](func(f *posture.Facts) *posture.Answer[posture.Tally] { return &f.Scripts }),
+	}},
+	securitySection: {wire.Security, []part{partIn[posture.Security](func(f *posture.Facts) *posture.Answer[posture.Security] { return &f.Security })}},
+}
+
 func sectionNumber(name string) (n int, ok bool) {
-	switch name {
-	case wire.System:
-		return systemSection, true
-	case wire.Encryption:
-		return encryptionSection, true
-	case wire.Antivirus:
-		return antivirusSection, true
-	case wire.Media:
-		return mediaSection, true
-	case wire.MediaEvents:
-		return mediaEventsSection, true
-	case wire.Programs:
-		return programsSection, true
-	case wire.Executables:
-		return executablesSection, true
-	case wire.Security:
-		return securitySection, true
+	for n := range sections {
+		if sections[n].name == name {
+			return n, true
+		}
 	}
 	return 0, false
 }
 
+// part is one answer among the facts.
+type part interface {
+	copy(into, from *posture.Facts)
+	date(f *posture.Facts, at time.Time)
+	empty(f *posture.Facts)
+	spoil(f *posture.Facts)
+	readAt(f *posture.Facts) time.Time
+}
+
+// partIn finds the answer in facts.
+type partIn[T any] func(*posture.Facts) *posture.Answer[T]
+
+func (a partIn[T]) copy(into, from *posture.Facts)      { *a(into) = *a(from) }
+func (a partIn[T]) date(f *posture.Facts, at time.Time) { a(f).ReadAt = at }
+func (a partIn[T]) empty(f *posture.Facts)              { a(f).Items = nil }
+func (a partIn[T]) spoil(f *posture.Facts)              { *a(f) = posture.Answer[T]{Absent: posture.Unreadable} }
+func (a partIn[T]) readAt(f *posture.Facts) time.Time   { return a(f).ReadAt }
+
 // copySection copies the answers of a section.
 func copySection(into, from *posture.Facts, n int) {
-	switch n {
-	case systemSection:
-		into.System = from.System
-	case encryptionSection:
-		into.Volumes = from.Volumes
-	case antivirusSection:
-		into.Antivirus = from.Antivirus
-	case mediaSection:
-		into.Media = from.Media
-	case mediaEventsSection:
-		into.MediaEvents = from.MediaEvents
-	case programsSection:
-		into.Programs = from.Programs
-	case executablesSection:
-		into.Executables, into.Scripts = from.Executables, from.Scripts
-	case securitySection:
-		into.Security = from.Security
+	for _, p := range sections[n].parts {
+		p.copy(into, from)
 	}
 }
 
 // dateSection says when a section was read.
 func dateSection(f *posture.Facts, n int, at time.Time) {
-	switch n {
-	case systemSection:
-		f.System.ReadAt = at
-	case encryptionSection:
-		f.Volumes.ReadAt = at
-	case antivirusSection:
-		f.Antivirus.ReadAt = at
-	case mediaSection:
-		f.Media.ReadAt = at
-	case mediaEventsSection:
-		f.MediaEvents.ReadAt = at
-	case programsSection:
-		f.Programs.ReadAt = at
-	case executablesSection:
-		f.Executables.ReadAt, f.Scripts.ReadAt = at, at
-	case securitySection:
-		f.Security.ReadAt = at
+	for _, p := range sections[n].parts {
+		p.date(f, at)
 	}
 }
 
 // emptySection takes the items out of a section: what is left says whether it
 // was answered, and whether all of it was.
 func emptySection(f *posture.Facts, n int) {
-	switch n {
-	case systemSection:
-		f.System.Items = nil
-	case encryptionSection:
-		f.Volumes.Items = nil
-	case antivirusSection:
-		f.Antivirus.Items = nil
-	case mediaSection:
-		f.Media.Items = nil
-	case mediaEventsSection:
-		f.MediaEvents.Items = nil
-	case programsSection:
-		f.Programs.Items = nil
-	case executablesSection:
-		f.Executables.Items, f.Scripts.Items = nil, nil
-	case securitySection:
-		f.Security.Items = nil
+	for _, p := range sections[n].parts {
+		p.empty(f)
 	}
 }
 
 // spoilSection says that a section could not be read.
 func spoilSection(f *posture.Facts, n int) {
-	switch n {
-	case systemSection:
-		f.System = unreadable[posture.System]()
-	case encryptionSection:
-		f.Volumes = unreadable[posture.Volume]()
-	case antivirusSection:
-		f.Antivirus = unreadable[posture.Antivirus]()
-	case mediaSection:
-		f.Media = unreadable[posture.Medium]()
-	case mediaEventsSection:
-		f.MediaEvents = unreadable[posture.MediumEvent]()
-	case programsSection:
-		f.Programs = unreadable[posture.Program]()
-	case executablesSection:
-		f.Executables, f.Scripts = unreadable[posture.Executable](), unreadable[posture.Tally]()
-	case securitySection:
-		f.Security = unreadable[posture.Security]()
+	for _, p := range sections[n].parts {
+		p.spoil(f)
 	}
 }
-
-func unreadable[T any]() posture.Answer[T] { return posture.Answer[T]{Absent: posture.Unreadable} }
 
 // fate is what became of a body.
 type fate uint8
