@@ -275,10 +275,15 @@ func (x *Exchange) settled(s agentapp.Status) bool {
 	return s.Connected && s.AssessedAt.After(asked) && s.ReportedAt.After(asked) && s.Waiting == 0
 }
 
+// unasked is how long a connected agent may be without an assessment until it is
+// started again: a cut can take the collector's question with it, and nothing
+// asks again before the hour is over.
+const unasked = 30 * time.Second
+
 // Settle waits until it is settled, and returns how many reports were
 // acknowledged. What has ended meanwhile it starts again.
 func (x *Exchange) Settle(ctx context.Context) (acknowledged uint64, err error) {
-	apart := time.Now()
+	apart, began := time.Now(), time.Now()
 	var last agentapp.Status
 	err = Until(ctx, "the laptop has assessed itself and all is acknowledged", func() (bool, error) {
 		err := x.Repair(ctx)
@@ -292,6 +297,10 @@ func (x *Exchange) Settle(ctx context.Context) (acknowledged uint64, err error) 
 			apart = time.Now()
 		} else if time.Since(apart) > unconnected {
 			apart = time.Now()
+			return false, x.restart()
+		}
+		if !x.settled(last) && time.Since(began) > unasked {
+			began = time.Now()
 			return false, x.restart()
 		}
 		return x.settled(last), nil
