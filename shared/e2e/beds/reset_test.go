@@ -265,14 +265,18 @@ func (l laptops) acknowledged() map[string]uint64 {
 	return all
 }
 
-// burst is how many reports each laptop sends at once.
-const burst = 20
+// burst is how many reports each laptop sends at once, and answers how often it
+// is told at least how many are recorded.
+const (
+	burst   = 60
+	answers = burst / 16
+)
 
 // moment chooses how many bytes go to the laptops before a reset: what they are
 // answered when they connect, and then as much as they are told in a burst.
 // What they send themselves says little: the network takes it all at once.
 func (l laptops) moment(random *rand.Rand) int64 {
-	return int64(l.number) * (2850 + random.Int64N(burst*60))
+	return int64(l.number) * (2850 + random.Int64N(answers*60))
 }
 
 // TestAResetOfTheCollectorsMachineLosesAndRepeatsNothing: what a collector has
@@ -308,6 +312,7 @@ func TestAResetOfTheCollectorsMachineLosesAndRepeatsNothing(t *testing.T) {
 			must(t, cmd.Process.Signal(os.Interrupt))
 			<-sent // interrupted is how it ends
 		case err := <-sent: // all is acknowledged before the moment came
+			road.After(exchange.Down, 0, nil)
 			must(t, err)
 			must(t, m.reset())
 		}
