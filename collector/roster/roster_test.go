@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -347,31 +345,4 @@ func FuzzRecords(f *testing.F) {
 		_, _ = roster.OpenAssignment(verifier, body)
 		_, _ = roster.OpenPolicy(verifier, body)
 	})
-}
-
-// BenchmarkMemory tells what a device costs in memory.
-func BenchmarkMemory(b *testing.B) {
-	const devices = 20_000
-	k := newBook(b)
-	for b.Loop() {
-		var entries []ledger.Entry
-		for i := range devices {
-			entries = append(entries, k.enrolment(posture.DeviceID(fmt.Sprintf("d%016d", i)), "t"))
-		}
-		k.append(entries...)
-		entries = nil
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.GC() // what pools hold goes with the second
-		runtime.ReadMemStats(&before)
-		r, err := roster.Open(context.Background(), roster.Options{School: school, Ledger: k.ledger, Verifier: k.verifier, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			b.Fatal(err)
-		}
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/devices, "B/device")
-		runtime.KeepAlive(r)
-	}
 }

@@ -18,7 +18,6 @@ import (
 	agentapp "github.com/caretaker-school/caretaker/agent/app"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/shared/clock"
-	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 )
 
 // words keeps a program's log, so that a test can look what it said.
@@ -168,26 +167,6 @@ func TestAStateFolderOfAnotherIsRefused(t *testing.T) {
 	w.once(l)
 }
 
-// wrong is a laptop's clock that shows another time than the world's.
-type wrong struct {
-	*clocktest.Driven
-	mu sync.Mutex // guards by
-	by time.Duration
-}
-
-// Now implements clock.Clock.
-func (c *wrong) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.Driven.Now().Add(c.by)
-}
-
-func (c *wrong) set(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.by = by
-}
-
 // TestAClockSetBackAYearLosesNothing sets a laptop's clock back while its
 // agent runs, further between two starts, and right again.
 func TestAClockSetBackAYearLosesNothing(t *testing.T) {
@@ -198,7 +177,7 @@ func TestAClockSetBackAYearLosesNothing(t *testing.T) {
 	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
 	must(t, l.stop())
 
-	watch := &wrong{Driven: w.clock}
+	watch := &settable{Driven: w.clock}
 	l.becomes("plain-laptop-with-stick")
 	said := l.runBy(watch)
 	until(t, "the second report shows", func() bool { return l.shown().LastReport >= 2 })
