@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,41 @@ func (s *struck) Stat(ctx context.Context, path string) (system.Stat, error) {
 		return st, err
 	}
 	return system.Stat{}, s.err
+}
+
+func (s *struck) Key(ctx context.Context, path string) (system.RegistryKey, error) {
+	key, err := s.Reader.Key(ctx, path)
+	if !s.strikes("key", path) || err != nil {
+		return key, err
+	}
+	if s.err != nil {
+		return system.RegistryKey{}, s.err
+	}
+	return system.RegistryKey{Values: s.spoil(key.Values), Keys: key.Keys}, nil
+}
+
+func (s *struck) Rows(ctx context.Context, r system.Rowset) ([]system.Values, error) {
+	rows, err := s.Reader.Rows(ctx, r)
+	if !s.strikes("rows", string(r)) || err != nil {
+		return rows, err
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	for i := range rows {
+		rows[i] = s.spoil(rows[i])
+	}
+	return rows, nil
+}
+
+// spoil is what a cut is to values: some of them are not told.
+func (f fault) spoil(v system.Values) system.Values {
+	spoilt := maps.Clone(v)
+	names := slices.Sorted(maps.Keys(v))
+	for _, name := range names[min(int(float64(len(names))*f.part), max(len(names)-1, 0)):] {
+		spoilt[name] = system.FailedValue(errors.New("input/output error"))
+	}
+	return spoilt
 }
 
 func (s *struck) Processes(ctx context.Context) ([]string, error) {

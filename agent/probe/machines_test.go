@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +43,25 @@ func eachRecorded(t *testing.T, do func(t *testing.T, dir string, sys system.Rea
 		}
 		for _, dir := range dirs {
 			t.Run(filepath.ToSlash(dir), func(t *testing.T) { do(t, dir, systemtest.Load(t, dir), ask) })
+		}
+	}
+}
+
+// TestMachinesSayWhereTheyAreFrom: what is proven by a machine that somebody
+// made up is not proven of any other.
+func TestMachinesSayWhereTheyAreFrom(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*", system.MachineFile))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recorded machines: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		var m system.Machine
+		if err = errors.Join(err, json.Unmarshal(data, &m)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains([]string{"real", "documentation", "synthetic"}, m.Origin) || m.Note == "" {
+			t.Errorf("%s: its origin is %q and its note %q", file, m.Origin, m.Note)
 		}
 	}
 }
@@ -145,6 +166,42 @@ func (f *failing) Ask(ctx context.Context, q system.Query) ([]byte, error) {
 		return f.half(f.Reader.Ask(ctx, q))
 	}
 	return f.Reader.Ask(ctx, q)
+}
+
+func (f *failing) Key(ctx context.Context, path string) (system.RegistryKey, error) {
+	key, err := f.Reader.Key(ctx, path)
+	if !f.fails("key "+path) || err != nil {
+		return key, err
+	}
+	if f.with != nil {
+		return system.RegistryKey{}, f.with
+	}
+	return system.RegistryKey{Values: spoil(key.Values), Keys: key.Keys}, nil
+}
+
+func (f *failing) Rows(ctx context.Context, r system.Rowset) ([]system.Values, error) {
+	rows, err := f.Reader.Rows(ctx, r)
+	if !f.fails("rows "+string(r)) || err != nil {
+		return rows, err
+	}
+	if f.with != nil {
+		return nil, f.with
+	}
+	for i := range rows {
+		rows[i] = spoil(rows[i])
+	}
+	return rows, nil
+}
+
+// spoil leaves every second value untold.
+func spoil(v system.Values) system.Values {
+	spoilt := maps.Clone(v)
+	for i, name := range slices.Sorted(maps.Keys(v)) {
+		if i%2 == 0 {
+			spoilt[name] = system.FailedValue(io.ErrUnexpectedEOF)
+		}
+	}
+	return spoilt
 }
 
 func (f *failing) Processes(ctx context.Context) ([]string, error) {

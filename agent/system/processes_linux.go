@@ -11,7 +11,23 @@ import (
 	"github.com/shirou/gopsutil/v3/common"
 	"github.com/shirou/gopsutil/v3/process"
 	"golang.org/x/sys/unix"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
+
+// Key implements Reader: there is no registry.
+func (l *linux) Key(_ context.Context, name string) (RegistryKey, error) {
+	return RegistryKey{}, fmt.Errorf("read key %s: there is no registry: %w", name, fs.ErrNotExist)
+}
+
+// Rows implements Reader: Linux answers with files and commands.
+func (l *linux) Rows(_ context.Context, r Rowset) ([]Values, error) {
+	_, err := r.spec(posture.Linux)
+	if err == nil {
+		err = fmt.Errorf("ask for %s: %w", r, errors.ErrUnsupported)
+	}
+	return nil, err
+}
 
 // Processes implements Reader.
 func (l *linux) Processes(ctx context.Context) ([]string, error) {

@@ -68,6 +68,16 @@ func (other) Ask(_ context.Context, q Query) ([]byte, error) {
 	return nil, unsupported("ask", string(q))
 }
 
+// Key implements Reader.
+func (other) Key(_ context.Context, name string) (RegistryKey, error) {
+	return RegistryKey{}, unsupported("read key", name)
+}
+
+// Rows implements Reader.
+func (other) Rows(_ context.Context, r Rowset) ([]Values, error) {
+	return nil, unsupported("ask for", string(r))
+}
+
 // Processes implements Reader.
 func (other) Processes(context.Context) ([]string, error) {
 	return nil, unsupported("list", "processes")

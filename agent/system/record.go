@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,7 +34,11 @@ type Machine struct {
 	Platform   posture.Platform `json:"platform"`
 	RecordedAt time.Time        `json:"recordedAt"`
 	Agent      string           `json:"agent,omitempty"` // version of the agent that recorded it; "" if written by hand
-	Note       string           `json:"note,omitempty"`  // for people
+	// Origin says where the readings are from: "real" if a machine gave them,
+	// "documentation" if its maker says that it would, "synthetic" if they
+	// were made up from what is known of such machines.
+	Origin string `json:"origin,omitempty"`
+	Note   string `json:"note,omitempty"` // for people
 }
 
 // reading is one line of reads.jsonl: exactly one question, and exactly one
@@ -47,6 +52,8 @@ type reading struct {
 	Stat      string `json:"stat,omitempty"`
 	Run       string `json:"run,omitempty"`
 	Ask       string `json:"ask,omitempty"`
+	Key       string `json:"key,omitempty"`
+	Rows      string `json:"rows,omitempty"`
 	Under     string `json:"under,omitempty"`
 	Processes *names `json:"processes,omitempty"`
 	Walk      *walk  `json:"walk,omitempty"`
@@ -54,16 +61,19 @@ type reading struct {
 	Length    int    `json:"length,omitempty"`
 
 	// The answer: content, what the kind of question asks for, or a failure.
-	Text    *string  `json:"text,omitempty"`
-	Base64  *string  `json:"base64,omitempty"`
-	Entries *entries `json:"entries,omitempty"`
-	Target  *string  `json:"target,omitempty"`
-	Info    *Stat    `json:"info,omitempty"`
-	Stdout  *string  `json:"stdout,omitempty"`
-	Stderr  string   `json:"stderr,omitempty"`
-	Exit    int      `json:"exit,omitempty"`
-	Missing bool     `json:"missing,omitempty"`
-	Absent  string   `json:"absent,omitempty"`
+	Text    *string      `json:"text,omitempty"`
+	Base64  *string      `json:"base64,omitempty"`
+	Entries *entries     `json:"entries,omitempty"`
+	Target  *string      `json:"target,omitempty"`
+	Info    *Stat        `json:"info,omitempty"`
+	Stdout  *string      `json:"stdout,omitempty"`
+	Stderr  string       `json:"stderr,omitempty"`
+	Exit    int          `json:"exit,omitempty"`
+	Holds   *RegistryKey `json:"holds,omitempty"`
+	List    *[]Values    `json:"list,omitempty"`
+	Missing bool         `json:"missing,omitempty"`
+	Absent  string       `json:"absent,omitempty"`
+	Code    string       `json:"code,omitempty"` // the system's own code of the failure, such as "0x8004100e"
 }
 
 type (
@@ -85,6 +95,8 @@ type walkFile struct {
 	Identity *FileIdentity    `json:"identity,omitempty"` // made up from its place in the list if not given
 	Text     *string          `json:"text,omitempty"`
 	Base64   *string          `json:"base64,omitempty"`
+	// Signature is what the system made of it; it has no judge if not given.
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 // The words for a reading that failed, and the errors they stand for.
@@ -114,6 +126,16 @@ func failureOf(missing bool, word string) error {
 	return nil
 }
 
+// failure returns the error that the reading stands for, or nil.
+func (r *reading) failure() error {
+	like := failureOf(r.Missing, r.Absent)
+	code, err := parseCode(r.Code)
+	if like == nil || err != nil {
+		return like
+	}
+	return &CodeError{Code: code, Like: like}
+}
+
 // failureWord is the inverse of failureOf.
 func failureWord(err error) (missing bool, word string) {
 	switch {
@@ -138,6 +160,8 @@ func (r *reading) question() (question, error) {
 		{"stat", r.Stat},
 		{"run", r.Run},
 		{"ask", r.Ask},
+		{"key", r.Key},
+		{"rows", r.Rows},
 		{"under", r.Under},
 	} {
 		if q.name != "" {
@@ -155,7 +179,18 @@ func (r *reading) question() (question, error) {
 	}
 	q := asked[0]
 	switch q.kind {
-	case "file", "part", "dir", "link", "stat", "under":
+	case "key":
+		if !isKeyPath(q.name) {
+			return question{}, fmt.Errorf(`the key %.200q is not below HKLM\ or HKU\`, q.name)
+		}
+		q.name = strings.ToLower(q.name)
+	case "under":
+		if isKeyPath(q.name) {
+			q.name = strings.ToLower(q.name)
+			break
+		}
+		fallthrough
+	case "file", "part", "dir", "link", "stat":
 		if !path.IsAbs(q.name) || path.Clean(q.name) != q.name {
 			return question{}, fmt.Errorf("the path %.100q is not absolute and clean", q.name)
 		}
@@ -173,6 +208,9 @@ func (r *reading) check(q question) error {
 	if r.Missing && r.Absent != "" {
 		return errors.New("a reading is either missing or absent")
 	}
+	if _, err := parseCode(r.Code); r.Code != "" && (err != nil || !failed) {
+		return fmt.Errorf("the code %.20q is not one, or of no failure", r.Code)
+	}
 	has := []struct {
 		answer string
 		there  bool
@@ -182,10 +220,12 @@ func (r *reading) check(q question) error {
 		{"target", r.Target != nil},
 		{"info", r.Info != nil},
 		{"stdout", r.Stdout != nil},
+		{"holds", r.Holds != nil},
+		{"list", r.List != nil},
 	}
 	wants := map[string]string{
 		"file": "content", "part": "content", "dir": "entries", "link": "target",
-		"stat": "info", "run": "stdout", "ask": "content",
+		"stat": "info", "run": "stdout", "ask": "content", "key": "holds", "rows": "list",
 	}[q.kind]
 	given := failed
 	for _, h := range has {
@@ -201,6 +241,9 @@ func (r *reading) check(q question) error {
 	if !given && wants != "" {
 		return fmt.Errorf("a reading of %s needs its %s or why it failed", q.kind, wants)
 	}
+	if q.kind == "rows" && r.List != nil && slices.ContainsFunc(*r.List, func(row Values) bool { return row == nil }) {
+		return errors.New("a row is null")
+	}
 	if q.kind == "under" && !r.Missing {
 		return errors.New(`"under" only says that all else below it is missing`)
 	}
@@ -209,6 +252,16 @@ func (r *reading) check(q question) error {
 	}
 	_, err := content(r.Text, r.Base64)
 	return err
+}
+
+// isKeyPath reports whether name is a key of the registry as Reader.Key takes
+// it. The two roots themselves are.
+func isKeyPath(name string) bool {
+	root, rest, deeper := strings.Cut(name, `\`)
+	if !strings.EqualFold(root, "HKLM") && !strings.EqualFold(root, "HKU") {
+		return false
+	}
+	return !deeper || !slices.Contains(strings.Split(rest, `\`), "")
 }
 
 func content(text, encoded *string) ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ func (r *Recorder) keep(read *reading, err error) {
 	}
 	if err != nil {
 		read.Missing, read.Absent = failureWord(err)
+		read.Code = CodeWord(err)
 	}
 	q, bad := read.question()
 	if bad != nil {
@@ -89,7 +91,7 @@ func (r *Recorder) learn(ctx context.Context) ([]*reading, error) {
 }
 
 // Bytes returns the content of the two files of the recorded machine. The
-// head's Format and Platform are filled in.
+// head's Format, Platform and Origin are filled in.
 func (r *Recorder) Bytes(ctx context.Context, head Machine) (machine, reads []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +99,7 @@ func (r *Recorder) Bytes(ctx context.Context, head Machine) (machine, reads []by
 	if err != nil {
 		return nil, nil, fmt.Errorf("learn what to scrub: %w", err)
 	}
-	head.Format, head.Platform = recordFormat, r.reader.Platform()
+	head.Format, head.Platform, head.Origin = recordFormat, r.reader.Platform(), "real"
 	if machine, err = json.MarshalIndent(head, "", "  "); err != nil {
 		return nil, nil, fmt.Errorf("write %s: %w", MachineFile, err)
 	}
@@ -216,6 +218,32 @@ func (r *Recorder) Ask(ctx context.Context, q Query) ([]byte, error) {
 	}
 	r.keep(read, err)
 	return answer, err
+}
+
+// Key implements Reader.
+func (r *Recorder) Key(ctx context.Context, name string) (RegistryKey, error) {
+	key, err := r.reader.Key(ctx, name)
+	read := &reading{Key: name}
+	if err == nil {
+		read.Holds = &RegistryKey{Values: maps.Clone(key.Values), Keys: slices.Clone(key.Keys)}
+	}
+	r.keep(read, err)
+	return key, err
+}
+
+// Rows implements Reader.
+func (r *Recorder) Rows(ctx context.Context, of Rowset) ([]Values, error) {
+	rows, err := r.reader.Rows(ctx, of)
+	read := &reading{Rows: string(of)}
+	if err == nil {
+		kept := make([]Values, 0, len(rows))
+		for _, row := range rows {
+			kept = append(kept, maps.Clone(row))
+		}
+		read.List = &kept
+	}
+	r.keep(read, err)
+	return rows, err
 }
 
 // Processes implements Reader.

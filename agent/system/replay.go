@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -123,7 +124,7 @@ func (r *Replay) find(ctx context.Context, kind, name string) (*reading, error) 
 	wanted := name
 	for range 40 {
 		if read := r.reads[question{kind, wanted}]; read != nil {
-			if err := failureOf(read.Missing, read.Absent); err != nil {
+			if err := read.failure(); err != nil {
 				return nil, fmt.Errorf("read %s %s: %w", kind, name, err)
 			}
 			return read, nil
@@ -238,7 +239,7 @@ func (r *reading) cut(offset int64, length int) ([]byte, bool, error) {
 	if offset < r.Offset {
 		return nil, false, nil
 	}
-	if err := failureOf(r.Missing, r.Absent); err != nil {
+	if err := r.failure(); err != nil {
 		// Without a length, the failure is that of the whole file.
 		covers := r.Length == 0 || offset+int64(length) <= r.Offset+int64(r.Length)
 		if !covers {
@@ -347,6 +348,65 @@ func (r *Replay) Ask(ctx context.Context, q Query) ([]byte, error) {
 	return content(read.Text, read.Base64)
 }
 
+// Key implements Reader. A key that a recorded key does not list is missing.
+func (r *Replay) Key(ctx context.Context, name string) (RegistryKey, error) {
+	if err := ctx.Err(); err != nil {
+		return RegistryKey{}, fmt.Errorf("read key %s: %w", name, err)
+	}
+	if !isKeyPath(name) {
+		return RegistryKey{}, fmt.Errorf("read key %s: %w", name, fs.ErrInvalid)
+	}
+	wanted := strings.ToLower(name)
+	if read := r.reads[question{"key", wanted}]; read != nil {
+		if err := read.failure(); err != nil {
+			return RegistryKey{}, fmt.Errorf("read key %s: %w", name, err)
+		}
+		return RegistryKey{Values: maps.Clone(read.Holds.Values), Keys: slices.Sorted(slices.Values(read.Holds.Keys))}, nil
+	}
+	return RegistryKey{}, fmt.Errorf("read key %s: %w", name, r.unrecordedKey(wanted))
+}
+
+// unrecordedKey returns fs.ErrNotExist for a key that cannot be there, because
+// the recording says so of a key above it, else ErrNotRecorded.
+func (r *Replay) unrecordedKey(name string) error {
+	if slices.ContainsFunc(r.under, func(key string) bool {
+		return name == key || strings.HasPrefix(name, key+`\`)
+	}) {
+		return fs.ErrNotExist
+	}
+	for {
+		i := strings.LastIndexByte(name, '\\')
+		if i < 0 {
+			return ErrNotRecorded
+		}
+		child := name[i+1:]
+		name = name[:i]
+		read := r.reads[question{"key", name}]
+		switch {
+		case read == nil:
+		case read.Missing:
+			return fs.ErrNotExist
+		case read.Holds != nil && !slices.ContainsFunc(read.Holds.Keys, func(k string) bool { return strings.EqualFold(k, child) }):
+			return fs.ErrNotExist
+		default:
+			return ErrNotRecorded
+		}
+	}
+}
+
+// Rows implements Reader.
+func (r *Replay) Rows(ctx context.Context, of Rowset) ([]Values, error) {
+	read, err := r.find(ctx, "rows", string(of))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Values, 0, len(*read.List))
+	for _, row := range *read.List {
+		rows = append(rows, maps.Clone(row))
+	}
+	return rows, nil
+}
+
 // Processes implements Reader.
 func (r *Replay) Processes(ctx context.Context) ([]string, error) {
 	read, err := r.find(ctx, "processes", "")
@@ -383,7 +443,11 @@ func (r *Replay) Walk(ctx context.Context, limits WalkLimits, visit func(WalkedF
 		if f.Identity != nil {
 			id = *f.Identity
 		}
-		if err := visit(WalkedFile{Location: f.Location, Identity: id, ReaderAt: bytes.NewReader(data)}); err != nil {
+		file := WalkedFile{Location: f.Location, Identity: id, ReaderAt: bytes.NewReader(data)}
+		if f.Signature != nil {
+			file.Signature = func(context.Context) (Signature, error) { return *f.Signature, nil }
+		}
+		if err := visit(file); err != nil {
 			return s, err
 		}
 	}

@@ -18,7 +18,9 @@ import (
 
 // Reader is what a probe may ask of a machine. Every method is bounded by its
 // context's deadline and by a size, and fails with an error that Absence can
-// name. A path is absolute and written with '/', also on Windows.
+// name. A path is absolute and written with '/', also on Windows, where a file
+// is "/C:/Windows/…" and a disk or volume, for Part alone, is
+// "/device/PhysicalDrive1" or "/device/Volume{…}".
 type Reader interface {
 	// Platform says what kind of machine is read, which is not always the one
 	// the program runs on: a recorded Mac can be read on Linux.
@@ -43,6 +45,13 @@ type Reader interface {
 	// Ask sends a query of the allow-list to a local socket and returns the
 	// answer. A socket that is not there fails with fs.ErrNotExist.
 	Ask(ctx context.Context, q Query) ([]byte, error)
+	// Key returns what a key of Windows' registry holds, in its 64-bit view:
+	// HKLM\… or HKU\…, with '\' between names. A key that is not there, and
+	// every key of another system, fails with fs.ErrNotExist.
+	Key(ctx context.Context, path string) (RegistryKey, error)
+	// Rows asks a question of the allow-list and returns the rows of the
+	// answer, in no order. One of another system fails with fs.ErrNotExist.
+	Rows(ctx context.Context, r Rowset) ([]Values, error)
 	// Processes returns the names of the running processes, sorted, each once.
 	Processes(ctx context.Context) ([]string, error)
 	// Walk visits the regular files in people's folders, in temporary folders
@@ -87,9 +96,23 @@ type WalkedFile struct {
 	Location posture.Location
 	Identity FileIdentity
 	io.ReaderAt
+	// Signature says what the system itself makes of the file's signature,
+	// without going online. It is nil where the system has no such judge, and
+	// for a file that need not be read.
+	Signature func(ctx context.Context) (Signature, error)
 	// Again returns the identity that it has now: if that is another, what was
 	// read is not the content of any one file. It is nil in a recording.
 	Again func() (FileIdentity, error)
+}
+
+// Signature is what the system makes of a file's signature.
+type Signature struct {
+	State posture.SignatureState `json:"state"` // never SignedUnproven
+	// Signer is whom the certificate names; "" if the file is not signed.
+	Signer string `json:"signer,omitempty"`
+	// Catalog says that the signature is in a catalogue of the system's, not
+	// in the file.
+	Catalog bool `json:"catalog,omitempty"`
 }
 
 // FileIdentity tells whether a file is the one that was seen before: if all of

@@ -13,4 +13,8 @@ type Antivirus struct {
 	Updating      Reading[bool]      `json:"updating"`      // its updater is set to run by itself
 	Definitions   Reading[string]    `json:"definitions"`   // version of the definitions
 	DefinitionsAt Reading[time.Time] `json:"definitionsAt"` // when the definitions were made, by their maker's clock
+
+	// What only some systems tell; "not asked" on the others.
+	Current Reading[bool] `json:"current,omitzero"` // the product or the system says that its definitions are up to date
+	Passive Reading[bool] `json:"passive,omitzero"` // it looks on and leaves protection to another product
 }

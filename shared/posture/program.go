@@ -2,11 +2,15 @@ package posture
 
 // Program is one program that the system's own package managers know.
 type Program struct {
-	Source       string `json:"source"` // "dpkg", "rpm", "flatpak", "snap", "appimage"
-	Name         string `json:"name"`
-	Version      string `json:"version"`
-	Publisher    string `json:"publisher,omitempty"`
-	Architecture string `json:"architecture,omitempty"`
+	// Source is "dpkg", "rpm", "flatpak", "snap" or "appimage"; "windows" for
+	// what Windows lists as installed, "store" for its packaged apps; "app" for
+	// an application bundle of macOS, "homebrew" for a formula or cask.
+	Source       string          `json:"source"`
+	Name         string          `json:"name"`
+	Version      string          `json:"version"`
+	Publisher    string          `json:"publisher,omitempty"` // as the program names it
+	Architecture string          `json:"architecture,omitempty"`
+	Signer       Reading[string] `json:"signer,omitzero"` // whoever is named in its signature, which was not checked; "" if unsigned; not asked where packages are signed as a whole
 }
 
 // Location is the class of a place where an executable was found. It is all

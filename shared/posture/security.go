@@ -23,4 +23,11 @@ type Security struct {
 	OpenDetections   Reading[int64]     `json:"openDetections"`   // threats that antivirus found and has not dealt with
 	SecureBoot       Reading[bool]      `json:"secureBoot"`
 	TPM              Reading[bool]      `json:"tpm"`
+
+	// What only some systems tell; "not asked" on the others.
+	UpdatesInstalledAt Reading[time.Time] `json:"updatesInstalledAt,omitzero"` // when an update was last installed; the zero time if never
+	PasswordOnWake     Reading[bool]      `json:"passwordOnWake,omitzero"`     // waking it asks for a password
+	PasswordRequired   Reading[bool]      `json:"passwordRequired,omitzero"`   // no account that can sign in may have an empty password
+	SystemIntegrity    Reading[bool]      `json:"systemIntegrity,omitzero"`    // not even an administrator can change the system's own files (System Integrity Protection)
+	ProgramsAssessed   Reading[bool]      `json:"programsAssessed,omitzero"`   // a program from elsewhere is checked before it first runs (Gatekeeper)
 }

@@ -53,4 +53,11 @@ type Volume struct {
 	Protection Reading[ProtectionState] `json:"protection"`
 	Method     Reading[string]          `json:"method"` // such as "LUKS2"; "" if unencrypted
 	Cipher     Reading[string]          `json:"cipher"` // such as "aes-xts-plain64"; "" if unencrypted
+
+	// What only some systems tell; "not asked" on the others.
+	Progress    Reading[int64]  `json:"progress,omitzero"`    // percent that is encrypted, rounded down, while it changes
+	UsedSpace   Reading[bool]   `json:"usedSpace,omitzero"`   // only space in use was encrypted: what was deleted before lies there in plain
+	Hardware    Reading[bool]   `json:"hardware,omitzero"`    // the drive's own firmware encrypts, which is trusted and cannot be looked into
+	Protectors  Reading[string] `json:"protectors,omitzero"`  // kinds of what opens it, sorted, such as "recovery-password, tpm"; "" if nothing guards it
+	RecoveryKey Reading[bool]   `json:"recoveryKey,omitzero"` // there is a recovery password or key; never which
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -137,6 +139,34 @@ func (f *Faulty) Run(ctx context.Context, c system.Command) (system.Output, erro
 // Ask implements system.Reader.
 func (f *Faulty) Ask(ctx context.Context, q system.Query) ([]byte, error) {
 	return through(f, func() ([]byte, error) { return f.Reader.Ask(ctx, q) }, half)
+}
+
+// Key implements system.Reader. Of a truncated key half of the values and of
+// the names below it arrive.
+func (f *Faulty) Key(ctx context.Context, path string) (system.RegistryKey, error) {
+	return through(f, func() (system.RegistryKey, error) { return f.Reader.Key(ctx, path) },
+		func(k system.RegistryKey) system.RegistryKey {
+			return system.RegistryKey{Values: halfOf(k.Values), Keys: half(k.Keys)}
+		})
+}
+
+// Rows implements system.Reader. Of truncated rows half of the values arrive.
+func (f *Faulty) Rows(ctx context.Context, r system.Rowset) ([]system.Values, error) {
+	return through(f, func() ([]system.Values, error) { return f.Reader.Rows(ctx, r) },
+		func(rows []system.Values) []system.Values {
+			for i := range rows {
+				rows[i] = halfOf(rows[i])
+			}
+			return rows
+		})
+}
+
+func halfOf(v system.Values) system.Values {
+	cut := system.Values{}
+	for _, name := range half(slices.Sorted(maps.Keys(v))) {
+		cut[name] = v[name]
+	}
+	return cut
 }
 
 // Processes implements system.Reader.

@@ -19,6 +19,8 @@ const machine = `
 {"stat":"/a","info":{"type":420,"size":4,"modified":"2026-11-20T12:00:00Z","owner":0}}
 {"run":"nft-ruleset","stdout":"abcd"}
 {"ask":"clamd-version","text":"abcd"}
+{"key":"HKLM\\K","holds":{"values":{"a":"x","b":"y"},"keys":["c","d"]}}
+{"rows":"services","list":[{"Name":"a","State":4},{"Name":"b","State":1}]}
 {"processes":["a","b"]}
 {"walk":{"files":[{"location":"home","text":"a"},{"location":"home","text":"b"}]}}
 `
@@ -54,6 +56,18 @@ var readings = []func(context.Context, system.Reader) (int, error){
 		return len(b), err
 	},
 	func(ctx context.Context, r system.Reader) (int, error) {
+		k, err := r.Key(ctx, `HKLM\K`)
+		return len(k.Values) + len(k.Keys), err
+	},
+	func(ctx context.Context, r system.Reader) (int, error) {
+		rows, err := r.Rows(ctx, system.Services)
+		n := 0
+		for _, row := range rows {
+			n += len(row)
+		}
+		return n, err
+	},
+	func(ctx context.Context, r system.Reader) (int, error) {
 		l, err := r.Processes(ctx)
 		return 2 * len(l), err
 	},
@@ -69,7 +83,7 @@ var readings = []func(context.Context, system.Reader) (int, error){
 
 func TestEachFault(t *testing.T) {
 	seen := map[systemtest.Fault]int{}
-	systemtest.EachFault(t, systemtest.Replay(t, posture.Linux, machine), func(t *testing.T, r system.Reader, fault systemtest.Fault) {
+	systemtest.EachFault(t, systemtest.Replay(t, posture.Windows, machine), func(t *testing.T, r system.Reader, fault systemtest.Fault) {
 		wrong := 0
 		for i, read := range readings {
 			got, err := read(t.Context(), r)
