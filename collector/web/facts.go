@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +44,7 @@ type named struct {
 type volumeRow struct {
 	Role, Mount                                              string
 	Capacity, Filesystem, Encryption, Protection, Method, By value
+	Also                                                     []string // what only some systems tell
 }
 
 type antivirusRow struct {
@@ -138,12 +140,40 @@ func newVolumeRow(v posture.Volume) volumeRow {
 	row := volumeRow{
 		Role: role, Mount: v.Mount, Capacity: reading(v.Capacity, size), Filesystem: reading(v.Filesystem, same),
 		Encryption: encryptionValue(v.Encryption), Protection: protectionValue(v.Protection),
-		Method: reading(v.Method, same), By: reading(v.Cipher, asIs),
+		Method: reading(v.Method, same), By: reading(v.Cipher, asIs), Also: volumeNotes(v),
 	}
 	if v.Role == posture.BootVolume && v.Encryption.Known() && v.Encryption.Value == posture.Unencrypted {
 		row.Encryption = value{Text: "Not encrypted, by design"}
 	}
 	return row
+}
+
+// volumeNotes are what only some systems tell of a volume, as far as they did.
+func volumeNotes(v posture.Volume) (notes []string) {
+	if v.Progress.Known() {
+		notes = append(notes, strconv.FormatInt(v.Progress.Value, 10)+" % done")
+	}
+	if v.UsedSpace == posture.Read(true) {
+		notes = append(notes, "Only space in use was encrypted")
+	}
+	if v.Hardware == posture.Read(true) {
+		notes = append(notes, "Encrypted by the drive itself")
+	}
+	if v.Protectors.Known() && v.Protectors.Value != "" {
+		notes = append(notes, "Opened by: "+v.Protectors.Value)
+	}
+	switch v.RecoveryKey {
+	case posture.Read(true):
+		notes = append(notes, "Has a recovery key")
+	case posture.Read(false):
+		notes = append(notes, "Has no recovery key")
+	}
+	return notes
+}
+
+// told leaves out the rows that this kind of system is not asked for.
+func told(rows []named) []named {
+	return slices.DeleteFunc(rows, func(n named) bool { return n.Value.Unasked })
 }
 
 func encryptionValue(r posture.Reading[posture.EncryptionState]) value {
@@ -187,7 +217,7 @@ func protectionValue(r posture.Reading[posture.ProtectionState]) value {
 }
 
 func newAntivirusRow(a posture.Antivirus, c clockwork) antivirusRow {
-	return antivirusRow{Name: a.Name, Facts: []named{
+	return antivirusRow{Name: a.Name, Facts: append([]named{
 		{"Running", wanted(a.On, true)},
 		{"Looks at files as they are opened", wanted(a.RealTime, true)},
 		{"Definitions made", timeValue(a.DefinitionsAt, c, "never")},
@@ -195,7 +225,10 @@ func newAntivirusRow(a posture.Antivirus, c clockwork) antivirusRow {
 		{"Updates by itself", wanted(a.Updating, true)},
 		{"Licence ended", wanted(a.Expired, false)},
 		{"Version", reading(a.Version, same)},
-	}}
+	}, told([]named{
+		{"Calls its definitions current", wanted(a.Current, true)},
+		{"Leaves protection to another product", wanted(a.Passive, false)},
+	})...)}
 }
 
 func newMediumRow(m posture.Medium) mediumRow {
@@ -244,7 +277,7 @@ func productName(s string) string {
 }
 
 func securityRows(s posture.Security, c clockwork) []named {
-	return []named{
+	return append([]named{
 		{"Operating system still mended by its maker", wanted(s.OSSupported, true)},
 		{"Support ends", timeValue(s.OSSupportEnds, c, "not announced")},
 		{"Updates waiting", reading(s.UpdatesPending, number64s)},
@@ -264,7 +297,13 @@ func securityRows(s posture.Security, c clockwork) []named {
 		{"Threats found by antivirus and not dealt with", reading(s.OpenDetections, number64s)},
 		{"Secure boot", wanted(s.SecureBoot, true)},
 		{"TPM", reading(s.TPM, yesNo)},
-	}
+	}, told([]named{
+		{"Last installed an update", timeValue(s.UpdatesInstalledAt, c, "never")},
+		{"Asks for a password on waking", wanted(s.PasswordOnWake, true)},
+		{"Every account must have a password", wanted(s.PasswordRequired, true)},
+		{"Its own system files cannot be changed", wanted(s.SystemIntegrity, true)},
+		{"Checks programs from elsewhere before they first run", wanted(s.ProgramsAssessed, true)},
+	})...)
 }
 
 // wanted is a yes or no of which one deserves attention.

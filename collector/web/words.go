@@ -152,11 +152,13 @@ type value struct {
 	At    *moment // instead of Text, for times
 	Why   string  // set if the value is not known
 	Wrong bool    // the text deserves attention
+
+	Unasked bool // nobody asked for it, as on a system that has no such thing
 }
 
 func reading[T any](r posture.Reading[T], text func(T) string) value {
 	if !r.Known() {
-		return value{Why: why(r.Absent)}
+		return value{Why: why(r.Absent), Unasked: r.Absent == posture.NotAsked}
 	}
 	return value{Text: text(r.Value)}
 }

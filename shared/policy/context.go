@@ -9,12 +9,13 @@ import (
 	p "github.com/caretaker-school/caretaker/shared/posture"
 )
 
-func readDefinitionsAt(x *p.Antivirus) p.Reading[time.Time]   { return x.DefinitionsAt }
-func readOSSupportEnds(x *p.Security) p.Reading[time.Time]    { return x.OSSupportEnds }
-func readImportantSince(x *p.Security) p.Reading[time.Time]   { return x.ImportantSince }
-func readUpdatesCheckedAt(x *p.Security) p.Reading[time.Time] { return x.UpdatesCheckedAt }
-func readEncryptionAt(x *Coverage) p.Reading[time.Time]       { return x.EncryptionAt }
-func readEndsAt(x *Allocation) p.Reading[time.Time]           { return x.EndsAt }
+func readDefinitionsAt(x *p.Antivirus) p.Reading[time.Time]     { return x.DefinitionsAt }
+func readOSSupportEnds(x *p.Security) p.Reading[time.Time]      { return x.OSSupportEnds }
+func readImportantSince(x *p.Security) p.Reading[time.Time]     { return x.ImportantSince }
+func readUpdatesCheckedAt(x *p.Security) p.Reading[time.Time]   { return x.UpdatesCheckedAt }
+func readUpdatesInstalledAt(x *p.Security) p.Reading[time.Time] { return x.UpdatesInstalledAt }
+func readEncryptionAt(x *Coverage) p.Reading[time.Time]         { return x.EncryptionAt }
+func readEndsAt(x *Allocation) p.Reading[time.Time]             { return x.EndsAt }
 
 // context is what the conditions of one rule can see: the facts, how old they
 // may be, the assignment and the time.

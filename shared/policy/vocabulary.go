@@ -50,6 +50,11 @@ func volumeKind() *kind {
 			p.ProtectionOn, p.ProtectionSuspended, p.ProtectionClearKey, p.ProtectionOff, p.ProtectionLocked),
 		textRead("method", func(x *p.Volume) p.Reading[string] { return x.Method }),
 		textRead("cipher", func(x *p.Volume) p.Reading[string] { return x.Cipher }),
+		numberRead("progress", func(x *p.Volume) p.Reading[int64] { return x.Progress }),
+		flagRead("usedSpace", func(x *p.Volume) p.Reading[bool] { return x.UsedSpace }),
+		flagRead("hardware", func(x *p.Volume) p.Reading[bool] { return x.Hardware }),
+		textRead("protectors", func(x *p.Volume) p.Reading[string] { return x.Protectors }),
+		flagRead("recoveryKey", func(x *p.Volume) p.Reading[bool] { return x.RecoveryKey }),
 	)
 }
 
@@ -64,6 +69,9 @@ func antivirusKind() *kind {
 		flagRead("updating", func(x *p.Antivirus) p.Reading[bool] { return x.Updating }),
 		textRead("definitions", func(x *p.Antivirus) p.Reading[string] { return x.Definitions }),
 		pastRead("definitionsAt", readDefinitionsAt),
+		&field{name: "undated", typ: types.BoolType, get: func(item any) ref.Val { return types.Bool(item.(*p.Antivirus).Undated) }},
+		flagRead("current", func(x *p.Antivirus) p.Reading[bool] { return x.Current }),
+		flagRead("passive", func(x *p.Antivirus) p.Reading[bool] { return x.Passive }),
 	)
 }
 
@@ -120,6 +128,7 @@ func programKind() *kind {
 		text("version", func(x *p.Program) string { return x.Version }),
 		text("publisher", func(x *p.Program) string { return x.Publisher }),
 		text("architecture", func(x *p.Program) string { return x.Architecture }),
+		textRead("signer", func(x *p.Program) p.Reading[string] { return x.Signer }),
 	)
 }
 
@@ -168,6 +177,11 @@ func securityKind() *kind {
 		numberRead("openDetections", func(x *p.Security) p.Reading[int64] { return x.OpenDetections }),
 		flagRead("secureBoot", func(x *p.Security) p.Reading[bool] { return x.SecureBoot }),
 		flagRead("tpm", func(x *p.Security) p.Reading[bool] { return x.TPM }),
+		pastRead("updatesInstalledAt", readUpdatesInstalledAt),
+		flagRead("passwordOnWake", func(x *p.Security) p.Reading[bool] { return x.PasswordOnWake }),
+		flagRead("passwordRequired", func(x *p.Security) p.Reading[bool] { return x.PasswordRequired }),
+		flagRead("systemIntegrity", func(x *p.Security) p.Reading[bool] { return x.SystemIntegrity }),
+		flagRead("programsAssessed", func(x *p.Security) p.Reading[bool] { return x.ProgramsAssessed }),
 	)
 }
 

@@ -15,6 +15,7 @@ type Antivirus struct {
 	DefinitionsAt Reading[time.Time] `json:"definitionsAt"` // when the definitions were made, by their maker's clock
 
 	// What only some systems tell; "not asked" on the others.
-	Current Reading[bool] `json:"current,omitzero"` // the product or the system says that its definitions are up to date
-	Passive Reading[bool] `json:"passive,omitzero"` // it looks on and leaves protection to another product
+	Undated bool          `json:"undated,omitempty"` // it never tells when its definitions were made, only whether they are current
+	Current Reading[bool] `json:"current,omitzero"`  // the product or the system says that its definitions are up to date
+	Passive Reading[bool] `json:"passive,omitzero"`  // it looks on and leaves protection to another product
 }

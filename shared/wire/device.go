@@ -92,6 +92,12 @@ func encodeSecurity(s posture.Security) (*pb.Security, error) {
 		OpenDetections:   encodeNumber(s.OpenDetections),
 		SecureBoot:       encodeTruth(s.SecureBoot),
 		Tpm:              encodeTruth(s.TPM),
+
+		UpdatesInstalledAt: encodeInstant(s.UpdatesInstalledAt),
+		PasswordOnWake:     encodeTruth(s.PasswordOnWake),
+		PasswordRequired:   encodeTruth(s.PasswordRequired),
+		SystemIntegrity:    encodeTruth(s.SystemIntegrity),
+		ProgramsAssessed:   encodeTruth(s.ProgramsAssessed),
 	}, nil
 }
 
@@ -116,5 +122,11 @@ func decodeSecurity(m *pb.Security) (posture.Security, error) {
 		OpenDetections:   decodeNumber(m.GetOpenDetections()),
 		SecureBoot:       decodeTruth(m.GetSecureBoot()),
 		TPM:              decodeTruth(m.GetTpm()),
+
+		UpdatesInstalledAt: decodeInstant(m.GetUpdatesInstalledAt()),
+		PasswordOnWake:     decodeTruth(m.GetPasswordOnWake()),
+		PasswordRequired:   decodeTruth(m.GetPasswordRequired()),
+		SystemIntegrity:    decodeTruth(m.GetSystemIntegrity()),
+		ProgramsAssessed:   decodeTruth(m.GetProgramsAssessed()),
 	}, nil
 }

@@ -44,6 +44,9 @@ func encodeAntivirus(a posture.Antivirus) (*pb.Antivirus, error) {
 		Updating:      encodeTruth(a.Updating),
 		Definitions:   encodeText(a.Definitions, maxName),
 		DefinitionsAt: encodeInstant(a.DefinitionsAt),
+		Undated:       a.Undated,
+		Current:       encodeTruth(a.Current),
+		Passive:       encodeTruth(a.Passive),
 	}, nil
 }
 
@@ -58,6 +61,9 @@ func decodeAntivirus(m *pb.Antivirus) (posture.Antivirus, error) {
 		Updating:      decodeTruth(m.GetUpdating()),
 		Definitions:   decodeText(m.GetDefinitions(), maxName),
 		DefinitionsAt: decodeInstant(m.GetDefinitionsAt()),
+		Undated:       m.GetUndated(),
+		Current:       decodeTruth(m.GetCurrent()),
+		Passive:       decodeTruth(m.GetPassive()),
 	}, nil
 }
 
@@ -79,6 +85,7 @@ func encodeProgram(p posture.Program) (*pb.Program, error) {
 		Version:      Visible(p.Version, maxName),
 		Publisher:    Visible(p.Publisher, maxName),
 		Architecture: Visible(p.Architecture, maxWord),
+		Signer:       encodeText(p.Signer, maxName),
 	}, nil
 }
 
@@ -89,6 +96,7 @@ func decodeProgram(m *pb.Program) (posture.Program, error) {
 		Version:      Visible(m.GetVersion(), maxName),
 		Publisher:    Visible(m.GetPublisher(), maxName),
 		Architecture: Visible(m.GetArchitecture(), maxWord),
+		Signer:       decodeText(m.GetSigner(), maxName),
 	}, nil
 }
 

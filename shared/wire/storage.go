@@ -56,6 +56,12 @@ func encodeVolume(v posture.Volume) (*pb.Volume, error) {
 		Protection: protections().encode(v.Protection),
 		Method:     encodeText(v.Method, maxWord),
 		Cipher:     encodeText(v.Cipher, maxWord),
+
+		Progress:    encodeNumber(v.Progress),
+		UsedSpace:   encodeTruth(v.UsedSpace),
+		Hardware:    encodeTruth(v.Hardware),
+		Protectors:  encodeText(v.Protectors, maxName),
+		RecoveryKey: encodeTruth(v.RecoveryKey),
 	}, err
 }
 
@@ -71,6 +77,12 @@ func decodeVolume(m *pb.Volume) (posture.Volume, error) {
 		Protection: protections().decode(m.GetProtection()),
 		Method:     decodeText(m.GetMethod(), maxWord),
 		Cipher:     decodeText(m.GetCipher(), maxWord),
+
+		Progress:    decodeNumber(m.GetProgress()),
+		UsedSpace:   decodeTruth(m.GetUsedSpace()),
+		Hardware:    decodeTruth(m.GetHardware()),
+		Protectors:  decodeText(m.GetProtectors(), maxName),
+		RecoveryKey: decodeTruth(m.GetRecoveryKey()),
 	}, err
 }
 

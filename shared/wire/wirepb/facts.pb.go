@@ -625,7 +625,17 @@ type Volume struct {
 	// Method, such as "LUKS2". Purpose: evidence after a loss says how it was encrypted.
 	Method *Text `protobuf:"bytes,8,opt,name=method,proto3" json:"method,omitempty"`
 	// Cipher, such as "aes-xts-plain64". Purpose: evidence after a loss says how strongly.
-	Cipher        *Text `protobuf:"bytes,9,opt,name=cipher,proto3" json:"cipher,omitempty"`
+	Cipher *Text `protobuf:"bytes,9,opt,name=cipher,proto3" json:"cipher,omitempty"`
+	// Percent that is encrypted, while it changes. Purpose: a technician sees whether it goes on.
+	Progress *Number `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Only space in use was encrypted. Purpose: evidence after a loss; what was deleted before lies there in plain.
+	UsedSpace *Truth `protobuf:"bytes,11,opt,name=used_space,json=usedSpace,proto3" json:"used_space,omitempty"`
+	// The drive's own firmware encrypts. Purpose: evidence after a loss says what was trusted.
+	Hardware *Truth `protobuf:"bytes,12,opt,name=hardware,proto3" json:"hardware,omitempty"`
+	// Kinds of what opens it, such as "recovery-password, tpm"; never a secret. Purpose: ENC-02, evidence after a loss.
+	Protectors *Text `protobuf:"bytes,13,opt,name=protectors,proto3" json:"protectors,omitempty"`
+	// There is a recovery password or key. Purpose: ENC-04, whether there is one to be held.
+	RecoveryKey   *Truth `protobuf:"bytes,14,opt,name=recovery_key,json=recoveryKey,proto3" json:"recovery_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -723,6 +733,41 @@ func (x *Volume) GetCipher() *Text {
 	return nil
 }
 
+func (x *Volume) GetProgress() *Number {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *Volume) GetUsedSpace() *Truth {
+	if x != nil {
+		return x.UsedSpace
+	}
+	return nil
+}
+
+func (x *Volume) GetHardware() *Truth {
+	if x != nil {
+		return x.Hardware
+	}
+	return nil
+}
+
+func (x *Volume) GetProtectors() *Text {
+	if x != nil {
+		return x.Protectors
+	}
+	return nil
+}
+
+func (x *Volume) GetRecoveryKey() *Truth {
+	if x != nil {
+		return x.RecoveryKey
+	}
+	return nil
+}
+
 // Section "antivirus": installed antivirus products.
 type AntivirusSection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -799,6 +844,12 @@ type Antivirus struct {
 	Definitions *Text `protobuf:"bytes,8,opt,name=definitions,proto3" json:"definitions,omitempty"`
 	// When its definitions were made. Purpose: AV-02.
 	DefinitionsAt *Instant `protobuf:"bytes,9,opt,name=definitions_at,json=definitionsAt,proto3" json:"definitions_at,omitempty"`
+	// It never tells when its definitions were made. Purpose: AV-02, which of the two is asked.
+	Undated bool `protobuf:"varint,10,opt,name=undated,proto3" json:"undated,omitempty"`
+	// It says that its definitions are up to date. Purpose: AV-02.
+	Current *Truth `protobuf:"bytes,11,opt,name=current,proto3" json:"current,omitempty"`
+	// It looks on and leaves protection to another product. Purpose: AV-01.
+	Passive       *Truth `protobuf:"bytes,12,opt,name=passive,proto3" json:"passive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +943,27 @@ func (x *Antivirus) GetDefinitions() *Text {
 func (x *Antivirus) GetDefinitionsAt() *Instant {
 	if x != nil {
 		return x.DefinitionsAt
+	}
+	return nil
+}
+
+func (x *Antivirus) GetUndated() bool {
+	if x != nil {
+		return x.Undated
+	}
+	return false
+}
+
+func (x *Antivirus) GetCurrent() *Truth {
+	if x != nil {
+		return x.Current
+	}
+	return nil
+}
+
+func (x *Antivirus) GetPassive() *Truth {
+	if x != nil {
+		return x.Passive
 	}
 	return nil
 }
@@ -1409,7 +1481,9 @@ type Program struct {
 	// Publisher, where stated. Purpose: lists may name a publisher.
 	Publisher string `protobuf:"bytes,4,opt,name=publisher,proto3" json:"publisher,omitempty"`
 	// Architecture. Purpose: tells two installs of one program apart.
-	Architecture  string `protobuf:"bytes,5,opt,name=architecture,proto3" json:"architecture,omitempty"`
+	Architecture string `protobuf:"bytes,5,opt,name=architecture,proto3" json:"architecture,omitempty"`
+	// Whoever is named in its signature. Purpose: lists may name a signer.
+	Signer        *Text `protobuf:"bytes,6,opt,name=signer,proto3" json:"signer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1477,6 +1551,13 @@ func (x *Program) GetArchitecture() string {
 		return x.Architecture
 	}
 	return ""
+}
+
+func (x *Program) GetSigner() *Text {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
 }
 
 // Section "executables": executable files outside package managers.
@@ -1811,9 +1892,19 @@ type Security struct {
 	// Secure Boot is on. Purpose: evidence after a loss.
 	SecureBoot *Truth `protobuf:"bytes,18,opt,name=secure_boot,json=secureBoot,proto3" json:"secure_boot,omitempty"`
 	// A TPM is present. Purpose: evidence after a loss; whether keys can be kept in it.
-	Tpm           *Truth `protobuf:"bytes,19,opt,name=tpm,proto3" json:"tpm,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Tpm *Truth `protobuf:"bytes,19,opt,name=tpm,proto3" json:"tpm,omitempty"`
+	// When an update was last installed; 0 for never. Purpose: PAT-02, a technician sees whether updates arrive.
+	UpdatesInstalledAt *Instant `protobuf:"bytes,20,opt,name=updates_installed_at,json=updatesInstalledAt,proto3" json:"updates_installed_at,omitempty"`
+	// Waking it asks for a password. Purpose: CFG-02.
+	PasswordOnWake *Truth `protobuf:"bytes,21,opt,name=password_on_wake,json=passwordOnWake,proto3" json:"password_on_wake,omitempty"`
+	// No account that can sign in may have an empty password. Purpose: CFG-02, CFG-03.
+	PasswordRequired *Truth `protobuf:"bytes,22,opt,name=password_required,json=passwordRequired,proto3" json:"password_required,omitempty"`
+	// Not even an administrator can change the system's own files. Purpose: evidence that what the system says can be believed.
+	SystemIntegrity *Truth `protobuf:"bytes,23,opt,name=system_integrity,json=systemIntegrity,proto3" json:"system_integrity,omitempty"`
+	// A program from elsewhere is checked before it first runs. Purpose: EXE-03, a technician sees what guards the device.
+	ProgramsAssessed *Truth `protobuf:"bytes,24,opt,name=programs_assessed,json=programsAssessed,proto3" json:"programs_assessed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Security) Reset() {
@@ -1975,6 +2066,41 @@ func (x *Security) GetSecureBoot() *Truth {
 func (x *Security) GetTpm() *Truth {
 	if x != nil {
 		return x.Tpm
+	}
+	return nil
+}
+
+func (x *Security) GetUpdatesInstalledAt() *Instant {
+	if x != nil {
+		return x.UpdatesInstalledAt
+	}
+	return nil
+}
+
+func (x *Security) GetPasswordOnWake() *Truth {
+	if x != nil {
+		return x.PasswordOnWake
+	}
+	return nil
+}
+
+func (x *Security) GetPasswordRequired() *Truth {
+	if x != nil {
+		return x.PasswordRequired
+	}
+	return nil
+}
+
+func (x *Security) GetSystemIntegrity() *Truth {
+	if x != nil {
+		return x.SystemIntegrity
+	}
+	return nil
+}
+
+func (x *Security) GetProgramsAssessed() *Truth {
+	if x != nil {
+		return x.ProgramsAssessed
 	}
 	return nil
 }
@@ -2185,7 +2311,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	" \x01(\v2\x12.caretaker.v1.TextR\x05model\"m\n" +
 	"\x11EncryptionSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
-	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.VolumeR\x05items\"\xe8\x02\n" +
+	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.VolumeR\x05items\"\xeb\x04\n" +
 	"\x06Volume\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -2201,10 +2327,19 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"protection\x18\a \x01(\v2\x12.caretaker.v1.TextR\n" +
 	"protection\x12*\n" +
 	"\x06method\x18\b \x01(\v2\x12.caretaker.v1.TextR\x06method\x12*\n" +
-	"\x06cipher\x18\t \x01(\v2\x12.caretaker.v1.TextR\x06cipher\"o\n" +
+	"\x06cipher\x18\t \x01(\v2\x12.caretaker.v1.TextR\x06cipher\x120\n" +
+	"\bprogress\x18\n" +
+	" \x01(\v2\x14.caretaker.v1.NumberR\bprogress\x122\n" +
+	"\n" +
+	"used_space\x18\v \x01(\v2\x13.caretaker.v1.TruthR\tusedSpace\x12/\n" +
+	"\bhardware\x18\f \x01(\v2\x13.caretaker.v1.TruthR\bhardware\x122\n" +
+	"\n" +
+	"protectors\x18\r \x01(\v2\x12.caretaker.v1.TextR\n" +
+	"protectors\x126\n" +
+	"\frecovery_key\x18\x0e \x01(\v2\x13.caretaker.v1.TruthR\vrecoveryKey\"o\n" +
 	"\x10AntivirusSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12-\n" +
-	"\x05items\x18\x02 \x03(\v2\x17.caretaker.v1.AntivirusR\x05items\"\x92\x03\n" +
+	"\x05items\x18\x02 \x03(\v2\x17.caretaker.v1.AntivirusR\x05items\"\x8a\x04\n" +
 	"\tAntivirus\x12\x18\n" +
 	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12,\n" +
@@ -2214,7 +2349,11 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\aexpired\x18\x06 \x01(\v2\x13.caretaker.v1.TruthR\aexpired\x12/\n" +
 	"\bupdating\x18\a \x01(\v2\x13.caretaker.v1.TruthR\bupdating\x124\n" +
 	"\vdefinitions\x18\b \x01(\v2\x12.caretaker.v1.TextR\vdefinitions\x12<\n" +
-	"\x0edefinitions_at\x18\t \x01(\v2\x15.caretaker.v1.InstantR\rdefinitionsAt\"h\n" +
+	"\x0edefinitions_at\x18\t \x01(\v2\x15.caretaker.v1.InstantR\rdefinitionsAt\x12\x18\n" +
+	"\aundated\x18\n" +
+	" \x01(\bR\aundated\x12-\n" +
+	"\acurrent\x18\v \x01(\v2\x13.caretaker.v1.TruthR\acurrent\x12-\n" +
+	"\apassive\x18\f \x01(\v2\x13.caretaker.v1.TruthR\apassive\"h\n" +
 	"\fMediaSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
 	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.MediumR\x05items\"\x98\x03\n" +
@@ -2264,13 +2403,14 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	" \x01(\tR\aproduct\"l\n" +
 	"\x0fProgramsSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12+\n" +
-	"\x05items\x18\x02 \x03(\v2\x15.caretaker.v1.ProgramR\x05items\"\x91\x01\n" +
+	"\x05items\x18\x02 \x03(\v2\x15.caretaker.v1.ProgramR\x05items\"\xbd\x01\n" +
 	"\aProgram\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1c\n" +
 	"\tpublisher\x18\x04 \x01(\tR\tpublisher\x12\"\n" +
-	"\farchitecture\x18\x05 \x01(\tR\farchitecture\"\xde\x01\n" +
+	"\farchitecture\x18\x05 \x01(\tR\farchitecture\x12*\n" +
+	"\x06signer\x18\x06 \x01(\v2\x12.caretaker.v1.TextR\x06signer\"\xde\x01\n" +
 	"\x12ExecutablesSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12.\n" +
 	"\x05items\x18\x02 \x03(\v2\x18.caretaker.v1.ExecutableR\x05items\x12;\n" +
@@ -2291,7 +2431,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\"m\n" +
 	"\x0fSecuritySection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12,\n" +
-	"\x05items\x18\x02 \x03(\v2\x16.caretaker.v1.SecurityR\x05items\"\xdc\b\n" +
+	"\x05items\x18\x02 \x03(\v2\x16.caretaker.v1.SecurityR\x05items\"\xa8\v\n" +
 	"\bSecurity\x126\n" +
 	"\fos_supported\x18\x01 \x01(\v2\x13.caretaker.v1.TruthR\vosSupported\x12=\n" +
 	"\x0fos_support_ends\x18\x02 \x01(\v2\x15.caretaker.v1.InstantR\rosSupportEnds\x12=\n" +
@@ -2316,7 +2456,12 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\x0fopen_detections\x18\x11 \x01(\v2\x14.caretaker.v1.NumberR\x0eopenDetections\x124\n" +
 	"\vsecure_boot\x18\x12 \x01(\v2\x13.caretaker.v1.TruthR\n" +
 	"secureBoot\x12%\n" +
-	"\x03tpm\x18\x13 \x01(\v2\x13.caretaker.v1.TruthR\x03tpm\">\n" +
+	"\x03tpm\x18\x13 \x01(\v2\x13.caretaker.v1.TruthR\x03tpm\x12G\n" +
+	"\x14updates_installed_at\x18\x14 \x01(\v2\x15.caretaker.v1.InstantR\x12updatesInstalledAt\x12=\n" +
+	"\x10password_on_wake\x18\x15 \x01(\v2\x13.caretaker.v1.TruthR\x0epasswordOnWake\x12@\n" +
+	"\x11password_required\x18\x16 \x01(\v2\x13.caretaker.v1.TruthR\x10passwordRequired\x12>\n" +
+	"\x10system_integrity\x18\x17 \x01(\v2\x13.caretaker.v1.TruthR\x0fsystemIntegrity\x12@\n" +
+	"\x11programs_assessed\x18\x18 \x01(\v2\x13.caretaker.v1.TruthR\x10programsAssessed\">\n" +
 	"\x0fFindingsSection\x12+\n" +
 	"\x05items\x18\x01 \x03(\v2\x15.caretaker.v1.FindingR\x05items\"\x91\x02\n" +
 	"\aFinding\x12\x12\n" +
@@ -2391,66 +2536,79 @@ var file_caretaker_v1_facts_proto_depIdxs = []int32{
 	0,  // 15: caretaker.v1.Volume.protection:type_name -> caretaker.v1.Text
 	0,  // 16: caretaker.v1.Volume.method:type_name -> caretaker.v1.Text
 	0,  // 17: caretaker.v1.Volume.cipher:type_name -> caretaker.v1.Text
-	5,  // 18: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
-	11, // 19: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
-	0,  // 20: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
-	1,  // 21: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
-	1,  // 22: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
-	1,  // 23: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
-	1,  // 24: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
-	0,  // 25: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
-	3,  // 26: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
-	5,  // 27: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
-	13, // 28: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
-	0,  // 29: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
-	2,  // 30: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
-	1,  // 31: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
-	0,  // 32: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
-	14, // 33: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
-	0,  // 34: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
-	0,  // 35: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
-	0,  // 36: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
-	5,  // 37: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
-	16, // 38: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
-	0,  // 39: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
-	5,  // 40: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
-	18, // 41: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
-	5,  // 42: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
-	20, // 43: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
-	5,  // 44: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
-	21, // 45: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
-	0,  // 46: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
-	0,  // 47: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
-	0,  // 48: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
-	0,  // 49: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
-	0,  // 50: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
-	5,  // 51: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
-	23, // 52: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
-	1,  // 53: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
-	3,  // 54: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
-	2,  // 55: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
-	2,  // 56: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
-	3,  // 57: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
-	3,  // 58: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
-	1,  // 59: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
-	1,  // 60: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
-	1,  // 61: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
-	1,  // 62: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
-	2,  // 63: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
-	1,  // 64: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
-	1,  // 65: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
-	1,  // 66: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
-	1,  // 67: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
-	2,  // 68: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
-	2,  // 69: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
-	1,  // 70: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
-	1,  // 71: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
-	25, // 72: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
-	73, // [73:73] is the sub-list for method output_type
-	73, // [73:73] is the sub-list for method input_type
-	73, // [73:73] is the sub-list for extension type_name
-	73, // [73:73] is the sub-list for extension extendee
-	0,  // [0:73] is the sub-list for field type_name
+	2,  // 18: caretaker.v1.Volume.progress:type_name -> caretaker.v1.Number
+	1,  // 19: caretaker.v1.Volume.used_space:type_name -> caretaker.v1.Truth
+	1,  // 20: caretaker.v1.Volume.hardware:type_name -> caretaker.v1.Truth
+	0,  // 21: caretaker.v1.Volume.protectors:type_name -> caretaker.v1.Text
+	1,  // 22: caretaker.v1.Volume.recovery_key:type_name -> caretaker.v1.Truth
+	5,  // 23: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
+	11, // 24: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
+	0,  // 25: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
+	1,  // 26: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
+	1,  // 27: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
+	1,  // 28: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
+	1,  // 29: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
+	0,  // 30: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
+	3,  // 31: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
+	1,  // 32: caretaker.v1.Antivirus.current:type_name -> caretaker.v1.Truth
+	1,  // 33: caretaker.v1.Antivirus.passive:type_name -> caretaker.v1.Truth
+	5,  // 34: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
+	13, // 35: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
+	0,  // 36: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
+	2,  // 37: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
+	1,  // 38: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
+	0,  // 39: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
+	14, // 40: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
+	0,  // 41: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
+	0,  // 42: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
+	0,  // 43: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
+	5,  // 44: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
+	16, // 45: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
+	0,  // 46: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
+	5,  // 47: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
+	18, // 48: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
+	0,  // 49: caretaker.v1.Program.signer:type_name -> caretaker.v1.Text
+	5,  // 50: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
+	20, // 51: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
+	5,  // 52: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
+	21, // 53: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
+	0,  // 54: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
+	0,  // 55: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
+	0,  // 56: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
+	0,  // 57: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
+	0,  // 58: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
+	5,  // 59: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
+	23, // 60: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
+	1,  // 61: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
+	3,  // 62: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
+	2,  // 63: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
+	2,  // 64: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
+	3,  // 65: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
+	3,  // 66: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
+	1,  // 67: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
+	1,  // 68: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
+	1,  // 69: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
+	1,  // 70: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
+	2,  // 71: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
+	1,  // 72: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
+	1,  // 73: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
+	1,  // 74: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
+	1,  // 75: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
+	2,  // 76: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
+	2,  // 77: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
+	1,  // 78: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
+	1,  // 79: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
+	3,  // 80: caretaker.v1.Security.updates_installed_at:type_name -> caretaker.v1.Instant
+	1,  // 81: caretaker.v1.Security.password_on_wake:type_name -> caretaker.v1.Truth
+	1,  // 82: caretaker.v1.Security.password_required:type_name -> caretaker.v1.Truth
+	1,  // 83: caretaker.v1.Security.system_integrity:type_name -> caretaker.v1.Truth
+	1,  // 84: caretaker.v1.Security.programs_assessed:type_name -> caretaker.v1.Truth
+	25, // 85: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_caretaker_v1_facts_proto_init() }
