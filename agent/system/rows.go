@@ -76,14 +76,17 @@ var rowsets = []RowsetSpec{
 	},
 	{
 		// One row for each disk. BusType is STORAGE_BUS_TYPE; Instance and
-		// Parent are device instance identifiers, Parents those above it, the
+		// Parents are device instance identifiers, Parents those above it, the
 		// nearest first; Removable the descriptor's RemovableMedia; Media
-		// whether there is any; External whether Plug and Play calls it
-		// removable (CM_REMOVAL_POLICY 2 or 3).
+		// whether there is any; RemovalPolicy what Plug and Play expects
+		// (CM_REMOVAL_POLICY: 1 no removal, 2 an orderly one, 3 a surprise).
+		// Serial is the descriptor's; for an NVMe disk the controller's own
+		// (identify), if it can be had, for that is what other systems give.
+		// SectorSize is that of a logical sector, in bytes.
 		Name: Disks, On: posture.Windows, From: "IOCTL_STORAGE_QUERY_PROPERTY",
 		Values: []string{
 			"Number", "BusType", "Removable", "Media", "Writable", "Vendor", "Product", "Revision", "Serial", "Size",
-			"Instance", "Parents", "RemovalPolicy",
+			"SectorSize", "Instance", "Parents", "RemovalPolicy",
 		},
 		Deadline: 30 * time.Second, Most: someRows,
 	},
@@ -91,16 +94,19 @@ var rowsets = []RowsetSpec{
 		// One row for each volume. DeviceID is \\?\Volume{…}\; Mounts the
 		// drive letters and folders; DriveType as GetDriveType; Style 0 MBR,
 		// 1 GPT, 2 raw; Type the partition's type, a GUID in capitals without
-		// braces or an MBR type as two digits ("07"); Disks the numbers of the
-		// disks it spans; System whether Windows runs from it; Size bytes.
+		// braces or an MBR type as two digits ("07"); Active, of an MBR
+		// partition alone, whether it is the one to start from; Disks the
+		// numbers of the disks it spans; System whether Windows runs from it;
+		// Size and Offset in bytes. Filesystem is null where Windows knows none.
 		Name: DiskVolumes, On: posture.Windows, From: "FindFirstVolume, IOCTL_DISK_GET_PARTITION_INFO_EX",
 		Values: []string{
-			"DeviceID", "Mounts", "DriveType", "Filesystem", "Style", "Type", "Partition", "Offset", "Size", "Disks", "BusType",
+			"DeviceID", "Mounts", "DriveType", "Filesystem", "Style", "Type", "Active", "Partition", "Offset", "Size", "Disks", "BusType",
 			"ReadOnly", "System",
 		},
 		Deadline: 30 * time.Second, Most: someRows,
 	},
 	{
+		// One row for each drive; Number is that of \\.\CdRomN.
 		Name: OpticalDrives, On: posture.Windows, From: "IOCTL_STORAGE_CHECK_VERIFY2",
 		Values:   []string{"Number", "BusType", "Media", "Writable", "Vendor", "Product", "Serial", "Size", "Instance", "Parents"},
 		Deadline: 30 * time.Second, Most: 64,

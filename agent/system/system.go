@@ -20,7 +20,8 @@ import (
 // context's deadline and by a size, and fails with an error that Absence can
 // name. A path is absolute and written with '/', also on Windows, where a file
 // is "/C:/Windows/…" and a disk or volume, for Part alone, is
-// "/device/PhysicalDrive1" or "/device/Volume{…}".
+// "/device/PhysicalDrive1", "/device/CdRom0" or "/device/Volume{…}"; a part of
+// it need not begin or end with a sector.
 type Reader interface {
 	// Platform says what kind of machine is read, which is not always the one
 	// the program runs on: a recorded Mac can be read on Linux.
