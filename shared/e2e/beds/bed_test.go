@@ -1,9 +1,11 @@
 // Package beds holds the slow tests: real kernels, disks and sticks, in guests
-// under QEMU. They run with CARETAKER_BEDS=1, which `make beds` sets.
+// under QEMU, and the agent for Windows under Wine. They run with
+// CARETAKER_BEDS=1, which `make beds` sets.
 //
 // No guest can show what only real hardware has: a TPM and Secure Boot as a
-// maker ships them, self-encrypting drives, sticks that fail or lie, and any
-// system other than Linux.
+// maker ships them, self-encrypting drives, sticks that fail or lie. Wine is
+// not Windows: it has no BitLocker, Security Center or Defender, tells of no
+// stick, and lets anyone do anything. Nothing here runs on a Mac.
 package beds
 
 import (
@@ -29,6 +31,9 @@ func TestMain(m *testing.M) {
 	status := m.Run()
 	if agent.dir != "" {
 		_ = os.RemoveAll(agent.dir) // a temporary folder
+	}
+	if wine.release != nil {
+		wine.release()
 	}
 	os.Exit(status)
 }
