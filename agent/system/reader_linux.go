@@ -286,12 +286,3 @@ func fileMode(mode uint32) fs.FileMode {
 	}
 	return m
 }
-
-// bare strips the path from an error of package os: our own sentence names it.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}

@@ -17,14 +17,6 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// walkStart is one folder from which the walk goes down.
-type walkStart struct {
-	path   string // of a home, a temporary folder or a mount
-	below  string // folder below path where the walk starts; "" for path itself
-	class  posture.Location
-	except map[string]bool // paths from the start that are starts of their own
-}
-
 type walkStarts struct {
 	mounts []mount
 	list   []walkStart

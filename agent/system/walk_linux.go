@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -38,30 +37,14 @@ func (l *linux) Walk(ctx context.Context, limits WalkLimits, visit func(WalkedFi
 	if err != nil {
 		return WalkSummary{}, fmt.Errorf("find people's folders: %w", err)
 	}
-	w := walker{limits: limits, visit: visit, summary: WalkSummary{Stopped: posture.None}}
-	for _, g := range starts.gaps {
-		w.gap(g.Source, g.Absent)
-	}
-	for _, s := range starts.list {
-		if err := w.start(ctx, l, s); err != nil {
-			if errors.Is(err, errStopped) {
-				break
-			}
-			return w.summary, fmt.Errorf("walk people's folders: %w", err)
-		}
-	}
-	return w.summary, nil
+	w := walker{progress: newProgress(limits, visit)}
+	w.gaps(starts.gaps)
+	return w.walkAll(ctx, starts.list, func(ctx context.Context, s walkStart) error { return w.start(ctx, l, s) })
 }
-
-// errStopped ends a walk at one of its limits.
-var errStopped = errors.New("a limit stopped the walk")
 
 // walker is the state of one walk.
 type walker struct {
-	limits  WalkLimits
-	visit   func(WalkedFile) error
-	folders int
-	summary WalkSummary
+	progress
 	entries [][]byte     // for the entries of the folders that are open, by depth
 	stat    unix.Statx_t // of the name that is looked at
 }
@@ -72,19 +55,6 @@ type openFolder struct {
 	name  string // its path from the start
 	mount uint64 // on which it lies; 0 on a kernel that does not tell
 	depth int    // how many folders deeper the walk may go
-}
-
-func (w *walker) stop() error {
-	w.summary.Stopped = posture.TimedOut
-	return errStopped
-}
-
-// gap records that something in a class of place could not be read.
-func (w *walker) gap(source string, why posture.Absence) {
-	g := posture.Gap{Source: source, Absent: why}
-	if !slices.Contains(w.summary.Gaps, g) {
-		w.summary.Gaps = append(w.summary.Gaps, g)
-	}
 }
 
 // failed records an error of the file system. What went away while it was
@@ -126,9 +96,8 @@ func (w *walker) start(ctx context.Context, l *linux, s walkStart) error {
 
 // folder walks an open folder.
 func (w *walker) folder(ctx context.Context, dir openFolder, s walkStart) error {
-	w.folders++
-	if w.folders > w.limits.Files {
-		return w.stop()
+	if err := w.enter(); err != nil {
+		return err
 	}
 	fd, buffer := int(dir.Fd()), w.buffer(dir.depth)
 	dir.mount = mountOfFolder(fd)
@@ -217,18 +186,8 @@ func (w *walker) recognise(dir openFolder, e dirent, class posture.Location) (bo
 		Device: unix.Mkdev(st.Dev_major, st.Dev_minor), Inode: st.Ino, Size: int64(st.Size),
 		Modified: nanoseconds(st.Mtime), Changed: nanoseconds(st.Ctime),
 	}
-	switch {
-	case !w.limits.Known(id):
-		return false, nil
-	case w.summary.Files >= w.limits.Files:
-		return true, w.stop()
-	}
-	w.summary.Files++
-	return true, w.visit(WalkedFile{Location: class, Identity: id, ReaderAt: notOpened})
+	return w.recognised(id, class)
 }
-
-// notOpened is the content of a file that was recognised.
-var notOpened io.ReaderAt = &walkedContent{err: errors.New("it is known, and was not opened")}
 
 func (w *walker) descend(ctx context.Context, handle *os.File, dir openFolder, s walkStart) error {
 	switch {
@@ -249,19 +208,17 @@ func (w *walker) descend(ctx context.Context, handle *os.File, dir openFolder, s
 
 // file hands one regular file to the visitor.
 func (w *walker) file(handle *os.File, st *unix.Stat_t, class posture.Location) error {
-	if w.summary.Files >= w.limits.Files {
-		return w.stop()
+	if err := w.count(); err != nil {
+		return err
 	}
-	w.summary.Files++
 	if st.Nlink != 1 {
-		// It may be another user's file, linked here so that it is read with
-		// the agent's rights. It is not looked at, and that is said.
-		w.gap(string(class)+" hard links", posture.NotVisible)
+		w.hardLink(class)
 		return nil
 	}
-	content := &walkedContent{handle: handle}
+	content := &walkedContent{open: func() (openContent, error) { return reopen(handle) }}
 	defer content.close()
-	return w.visit(WalkedFile{Location: class, Identity: identityOf(st), ReaderAt: content, Again: content.identity})
+	again := func() (FileIdentity, error) { return identityNow(handle) }
+	return w.visit(WalkedFile{Location: class, Identity: identityOf(st), ReaderAt: content, Again: again})
 }
 
 func identityOf(st *unix.Stat_t) FileIdentity {
@@ -271,43 +228,13 @@ func identityOf(st *unix.Stat_t) FileIdentity {
 	}
 }
 
-// walkedContent opens a file when it is first read: most files are recognised
-// and never are.
-type walkedContent struct {
-	handle *os.File
-	file   *os.File
-	err    error
-}
-
-// ReadAt implements io.ReaderAt while the file is visited.
-func (c *walkedContent) ReadAt(p []byte, off int64) (int, error) {
-	if c.file == nil && c.err == nil {
-		c.file, c.err = reopen(c.handle)
-	}
-	if c.err != nil {
-		return 0, fmt.Errorf("open a file on the walk: %w", c.err)
-	}
-	n, err := c.file.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("read a file on the walk: %w", bare(err))
-	}
-	return n, err
-}
-
-// identity returns what the file is by now.
-func (c *walkedContent) identity() (FileIdentity, error) {
+// identityNow returns what the file is by now.
+func identityNow(handle *os.File) (FileIdentity, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(c.handle.Fd()), &st); err != nil {
+	if err := unix.Fstat(int(handle.Fd()), &st); err != nil {
 		return FileIdentity{}, fmt.Errorf("look at a file on the walk again: %w", err)
 	}
 	return identityOf(&st), nil
-}
-
-func (c *walkedContent) close() {
-	if c.file != nil {
-		c.file.Close()
-	}
-	c.file, c.err = nil, fs.ErrClosed
 }
 
 // reopen opens for reading exactly the file that a handle stands for, without
