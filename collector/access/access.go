@@ -57,8 +57,9 @@ type Access struct {
 	limits   *limits
 	sessions *sessions
 
-	mu       sync.RWMutex // guards accounts and the file that holds them
+	mu       sync.RWMutex // guards all below and the files that hold them
 	accounts []Account
+	keys     []Key
 }
 
 // Open opens the store in dir, which it makes if there is none.
@@ -68,6 +69,9 @@ func Open(dir string, o Options) (*Access, error) {
 	}
 	a := &Access{dir: dir, clock: o.Clock, log: o.Logger, hasher: newHasher(), limits: newLimits(o.Clock)}
 	if err := a.readAccounts(); err != nil {
+		return nil, err
+	}
+	if err := a.readKeys(); err != nil {
 		return nil, err
 	}
 	store, err := openSessions(dir, o.Clock)

@@ -43,12 +43,16 @@ type Right string
 const (
 	// ReadDevices is to read what is known about named devices.
 	ReadDevices Right = "read devices"
+	// DecideBreaches is to say that somebody is on a breach, or that it is
+	// settled.
+	DecideBreaches Right = "decide about breaches"
 )
 
 // rights is the table of which role may do what. What is not in it may not be
 // done.
 var rights = map[Right][]Role{
-	ReadDevices: {Administrator, Technician, DPO, Head},
+	ReadDevices:    {Administrator, Technician, DPO, Head},
+	DecideBreaches: {Administrator, Technician},
 }
 
 // May reports whether the role has the right.

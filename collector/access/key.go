@@ -1,0 +1,253 @@
+package access
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/durable"
+)
+
+const (
+	keysFile   = "keys.json"
+	maxKeys    = 1000
+	maxLabel   = 80 // characters
+	keyPrefix  = "ctp1-"
+	keySecret  = 20 // bytes, 160 bits: a guess is hopeless, so its hash needs no salt and no cost
+	keyIDBytes = 5
+)
+
+// MaxKeyLife is the longest that a key may last: one that is forgotten must
+// end by itself.
+const MaxKeyLife = 366 * 24 * time.Hour
+
+// ErrKey says that a key is wrong, has ended or was taken back, or that its
+// account has gone; and not which.
+var ErrKey = errors.New("the key is not valid")
+
+var keyEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Key lets a program act for an account, with no more than a part of what the
+// account may do.
+type Key struct {
+	ID      string    `json:"id"`      // shown; the first part of the key itself
+	Account string    `json:"account"` // identifier of the account
+	Label   string    `json:"label"`   // what it is for
+	Grants  []Grant   `json:"grants"`  // each within a grant of the account's
+	Made    time.Time `json:"made"`
+	Ends    time.Time `json:"ends"` // from then on it is not valid
+	// Hash is the SHA-256 of the secret, in hexadecimal. Keys leaves it out.
+	Hash string `json:"hash,omitempty"`
+}
+
+// NewKey is what CreateKey needs to know.
+type NewKey struct {
+	Account string // name
+	Label   string
+	Grants  []Grant // none: all of the account's
+	Lasts   time.Duration
+}
+
+type keysJSON struct {
+	Keys []Key `json:"keys"`
+}
+
+// CreateKey makes a key and returns it with its secret text, which is told
+// this once and is not kept.
+func (a *Access) CreateKey(n NewKey) (Key, string, error) {
+	account, ok := a.byName(n.Account)
+	if !ok {
+		return Key{}, "", ErrNoAccount
+	}
+	label, err := cleanLabel(n.Label)
+	if err != nil {
+		return Key{}, "", err
+	}
+	if n.Lasts <= 0 || n.Lasts > MaxKeyLife {
+		return Key{}, "", fmt.Errorf("a key lasts for up to %d days", int(MaxKeyLife.Hours()/24))
+	}
+	if len(n.Grants) == 0 {
+		n.Grants = account.Grants
+	}
+	for _, g := range n.Grants {
+		if !account.holds(g) {
+			return Key{}, "", fmt.Errorf("%s is not %s at %s, so no key of theirs can be", account.Name, g.Role, g.School)
+		}
+	}
+	random := make([]byte, keyIDBytes+keySecret)
+	if _, err := rand.Read(random); err != nil {
+		return Key{}, "", fmt.Errorf("make up a key: %w", err)
+	}
+	id, secret := keyEncoding.EncodeToString(random[:keyIDBytes]), random[keyIDBytes:]
+	sum := sha256.Sum256(secret)
+	now := a.clock.Now().UTC().Truncate(time.Second)
+	key := Key{
+		ID: id, Account: account.ID, Label: label, Grants: slices.Clone(n.Grants),
+		Made: now, Ends: now.Add(n.Lasts), Hash: hex.EncodeToString(sum[:]),
+	}
+	err = a.changeKeys(func(keys []Key) ([]Key, error) {
+		keys = slices.DeleteFunc(keys, func(k Key) bool { return !k.Ends.After(now) })
+		if len(keys) >= maxKeys {
+			return nil, fmt.Errorf("there are %d keys already: take some back", len(keys))
+		}
+		return append(keys, key), nil
+	})
+	if err != nil {
+		return Key{}, "", err
+	}
+	key.Hash = ""
+	return key, keyPrefix + id + "-" + keyEncoding.EncodeToString(secret), nil
+}
+
+// Keys lists the keys that are valid, the newest first, without their hashes.
+func (a *Access) Keys() []Key {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	now := a.clock.Now()
+	list := []Key{}
+	for _, k := range a.keys {
+		if k.Ends.After(now) {
+			k.Hash = ""
+			list = append(list, k)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y Key) int { return y.Made.Compare(x.Made) })
+	return list
+}
+
+// RevokeKey takes a key back. It is worth nothing from then on.
+func (a *Access) RevokeKey(id string) error {
+	return a.changeKeys(func(keys []Key) ([]Key, error) {
+		kept := slices.DeleteFunc(keys, func(k Key) bool { return k.ID == id })
+		if len(kept) == len(keys) {
+			return nil, fmt.Errorf("there is no key %.20q", id)
+		}
+		return kept, nil
+	})
+}
+
+// OpenKey returns the account that a key acts for, with only the grants that
+// both have. The error is ErrKey if it is not valid.
+func (a *Access) OpenKey(text string) (Account, error) {
+	id, secret, ok := parseKey(text)
+	if !ok {
+		return Account{}, ErrKey
+	}
+	sum := sha256.Sum256(secret)
+	hash := hex.EncodeToString(sum[:])
+	a.mu.RLock()
+	i := slices.IndexFunc(a.keys, func(k Key) bool { return k.ID == id })
+	var key Key
+	if i >= 0 {
+		key = a.keys[i]
+	}
+	a.mu.RUnlock()
+	if subtle.ConstantTimeCompare([]byte(key.Hash), []byte(hash)) != 1 || !key.Ends.After(a.clock.Now()) {
+		return Account{}, ErrKey
+	}
+	account, ok := a.byID(key.Account)
+	if !ok {
+		return Account{}, ErrKey
+	}
+	held := account.Grants
+	account.Hash, account.Grants = "", nil
+	for _, g := range key.Grants {
+		if (Account{Grants: held}).holds(g) {
+			account.Grants = append(account.Grants, g)
+		}
+	}
+	if len(account.Grants) == 0 {
+		return Account{}, ErrKey
+	}
+	return account, nil
+}
+
+// holds reports whether the account has that role at that school, or at every
+// one.
+func (a Account) holds(g Grant) bool {
+	return slices.ContainsFunc(a.Grants, func(has Grant) bool {
+		return has.Role == g.Role && (has.School == g.School || has.School == EverySchool)
+	})
+}
+
+func parseKey(text string) (id string, secret []byte, ok bool) {
+	rest, ok := strings.CutPrefix(text, keyPrefix)
+	if !ok || len(rest) > 64 {
+		return "", nil, false
+	}
+	id, encoded, ok := strings.Cut(rest, "-")
+	if !ok || id == "" {
+		return "", nil, false
+	}
+	secret, err := keyEncoding.DecodeString(encoded)
+	return id, secret, err == nil && len(secret) == keySecret && keyEncoding.EncodeToString(secret) == encoded
+}
+
+func cleanLabel(label string) (string, error) {
+	label = strings.Join(strings.Fields(label), " ")
+	if label == "" || len([]rune(label)) > maxLabel || strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r == 0xFFFD }) {
+		return "", fmt.Errorf("a key needs a label of up to %d characters that says what it is for", maxLabel)
+	}
+	return label, nil
+}
+
+// changeKeys writes what f makes of the keys before anybody sees it.
+func (a *Access) changeKeys(f func([]Key) ([]Key, error)) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	next, err := f(slices.Clone(a.keys))
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(keysJSON{Keys: next}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the keys: %w", err)
+	}
+	if err := durable.WriteFile(filepath.Join(a.dir, keysFile), append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("store the keys: %w", err)
+	}
+	a.keys = next
+	return nil
+}
+
+func (a *Access) readKeys() error {
+	data, err := os.ReadFile(filepath.Join(a.dir, keysFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the keys: %w", err)
+	}
+	a.keys, err = parseKeys(data)
+	return err
+}
+
+func parseKeys(data []byte) ([]Key, error) {
+	var j keysJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, fmt.Errorf("read the keys: %w", err)
+	}
+	if len(j.Keys) > maxKeys {
+		return nil, fmt.Errorf("read the keys: %d of them, more than %d", len(j.Keys), maxKeys)
+	}
+	for _, k := range j.Keys {
+		if sum, err := hex.DecodeString(k.Hash); err != nil || len(sum) != sha256.Size || k.ID == "" || k.Ends.IsZero() {
+			return nil, fmt.Errorf("read the key %.20q: it is not whole", k.ID)
+		}
+		if err := checkGrants(k.Grants); err != nil {
+			return nil, fmt.Errorf("read the key %.20q: %w", k.ID, err)
+		}
+	}
+	return j.Keys, nil
+}
