@@ -36,7 +36,7 @@ test: setup-test ## run every test with the race detector; minutes
 	$(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: beds
-beds: build setup-beds ## run the slow tests in a QEMU guest with real disks and sticks
+beds: build setup-beds ## run the slow tests: real disks and sticks under QEMU, Windows under Wine
 	CARETAKER_BEDS=1 $(GO) test -count=1 -timeout 60m -v ./shared/e2e/beds
 
 .PHONY: nightly

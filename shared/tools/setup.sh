@@ -40,6 +40,15 @@ node() {
 	command -v npm >/dev/null 2>&1 || packages npm
 }
 
+# wine builds a Windows under Wine, once, where that can be done.
+wine() {
+	bed=shared/e2e/beds/wine-bed.sh
+	why=$($bed why)
+	[ -z "$why" ] && $bed setup && return
+	echo "setup: no Windows under Wine${why:+: $why}; the tests that need one say so and are left out"
+	[ -z "${CI:-}" ] || exit 1
+}
+
 case $what in
 test)
 	# gcc for the race detector, a browser for the pages with npm for what looks
@@ -50,7 +59,8 @@ test)
 	;;
 beds)
 	packages qemu-system-x86 busybox-static cpio kmod cryptsetup-bin dmsetup udev e2fsprogs \
-		dosfstools util-linux iproute2 dash xz-utils
+		dosfstools util-linux iproute2 dash xz-utils debootstrap osslsigncode
+	wine
 	;;
 bench)
 	# openssl and node_exporter are peers, unshare gives the agent a laptop of
