@@ -61,14 +61,16 @@ const someRows = 4096
 var rowsets = []RowsetSpec{
 	{
 		// One row. NativeMachine is the IMAGE_FILE_MACHINE of the kernel,
-		// ProductType 1 for a workstation and 2, 3 for a server.
-		Name: MachineRow, On: posture.Windows, From: "RtlGetVersion, IsWow64Process2",
-		Values:   []string{"Hostname", "NativeMachine", "Major", "Minor", "Build", "ProductType", "Elevated"},
+		// ProductType 1 for a workstation and 2, 3 for a server,
+		// MinPasswordLength what a local account's password must have at least
+		// (USER_MODALS_INFO_0; 0 allows an empty one).
+		Name: MachineRow, On: posture.Windows, From: "RtlGetVersion, IsWow64Process2, NetUserModalsGet",
+		Values:   []string{"Hostname", "NativeMachine", "Major", "Minor", "Build", "ProductType", "Elevated", "MinPasswordLength"},
 		Deadline: 10 * time.Second, Most: 1,
 	},
 	{
 		// One row. ChassisType is SMBIOS type 3, without the lock bit;
-		// FirmwareType 1 BIOS, 2 UEFI; TPMVersion 1 or 2 (TPM 1.2, 2.0), null
+		// FirmwareType 1 BIOS, 2 UEFI; SecureBoot a flag; TPMVersion 1 or 2 (TPM 1.2, 2.0), null
 		// where there is none.
 		Name: Firmware, On: posture.Windows, From: "SMBIOS, TBS, firmware variables",
 		Values:   []string{"Manufacturer", "Model", "ChassisType", "FirmwareType", "SecureBoot", "TPMVersion"},
@@ -220,9 +222,12 @@ var rowsets = []RowsetSpec{
 	},
 	{
 		// From what the machine already knows, never online. Categories are
-		// their identifiers (GUIDs), Type 1 software and 2 driver.
+		// their identifiers (GUIDs), Type 1 software and 2 driver; Severity is
+		// Microsoft's own word for it (MsrcSeverity, always English), null or
+		// empty if there is none; Deployed is RFC 3339 in UTC; BrowseOnly says
+		// that it is only offered to who looks for it (IUpdate3).
 		Name: WindowsUpdateList, On: posture.Windows, Apart: true, From: "IUpdateSearcher, offline",
-		Values:   []string{"Severity", "Type", "Categories", "Deployed", "Mandatory", "RebootRequired"},
+		Values:   []string{"Severity", "Type", "Categories", "Deployed", "Mandatory", "RebootRequired", "BrowseOnly"},
 		Deadline: 6 * time.Minute, Most: someRows,
 	},
 }
