@@ -20,6 +20,8 @@ var codesLike = map[uint32]error{
 	1314:       fs.ErrPermission,         // ERROR_PRIVILEGE_NOT_HELD
 	0x80041003: fs.ErrPermission,         // WBEM_E_ACCESS_DENIED
 	0x80041062: fs.ErrPermission,         // WBEM_E_PRIVILEGE_NOT_HELD
+	1260:       fs.ErrPermission,         // ERROR_ACCESS_DISABLED_BY_POLICY
+	121:        context.DeadlineExceeded, // ERROR_SEM_TIMEOUT
 	258:        context.DeadlineExceeded, // WAIT_TIMEOUT
 	1460:       context.DeadlineExceeded, // ERROR_TIMEOUT
 	0x80043001: context.DeadlineExceeded, // WBEM_S_TIMEDOUT, as an error
@@ -27,6 +29,8 @@ var codesLike = map[uint32]error{
 	1:          errors.ErrUnsupported,    // ERROR_INVALID_FUNCTION
 	50:         errors.ErrUnsupported,    // ERROR_NOT_SUPPORTED
 	120:        errors.ErrUnsupported,    // ERROR_CALL_NOT_IMPLEMENTED
+	126:        errors.ErrUnsupported,    // ERROR_MOD_NOT_FOUND
+	127:        errors.ErrUnsupported,    // ERROR_PROC_NOT_FOUND
 	0x80004001: errors.ErrUnsupported,    // E_NOTIMPL
 	0x8004100c: errors.ErrUnsupported,    // WBEM_E_NOT_SUPPORTED
 	0x80041024: errors.ErrUnsupported,    // WBEM_E_PROVIDER_NOT_CAPABLE

@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
-
-// maxEntries bounds the entries of one folder.
-const maxEntries = 65536
 
 // linux reads the machine it runs on, or one that lies unpacked in a folder.
 type linux struct {
@@ -130,14 +124,7 @@ func (l *linux) File(ctx context.Context, name string, limit int64) ([]byte, err
 			return nil, err
 		}
 		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, limit+1))
-		if err != nil {
-			return nil, err
-		}
-		if int64(len(data)) > limit {
-			return nil, ErrTooLarge
-		}
-		return data, nil
+		return readAtMost(f, limit)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read file %s: %w", name, bare(err))
@@ -156,12 +143,7 @@ func (l *linux) Part(ctx context.Context, name string, offset int64, length int)
 			return nil, err
 		}
 		defer f.Close()
-		part := make([]byte, length)
-		n, err := f.ReadAt(part, offset)
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		return part[:n], err
+		return readPart(f, offset, length)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read part of %s: %w", name, bare(err))
@@ -182,27 +164,6 @@ func (l *linux) Dir(ctx context.Context, name string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read folder %s: %w", name, bare(err))
 	}
-	return list, nil
-}
-
-func entriesOf(f *os.File) ([]Entry, error) {
-	var list []Entry
-	for {
-		some, err := f.ReadDir(1024)
-		for _, e := range some {
-			list = append(list, Entry{Name: e.Name(), Type: e.Type()})
-		}
-		if len(list) > maxEntries {
-			return nil, ErrTooLarge
-		}
-		if errors.Is(err, io.EOF) || err == nil && len(some) == 0 {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package system
 
@@ -20,10 +20,7 @@ func New(string) Reader { return other{} }
 
 // Platform implements Reader.
 func (other) Platform() posture.Platform {
-	switch runtime.GOOS {
-	case "windows":
-		return posture.Windows
-	case "darwin":
+	if runtime.GOOS == "darwin" {
 		return posture.MacOS
 	}
 	return posture.Platform(runtime.GOOS)

@@ -1,0 +1,89 @@
+package system
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// maxPart bounds one part of a file or device.
+const maxPart = 64 << 20
+
+// Questions to the driver of a disk.
+const (
+	ioctlDiskGeometry = 0x700a0 // IOCTL_DISK_GET_DRIVE_GEOMETRY_EX
+	ioctlDiskLength   = 0x7405c // IOCTL_DISK_GET_LENGTH_INFO
+)
+
+// readDevice reads some bytes of a disk or a volume, in whole sectors, as its
+// driver demands.
+func readDevice(device string, offset int64, length int) ([]byte, error) {
+	name, err := windows.UTF16PtrFromString(device)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := windows.CreateFile(name, windows.GENERIC_READ, shareAll, nil, windows.OPEN_EXISTING, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer windows.CloseHandle(handle)
+	sector, size, err := deviceSize(handle)
+	if err != nil {
+		return nil, err
+	}
+	from, to := alignedSpan(offset, length, sector, size)
+	if from >= to {
+		return []byte{}, nil
+	}
+	data := aligned(int(to - from))
+	read, err := readSectors(handle, data, from)
+	if err != nil {
+		return nil, err
+	}
+	skip := min(int(offset-from), read)
+	return data[skip:min(skip+length, read)], nil
+}
+
+// deviceSize returns the size of a sector and of the whole.
+func deviceSize(handle windows.Handle) (sector, size int64, err error) {
+	sector = 4096 // a whole number of all that there are
+	geometry := make([]byte, 256)
+	if n, err := control(handle, ioctlDiskGeometry, nil, geometry); err == nil && n >= 32 {
+		if told := int64(binary.LittleEndian.Uint32(geometry[20:])); told >= 512 && told <= 1<<16 && told&(told-1) == 0 {
+			sector = told
+		}
+	}
+	answer := make([]byte, 8)
+	if _, err := control(handle, ioctlDiskLength, nil, answer); err != nil {
+		return 0, 0, err
+	}
+	return sector, int64(binary.LittleEndian.Uint64(answer)), nil
+}
+
+// aligned returns bytes that begin at the start of a page: some controllers
+// take no others.
+func aligned(length int) []byte {
+	const page = 4096
+	data := make([]byte, length+page)
+	skip := int(-uintptr(unsafe.Pointer(&data[0])) & (page - 1))
+	return data[skip : skip+length]
+}
+
+func readSectors(handle windows.Handle, data []byte, from int64) (int, error) {
+	read := 0
+	for read < len(data) {
+		at := from + int64(read)
+		overlapped := windows.Overlapped{Offset: uint32(at), OffsetHigh: uint32(at >> 32)}
+		var n uint32
+		err := windows.ReadFile(handle, data[read:min(len(data), read+1<<20)], &n, &overlapped)
+		if err == windows.ERROR_HANDLE_EOF || err == nil && n == 0 {
+			return read, nil
+		}
+		if err != nil {
+			return read, err
+		}
+		read += int(n)
+	}
+	return read, nil
+}
