@@ -257,7 +257,7 @@ func answerWalk(reader system.Reader, request []byte) ([]wire.Body, error) {
 	if err := json.Unmarshal(request, &r); err != nil {
 		return nil, fmt.Errorf("read the request to walk: %w", err)
 	}
-	before, fresh := os.NewFile(3, "known"), os.NewFile(4, "known.new")
+	before, fresh := system.ChildFile(0, "known"), system.ChildFile(1, "known.new")
 	known, err := probe.LoadKnown(before)
 	if err != nil {
 		known = probe.NewKnown() // the first walk, or a file that a crash left

@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,22 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// arena is the unit in which the Go runtime asks for memory.
-	arena = 64 << 20
-	// maxWords bounds what is kept of a child's standard error.
-	maxWords = 16 << 10
-	// maxFile bounds each file that it writes, or what it starts, in bytes.
-	maxFile = 256 << 20
-)
+// maxrssUnit is the unit in which the kernel counts resident memory.
+const maxrssUnit = 1 << 10
 
 // Run starts the child, gives it the request and waits for its answer.
 func (c Child) Run(ctx context.Context, request []byte) (Ended, error) {
@@ -50,156 +41,46 @@ func (c Child) Run(ctx context.Context, request []byte) (Ended, error) {
 	return r.ended, nil
 }
 
-func (c Child) run(ctx context.Context, request []byte) (Ended, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+// start starts the process, without a network of its own if the role wants
+// none and the kernel grants that.
+func (c Child) start(ctx context.Context, answer *os.File, words io.Writer) (*childProcess, error) {
 	keep, err := c.Role.capabilities()
 	if err != nil {
-		return Ended{}, err
+		return nil, err
 	}
 	scratch := ""
 	if c.Role == SystemChild {
 		scratch = scratchDir
 	}
 	if err := confineThread(keep, scratch); err != nil {
-		return Ended{}, err
+		return nil, err
 	}
-	answer := &limited{limit: int(c.Limits.MaxAnswer), full: func() { stop(ErrTooLarge) }}
-	words := &limited{limit: maxWords, full: func() {}}
-	read, write, err := os.Pipe()
-	if err != nil {
-		return Ended{}, err
-	}
-	cmd, stdin, err := c.start(ctx, keep, write, words)
-	write.Close()
-	if err != nil {
-		read.Close()
-		return Ended{}, err
-	}
-	p := follow(cmd, stdin, request, read, answer)
-	waited, left := p.end(ctx)
-	if !left {
-		return outcome(ctx, p, waited, answer, words)
-	}
-	ended := Ended{Gone: p.gone}
-	if cause := context.Cause(ctx); cause != nil {
-		return ended, cause
-	}
-	// It closed its standard output and was not killed before that.
-	ended.Answer = answer.kept.Bytes()
-	return ended, nil
-}
-
-// reapWithin is how long a child that has answered, or was killed, and its
-// pipes may take to be gone before they are not waited for any more.
-const reapWithin = time.Second
-
-// childProcess is a child that runs.
-type childProcess struct {
-	cmd      *exec.Cmd
-	answered chan struct{} // closed at the end of its standard output
-	gone     chan struct{} // closed once it is gone
-	waited   error         // how it ended, once gone is closed
-}
-
-// follow gives a child its request and takes its answer. The goroutines end
-// with the process; they are left behind with one that cannot be ended.
-func follow(cmd *exec.Cmd, stdin io.WriteCloser, request []byte, read *os.File, answer io.Writer) *childProcess {
-	p := &childProcess{cmd: cmd, answered: make(chan struct{}), gone: make(chan struct{})}
-	given := make(chan struct{})
-	go func() {
-		defer close(given)
-		// A child that ends before it has read everything says why by its end.
-		_, _ = io.Copy(stdin, bytes.NewReader(request))
-		_ = stdin.Close()
-	}()
-	go func() {
-		defer close(p.answered)
-		defer read.Close()
-		_, _ = io.Copy(answer, read) // what is missing is noticed by who reads the answer
-	}()
-	go func() {
-		p.waited = cmd.Wait()
-		if !closedSoon(p.answered) {
-			read.Close() // a process that it started holds its standard output open
-		}
-		<-p.answered
-		<-given
-		close(p.gone)
-	}()
-	return p
-}
-
-// end waits for a child's end, which comes by itself or by the context's, and
-// returns how it ended, or that it had to be left behind.
-func (p *childProcess) end(ctx context.Context) (waited error, left bool) {
-	select {
-	case <-p.gone:
-		return p.waited, false
-	case <-ctx.Done():
-	case <-p.answered:
-		if closedSoon(p.gone) {
-			return p.waited, false
-		}
-		// It has answered: that it has to be killed takes nothing from that.
-		_ = p.cmd.Cancel()
-		return nil, !closedSoon(p.gone)
-	}
-	if closedSoon(p.gone) {
-		return p.waited, false
-	}
-	return nil, true
-}
-
-// closedSoon waits for a channel to be closed, but not longer than reapWithin,
-// and reports whether it was.
-func closedSoon(c <-chan struct{}) bool {
-	late, stop := context.WithTimeout(context.Background(), reapWithin)
-	defer stop()
-	select {
-	case <-c:
-		return true
-	case <-late.Done():
-		return false
-	}
-}
-
-// start starts the process, without a network of its own if the role wants
-// none and the kernel grants that.
-func (c Child) start(ctx context.Context, keep []uintptr, answer *os.File, words io.Writer) (*exec.Cmd, io.WriteCloser, error) {
 	isolate := c.Role == FolderChild && os.Geteuid() == 0
 	for {
-		cmd := c.command(ctx, keep, isolate)
-		cmd.Stdout, cmd.Stderr = answer, words
+		cmd := c.confined(ctx, keep, isolate, answer, words)
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		err = cmd.Start()
 		if err == nil {
-			return cmd, stdin, nil
+			return started(cmd, stdin), nil
 		}
 		if !isolate || !errors.Is(err, unix.EPERM) {
-			return nil, nil, err
+			return nil, err
 		}
 		isolate = false // as in some containers
 	}
 }
 
-func (c Child) command(ctx context.Context, keep []uintptr, isolate bool) *exec.Cmd {
+func (c Child) confined(ctx context.Context, keep []uintptr, isolate bool, answer *os.File, words io.Writer) *exec.Cmd {
 	program := c.Path
 	if program == "" {
 		// Not its path: that may lead elsewhere since, or be closed to nobody.
 		program = "/proc/self/exe"
 	}
-	cmd := exec.CommandContext(ctx, program, c.Args...)
-	cmd.Dir = "/"
-	cmd.Env = append([]string{
-		// It ends before it is worth tidying up, unless memory runs short.
-		"LC_ALL=C", "GOMAXPROCS=1", "GOGC=400", "GOMEMLIMIT=" + strconv.FormatInt(c.Limits.Memory, 10),
-	}, c.Env...)
-	cmd.ExtraFiles = c.Files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd := c.command(ctx, program, answer, words)
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 		cmd.SysProcAttr.AmbientCaps = keep
@@ -207,8 +88,6 @@ func (c Child) command(ctx context.Context, keep []uintptr, isolate bool) *exec.
 	if isolate {
 		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET
 	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipesAfterDeath
 	return cmd
 }
 
@@ -240,38 +119,5 @@ func limitSelf(memory int64) error {
 	if !raceDetector {
 		set[unix.RLIMIT_DATA] = uint64(memory) + arena
 	}
-	for resource, limit := range set {
-		var now unix.Rlimit
-		if err := unix.Getrlimit(resource, &now); err != nil {
-			return err
-		}
-		limit = min(limit, now.Max)
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// outcome names how a child ended.
-func outcome(ctx context.Context, p *childProcess, waited error, answer, words *limited) (Ended, error) {
-	ended := Ended{Gone: p.gone}
-	if state := p.cmd.ProcessState; state != nil {
-		ended.CPU = state.UserTime() + state.SystemTime()
-		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-			ended.PeakMemory = usage.Maxrss << 10
-		}
-	}
-	cause := context.Cause(ctx)
-	switch {
-	case waited == nil && cause == nil:
-		ended.Answer = answer.kept.Bytes()
-		return ended, nil
-	case cause != nil:
-		return ended, cause
-	case bytes.Contains(words.kept.Bytes(), []byte("out of memory")), bytes.Contains(words.kept.Bytes(), []byte("cannot allocate memory")):
-		return ended, ErrMemory
-	}
-	first, _, _ := strings.Cut(words.kept.String(), "\n")
-	return ended, fmt.Errorf("%w: %w: %.200q", ErrCrashed, waited, first)
+	return setLimits(set)
 }

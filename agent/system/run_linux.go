@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +10,7 @@ import (
 	"path"
 	"runtime"
 	"syscall"
-	"time"
 )
-
-// pipesAfterDeath is how long a killed command's pipes are waited for: a
-// grandchild in another process group may hold them open.
-const pipesAfterDeath = time.Second
 
 // scratchDir is where commands may put what they cannot work without: apt
 // takes the signature off each list. It is in memory and never on a disk.
@@ -96,24 +90,4 @@ func runCommand(ctx context.Context, program string, spec CommandSpec) (Output, 
 		return Output{}, err
 	}
 	return Output{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
-}
-
-// limited keeps the first bytes written to it and tells when there are more.
-// It hides its buffer, whose ReadFrom would take everything.
-type limited struct {
-	kept  bytes.Buffer
-	limit int
-	full  func()
-}
-
-// Write implements io.Writer. It always takes everything, so that a command
-// that says too much is stopped and not left waiting.
-func (w *limited) Write(p []byte) (int, error) {
-	room := w.limit - w.kept.Len()
-	if len(p) > room {
-		w.kept.Write(p[:room])
-		w.full()
-		return len(p), nil
-	}
-	return w.kept.Write(p)
 }

@@ -49,13 +49,6 @@ func put(t *testing.T, root, name, text string) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 var wide = WalkLimits{Depth: 32, Files: 10_000, Time: time.Minute}
 
 // walked returns what a walk saw, as "class content", sorted.
