@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
 )
 
@@ -97,7 +98,40 @@ func breachCommand(o *options) *cobra.Command {
 		},
 	}
 	listFlags(list, &args)
-	return group("breach", "Policy breaches", list)
+	return group("breach", "Policy breaches", list,
+		decideCommand(o, decision.Acknowledge, "acknowledge", "Say that somebody is on the breaches of a rule on a laptop"),
+		decideCommand(o, decision.Resolve, "resolve", "Settle the breaches of a rule on a laptop by a decision, until it fails again"))
+}
+
+func decideCommand(o *options, kind decision.Kind, use, short string) *cobra.Command {
+	args := app.DecideArguments{Kind: kind}
+	c := &cobra.Command{
+		Use:   use + " DEVICE RULE",
+		Short: short,
+		Long: short + ".\nThe device is given by identifier or host name. What is decided is recorded for good, with your account\n" +
+			"on this machine and the reason.",
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, rest []string) error {
+			args.Device, args.Rule = rest[0], rest[1]
+			return operate(c, o, "breach.decide", args, func(a app.DecideAnswer) {
+				for _, b := range a.Breaches {
+					fmt.Fprintf(c.OutOrStdout(), "Recorded as entry %d: %s on %s%s.\n", b.Entry, a.Rule, a.Hostname, about(b.Subject.Label))
+				}
+			})
+		},
+	}
+	schoolFlag(c, &args.School)
+	c.Flags().StringVar(&args.Reason, "reason", "", "why, in words")
+	c.Flags().StringVar(&args.Subject, "subject", "", "only the breach of the subject with this key, as breach list --json names it")
+	cobra.CheckErr(c.MarkFlagRequired("reason"))
+	return c
+}
+
+func about(label string) string {
+	if label == "" {
+		return ""
+	}
+	return ", " + label
 }
 
 func ledgerCommand(o *options) *cobra.Command {

@@ -3,6 +3,8 @@ package app
 import (
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -24,6 +26,51 @@ type InitAnswer struct {
 	// Serving says that a collector runs on the folder. It serves the school
 	// from now on.
 	Serving bool `json:"serving"`
+}
+
+// DecideArguments decide about the breaches of a rule on a device that stand.
+type DecideArguments struct {
+	School  string        `json:"school"`
+	Kind    decision.Kind `json:"kind"`   // decision.Acknowledge or decision.Resolve
+	Device  string        `json:"device"` // identifier or host name
+	Rule    string        `json:"rule"`
+	Subject string        `json:"subject"` // key of the only subject that is meant; "" for every one
+	Reason  string        `json:"reason"`
+}
+
+// DecideAnswer is what was decided.
+type DecideAnswer struct {
+	Device   posture.DeviceID `json:"device"`
+	Hostname string           `json:"hostname"`
+	Rule     string           `json:"rule"`
+	Breaches []DecidedBreach  `json:"breaches"`
+}
+
+// DecidedBreach is one breach about which something was decided.
+type DecidedBreach struct {
+	Subject posture.Subject `json:"subject"`
+	Entry   uint64          `json:"entry"` // of the ledger
+}
+
+// KeyArguments make a key for programs, or name one.
+type KeyArguments struct {
+	ID      string        `json:"id"` // of the key to take back
+	Account string        `json:"account"`
+	Label   string        `json:"label"`
+	Role    string        `json:"role"`    // "": all that the account is
+	Schools []string      `json:"schools"` // names or identifiers; none: all of the account's
+	Lasts   time.Duration `json:"lasts"`
+}
+
+// KeyAnswer is a key for programs. Its text is shown once and not kept.
+type KeyAnswer struct {
+	ID      string         `json:"id"`
+	Key     string         `json:"key,omitempty"`
+	Account string         `json:"account,omitempty"`
+	Label   string         `json:"label,omitempty"`
+	Grants  []access.Grant `json:"grants,omitempty"`
+	Made    time.Time      `json:"made,omitzero"`
+	Ends    time.Time      `json:"ends,omitzero"`
 }
 
 // TokenArguments makes an enrolment token.

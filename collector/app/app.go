@@ -143,10 +143,14 @@ func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("show times in %s: %w", zone, err)
 	}
-	return web.New(web.Config{
+	pages, err := web.New(web.Config{
 		Queries: queries{c.view.Queries(), c}, Records: c, Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
 		Location: location, Version: release.Version(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	return c.doors(pages)
 }
 
 // intakeName names this collector in entries. There is one until several share

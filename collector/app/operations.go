@@ -46,6 +46,14 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.assess)
 	case "breach.list":
 		return within(ctx, arguments, c.breaches)
+	case "breach.decide":
+		return within(ctx, arguments, c.decideBreaches)
+	case "key.create":
+		return within(ctx, arguments, c.createKey)
+	case "key.list":
+		return c.listKeys(), nil
+	case "key.revoke":
+		return within(ctx, arguments, c.revokeKey)
 	case "ledger.verify":
 		return within(ctx, arguments, c.verify)
 	case "ledger.show":

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
 )
@@ -77,11 +78,22 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 		"policy.publish": {school: func(s string) any { return PublishArguments{School: s} }},
 		"device.list":    {school: func(s string) any { return ListArguments{School: s} }},
 		"breach.list":    {school: func(s string) any { return ListArguments{School: s} }},
-		"ledger.verify":  {school: func(s string) any { return LedgerArguments{School: s} }},
-		"ledger.show":    {school: func(s string) any { return LedgerArguments{School: s, Count: 1} }},
-		"ledger.forget":  {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
-		"device.show":    {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
-		"device.assess":  {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+		"breach.decide": {
+			school: func(s string) any {
+				return DecideArguments{School: s, Kind: decision.Acknowledge, Device: "d", Rule: "ENC-01", Reason: "x"}
+			},
+			device: func(d string) any {
+				return DecideArguments{School: string(mine), Kind: decision.Acknowledge, Device: d, Rule: "ENC-01", Reason: "x"}
+			},
+		},
+		"key.create":    {},
+		"key.list":      {},
+		"key.revoke":    {},
+		"ledger.verify": {school: func(s string) any { return LedgerArguments{School: s} }},
+		"ledger.show":   {school: func(s string) any { return LedgerArguments{School: s, Count: 1} }},
+		"ledger.forget": {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
+		"device.show":   {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+		"device.assess": {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
 	}
 	all := operations(t)
 	for _, name := range all {

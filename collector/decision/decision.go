@@ -27,6 +27,12 @@ const (
 	Resolve      Kind = "resolve"       // a breach is settled by what the reason says
 )
 
+// RefusedError says why a decision cannot be made about things as they stand.
+type RefusedError struct{ Why string }
+
+// Error implements error.
+func (e *RefusedError) Error() string { return e.Why }
+
 // Section is the name of the section that carries a decision.
 const Section = "decision"
 

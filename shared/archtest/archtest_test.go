@@ -75,6 +75,7 @@ var rules = []rule{
 	{in: "collector/retention", may: []string{"collector/ledger", "collector/roster", "shared/proof", "shared/wire"}, never: []string{"os", "net"}},
 	{in: "collector/access", may: []string{"shared/durable", "shared/clock", "shared/posture"}},
 	{in: "collector/web", may: []string{"collector/view", "collector/breach", "collector/access", "shared/posture", "shared/clock", "shared/release", "shared/policy"}},
+	{in: "collector/api", may: []string{"collector/view", "collector/breach", "collector/access", "collector/decision", "shared/posture", "shared/clock"}},
 	{in: "collector/console", may: []string{"shared/durable", "shared/clock"}},
 	{in: "collector/app", may: []string{"collector/...", "shared/..."}},
 	{in: "collector", may: []string{"collector/...", "shared/..."}},
