@@ -45,3 +45,15 @@ func gpt(t *testing.T, disk int64, partitions ...uint64) []byte {
 	copy(image[2*sector:], entries)
 	return image
 }
+
+// partitioned puts a volume into the only partition of a stick, from 1 MiB on,
+// as sticks are sold.
+func partitioned(volume []byte) []byte {
+	image := make([]byte, 1<<20)
+	entry := image[446:]
+	entry[4] = 0x07 // NTFS, exFAT or what looks like neither
+	binary.LittleEndian.PutUint32(entry[8:], 1<<20/sector)
+	binary.LittleEndian.PutUint32(entry[12:], uint32(len(volume)/sector))
+	image[510], image[511] = 0x55, 0xAA
+	return append(image, volume...)
+}

@@ -38,9 +38,10 @@ func TestVolumesAgreeWithLsblk(t *testing.T) {
 			cannot(t, "OPAL, RAID over real disks, and what a laptop's maker installs")
 			g := newGuest(t)
 			must(t, g.run("volumes.sh", "-u", "-r", root))
-			for _, state := range []string{"encrypted", "plain"} {
+			for _, state := range []string{"encrypted", "luks1", "plain"} {
 				agrees(t, g, state, root == "luks")
 			}
+			apart(t, g)
 		})
 	}
 }
@@ -52,7 +53,7 @@ func agrees(t *testing.T, g *guest, state string, rootEncrypted bool) {
 		Devices []block `json:"blockdevices"`
 	}](g, state+".lsblk.json")
 	want := mounted(listed.Devices, false)
-	if want["/"] != rootEncrypted || want["/home"] != (state == "encrypted") {
+	if want["/"] != rootEncrypted || want["/home"] != (state != "plain") {
 		t.Fatalf("%s: the guest is not what it was meant to be: %v", state, want)
 	}
 	report := document[posture.Report](g, state+".check.json")
@@ -72,6 +73,12 @@ func agrees(t *testing.T, g *guest, state string, rootEncrypted bool) {
 		}
 		got[mount] = v.Encryption.Value
 	}
+	method := map[string]string{"encrypted": "LUKS2", "luks1": "LUKS1", "plain": ""}[state]
+	for _, v := range volumes.Items {
+		if v.Mount == "/home" && v.Method != posture.Read(method) {
+			t.Errorf("%s: the second disk is encrypted by %+v, want %q", state, v.Method, method)
+		}
+	}
 	for mount, encrypted := range want {
 		as := posture.Unencrypted
 		if encrypted {
@@ -89,5 +96,21 @@ func agrees(t *testing.T, g *guest, state string, rootEncrypted bool) {
 		if f.Rule == "ENC-01" && f.Subject.Label == "system disk /" && (f.Result == posture.Pass) != rootEncrypted {
 			t.Errorf("%s: ENC-01 is %s", state, f.Result)
 		}
+	}
+}
+
+// apart checks the second disk where it is neither encrypted nor mounted: it
+// can be read by whoever has the laptop all the same.
+func apart(t *testing.T, g *guest) {
+	t.Helper()
+	report := document[posture.Report](g, "unmounted.check.json")
+	found := 0
+	for _, v := range report.Facts.Volumes.Items {
+		if v.Mount == "" && v.Role == posture.DataVolume && v.Encryption == posture.Read(posture.Unencrypted) {
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("the second disk, not mounted, is not there as one that is not encrypted: %+v", report.Facts.Volumes)
 	}
 }

@@ -1,6 +1,6 @@
-# What the system says of its disks, and what the agent says, in two states:
-# with logical volumes and swap on a second encrypted disk, and with that disk
-# not encrypted.
+# What the system says of its disks, and what the agent says, in four states:
+# with logical volumes and swap on a second encrypted disk (LUKS2), with files
+# right on it (LUKS1), with that disk not encrypted, and with it not mounted.
 set -eu
 modprobe -a dm-crypt aesni-intel xts algif_skcipher sha256-ssse3 2>/dev/null || :
 
@@ -32,8 +32,19 @@ umount /home
 dmsetup remove school-home
 dmsetup remove school-swap
 cryptsetup close second_crypt
+
+dd if=/dev/zero of=/dev/vdb bs=1M count=32 2>/dev/null
+cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 /dev/vdb /run/key
+cryptsetup open --key-file /run/key /dev/vdb second_crypt
+mkfs.ext4 -q -F /dev/mapper/second_crypt
+mount /dev/mapper/second_crypt /home
+look luks1
+umount /home
+cryptsetup close second_crypt
+
 dd if=/dev/zero of=/dev/vdb bs=1M count=32 2>/dev/null
 mkfs.ext4 -q -F /dev/vdb
 mount /dev/vdb /home
 look plain
 umount /home
+look unmounted
