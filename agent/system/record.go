@@ -108,6 +108,7 @@ var failures = []struct {
 	{posture.Denied.String(), fs.ErrPermission},
 	{posture.TimedOut.String(), context.DeadlineExceeded},
 	{posture.Unsupported.String(), errors.ErrUnsupported},
+	{posture.NotVisible.String(), ErrNobody},
 	{posture.Unreadable.String(), errUnreadable},
 }
 

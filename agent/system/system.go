@@ -135,6 +135,9 @@ type WalkSummary struct {
 var (
 	// ErrTooLarge means that there is more than the caller allowed.
 	ErrTooLarge = errors.New("it is larger than allowed")
+	// ErrNobody means that what is asked is somebody's who is not signed in at
+	// the screen.
+	ErrNobody = errors.New("nobody is signed in at the screen")
 	// ErrNotRecorded means that a recorded machine has no such reading.
 	ErrNotRecorded = errors.New("it was not recorded")
 )
@@ -152,6 +155,8 @@ func Absence(err error) posture.Absence {
 		return posture.TimedOut
 	case errors.Is(err, errors.ErrUnsupported):
 		return posture.Unsupported
+	case errors.Is(err, ErrNobody):
+		return posture.NotVisible
 	}
 	return posture.Unreadable
 }
