@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -149,6 +150,7 @@ func TestAStickInAGuestShowsOnTheHost(t *testing.T) {
 	h.until("the stick is gone", func() bool { d := h.shown(); return len(d.Facts.Media.Items) == 0 && len(d.Events) >= 2 })
 	d := h.shown()
 	h.tell("seen-detached")
+	h.breaches()
 	if err := <-h.booted; err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +166,28 @@ func TestAStickInAGuestShowsOnTheHost(t *testing.T) {
 	if r := ask[collectorapp.LedgerReport](h, "ledger.verify", collectorapp.LedgerArguments{}); !r.Good {
 		t.Errorf("the ledger is not good: %s", r.Trouble)
 	}
+}
+
+// breaches takes the time from a stick without encryption to the breach that
+// the host shows, and looks that pulling it out resolves nothing.
+func (h *host) breaches() {
+	h.t.Helper()
+	const rule = "USB-01"
+	h.when("plug")
+	note, err := os.Stat(filepath.Join(h.out, "plug"))
+	must(h.t, err)
+	standing := func() []view.Breach {
+		return slices.DeleteFunc(h.shown().Breaches, func(b view.Breach) bool { return b.Rule != rule || !b.ResolvedAt.IsZero() })
+	}
+	h.until("the breach shows", func() bool { return len(standing()) == 1 })
+	took := time.Since(note.ModTime())
+	h.t.Logf("from plugging a stick in to its breach on the host, on an emulated processor: %.1f s", took.Seconds())
+	h.tell("seen-breach")
+	h.until("the stick is gone again", func() bool { return len(h.shown().Facts.Media.Items) == 0 })
+	if left := standing(); len(left) != 1 {
+		h.t.Errorf("a stick that was pulled out leaves the breaches %+v, want that of %s", left, rule)
+	}
+	h.tell("seen-pulled")
 }
 
 // within checks a time that the agent logged against the guest's own, which is

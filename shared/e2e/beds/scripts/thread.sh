@@ -11,6 +11,15 @@ mkdir -p /var/lib
 told() { while [ ! -e "/bed/out/$1" ]; do sleep 0.3; done; }
 # note WORD: tells the host, with the time.
 note() { date +%s >"/bed/out/$1.new"; mv "/bed/out/$1.new" "/bed/out/$1"; }
+# plug ID SERIAL VENDOR PRODUCT: plugs a stick in and sets dev to its device.
+plug() {
+	bed usb-add "$1" serial="$2" vendor="$3" product="$4" size=64M
+	dev=
+	while [ -z "$dev" ]; do
+		udevadm settle
+		dev=$(lsblk --nodeps --noheadings --paths --output NAME,SERIAL | awk -v s="$2" '$2 == s { print $1 }')
+	done
+}
 # assessed prints when the agent last assessed the laptop.
 assessed() { caretaker-agent status --state "$state" --json | grep '"assessedAt"'; }
 
@@ -20,12 +29,7 @@ agent=$!
 told running
 
 note before-attach
-bed usb-add stick serial=HB0042 vendor=Kingston product=DataTraveler size=64M
-dev=
-while [ -z "$dev" ]; do
-	udevadm settle
-	dev=$(lsblk --nodeps --noheadings --paths --output NAME,SERIAL | awk '$2 == "HB0042" { print $1 }')
-done
+plug stick HB0042 Kingston DataTraveler
 note attached
 told seen-attached
 cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$dev" /run/key
@@ -34,6 +38,10 @@ told seen-encrypted
 
 kill -9 "$agent"
 wait "$agent" || :
+# A stick with files in the clear, of which nobody hears yet.
+plug clear HB0043 SanDisk Cruzer
+mkfs.vfat "$dev" >/dev/null
+bed usb-del clear
 before=$(assessed)
 caretaker-agent run --state "$state" 2>>/bed/out/agent.log &
 agent=$!
@@ -43,6 +51,12 @@ note before-detach
 bed usb-del stick
 note detached
 told seen-detached
+
+note plug
+bed usb-add clear serial=HB0043 vendor=SanDisk product=Cruzer
+told seen-breach
+bed usb-del clear
+told seen-pulled
 caretaker-agent status --state "$state" --json >/bed/out/status.json
 kill "$agent"
 wait "$agent" || :
