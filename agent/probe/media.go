@@ -12,11 +12,20 @@ import (
 )
 
 // Media returns the removable and hot-plugged storage that is attached to a
-// Linux machine, and the phones. Readers without a medium are left out.
+// machine, and the phones. Readers without a medium are left out.
 func Media(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Medium] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.Medium]("sysfs", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return linuxMedia(ctx, sys, q)
+	case posture.Windows:
+		return windowsMedia(ctx, sys, q)
+	case posture.MacOS:
+		return macMedia(ctx, sys, q)
 	}
+	return posture.NotFound[posture.Medium]("", posture.NotAsked)
+}
+
+func linuxMedia(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Medium] {
 	blocks, err := readTree(ctx, sys)
 	if err != nil {
 		return posture.NotFound[posture.Medium]("sysfs", headerAbsence(err))

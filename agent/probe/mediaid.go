@@ -107,10 +107,10 @@ func parseSerialPage(data []byte) (string, bool) {
 }
 
 // normaliseSerial writes a serial number the way every system gives it: in
-// upper case, without what fills it up.
+// upper case, without what fills it up. Windows writes a space as '_'.
 func normaliseSerial(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r <= ' ' || r > '~' {
+		if r <= ' ' || r > '~' || r == '_' {
 			return -1
 		}
 		return r

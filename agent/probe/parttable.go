@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -62,6 +63,13 @@ func (s *survey) typeOf(ctx context.Context, d *device) (string, error) {
 	return table.types[d.part], table.err
 }
 
+// tablePart is one entry of a partition table.
+type tablePart struct {
+	number      int
+	kind        string // as in partitionTable
+	start, size int64  // bytes
+}
+
 // readTable reads a GPT, or the four primary partitions of an MBR.
 func readTable(dev image, block int64) (map[int]string, error) {
 	head, err := dev.part(0, int(2*block))
@@ -71,17 +79,39 @@ func readTable(dev image, block int64) (map[int]string, error) {
 	if int64(len(head)) < 2*block || string(head[510:512]) != "\x55\xaa" {
 		return nil, errTable
 	}
-	types := map[int]string{}
-	if string(head[block:block+8]) != "EFI PART" {
-		for i := range 4 {
-			entry := head[446+16*i:]
-			if entry[4] != 0 {
-				types[i+1] = hexByte(entry[4])
-			}
+	list := mbrParts(head, block)
+	if isGPT(head[block:]) {
+		if list, err = gptParts(dev, head[block:], block); err != nil {
+			return nil, err
 		}
-		return types, nil
 	}
-	gpt := head[block:]
+	types := map[int]string{}
+	for _, p := range list {
+		types[p.number] = p.kind
+	}
+	return types, nil
+}
+
+func isGPT(head []byte) bool { return string(head[:8]) == "EFI PART" }
+
+// mbrParts reads the four entries of an MBR.
+func mbrParts(head []byte, block int64) []tablePart {
+	var list []tablePart
+	for i := range 4 {
+		entry := head[446+16*i:]
+		if entry[4] != 0 {
+			list = append(list, tablePart{
+				number: i + 1, kind: hexByte(entry[4]),
+				start: int64(binary.LittleEndian.Uint32(entry[8:])) * block,
+				size:  int64(binary.LittleEndian.Uint32(entry[12:])) * block,
+			})
+		}
+	}
+	return list
+}
+
+// gptParts reads the entries of a GPT.
+func gptParts(dev image, gpt []byte, block int64) ([]tablePart, error) {
 	start := binary.LittleEndian.Uint64(gpt[72:])
 	count, size := binary.LittleEndian.Uint32(gpt[80:]), binary.LittleEndian.Uint32(gpt[84:])
 	if start < 2 || start > 1<<20 || count > 1024 || size < 128 || size > 1024 || size%8 != 0 {
@@ -91,12 +121,100 @@ func readTable(dev image, block int64) (map[int]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var list []tablePart
 	for i := 0; i+int(size) <= len(entries); i += int(size) {
-		if guid := guidText(entries[i:]); guid != "" {
-			types[i/int(size)+1] = guid
+		entry := entries[i:]
+		guid := guidText(entry)
+		if guid == "" {
+			continue
+		}
+		p := tablePart{number: i/int(size) + 1, kind: guid}
+		first, last := binary.LittleEndian.Uint64(entry[32:]), binary.LittleEndian.Uint64(entry[40:])
+		if first <= last && last < 1<<50 { // else it is nowhere
+			p.start, p.size = int64(first)*block, int64(last-first+1)*block
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// extendedTypes are the MBR types of a partition that holds others.
+var extendedTypes = map[string]bool{"05": true, "0f": true, "85": true}
+
+const mbrProtective = "ee" // says that there is a GPT
+
+// diskParts reads the partitions of a whole disk with a sector size, as the
+// kernel of Linux does and with its numbers; none if it is not partitioned.
+func diskParts(dev image, sector int64) ([]tablePart, error) {
+	head, err := dev.part(0, int(2*sector))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(head)) < 2*sector || string(head[510:512]) != "\x55\xaa" {
+		return nil, nil
+	}
+	list := mbrParts(head, sector)
+	for i := range 4 {
+		if flag := head[446+16*i]; flag != 0 && flag != 0x80 {
+			return nil, nil // the start of a filesystem, which ends alike
 		}
 	}
-	return types, nil
+	if slices.ContainsFunc(list, func(p tablePart) bool { return p.kind == mbrProtective }) {
+		if !isGPT(head[sector:]) {
+			return nil, errTable
+		}
+		return gptParts(dev, head[sector:], sector)
+	}
+	var all []tablePart
+	next := 5
+	for _, p := range list {
+		switch {
+		case p.size == 0 || p.start == 0:
+		case extendedTypes[p.kind]:
+			logical, err := logicalParts(dev, p, sector, next)
+			if err != nil {
+				return nil, err
+			}
+			all, next = append(all, logical...), next+len(logical)
+		default:
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// logicalParts follows the chain of tables in an extended partition.
+func logicalParts(dev image, extended tablePart, sector int64, number int) ([]tablePart, error) {
+	const most = 124
+	var list []tablePart
+	at := extended.start
+	for range most {
+		head, err := dev.part(at, 512)
+		if err != nil {
+			return nil, err
+		}
+		if len(head) < 512 || string(head[510:512]) != "\x55\xaa" {
+			return nil, errTable
+		}
+		further := int64(0)
+		for _, p := range mbrParts(head, sector) {
+			switch {
+			case p.size == 0:
+			case extendedTypes[p.kind]:
+				further = extended.start + p.start
+			default:
+				list = append(list, tablePart{number: number + len(list), kind: p.kind, start: at + p.start, size: p.size})
+			}
+		}
+		if further == 0 {
+			return list, nil
+		}
+		if further <= at {
+			return nil, errTable // in a circle
+		}
+		at = further
+	}
+	return nil, errTable
 }
 
 func hexByte(b byte) string {

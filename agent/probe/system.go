@@ -10,9 +10,18 @@ import (
 
 // System describes the device itself.
 func System(ctx context.Context, sys system.Reader) posture.Answer[posture.System] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.System]("", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return linuxSystem(ctx, sys)
+	case posture.Windows:
+		return windowsSystem(ctx, sys)
+	case posture.MacOS:
+		return macSystem(ctx, sys)
 	}
+	return posture.NotFound[posture.System]("", posture.NotAsked)
+}
+
+func linuxSystem(ctx context.Context, sys system.Reader) posture.Answer[posture.System] {
 	answer := posture.Found[posture.System]("os-release, dmi")
 	item := posture.System{Platform: posture.Linux}
 

@@ -13,13 +13,22 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// Volumes returns the local writable filesystems of a Linux machine, those on
+// Volumes returns the local writable filesystems of a machine, those on
 // partitions that are not mounted, and its swap areas. What lies on removable
 // media belongs to Media, unless the system itself runs from it.
 func Volumes(ctx context.Context, sys system.Reader) posture.Answer[posture.Volume] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.Volume]("sysfs", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return linuxVolumes(ctx, sys)
+	case posture.Windows:
+		return windowsVolumes(ctx, sys)
+	case posture.MacOS:
+		return macVolumes(ctx, sys)
 	}
+	return posture.NotFound[posture.Volume]("", posture.NotAsked)
+}
+
+func linuxVolumes(ctx context.Context, sys system.Reader) posture.Answer[posture.Volume] {
 	s, why := look(ctx, sys)
 	if why != posture.None {
 		return posture.NotFound[posture.Volume]("mountinfo", why)
