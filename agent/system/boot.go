@@ -2,16 +2,28 @@ package system
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Boot returns what tells this start of a Linux machine from every other, and
-// how long ago it was, sleep included. The identifier is the kernel's random
-// one for this boot; it says nothing about the machine.
+// booter is a Reader of a system that tells of its start other than by files.
+type booter interface {
+	boot(ctx context.Context) (id string, uptime time.Duration, err error)
+}
+
+// Boot returns what tells this start of a machine from every other, and how
+// long ago it was, sleep included. Setting the machine's clock changes neither.
+// On Linux the identifier is the kernel's random one for this boot; nowhere
+// does it say anything about the machine.
 func Boot(ctx context.Context, r Reader) (id string, uptime time.Duration, err error) {
+	if b, ok := r.(booter); ok {
+		return b.boot(ctx)
+	}
 	raw, err := r.File(ctx, "/proc/sys/kernel/random/boot_id", 256)
 	if err != nil {
 		return "", 0, fmt.Errorf("read which boot this is: %w", err)
@@ -35,6 +47,14 @@ func parseBootID(text string) (string, error) {
 		return "", fmt.Errorf("read which boot this is: %.60q is not a boot identifier", text)
 	}
 	return id, nil
+}
+
+// bootIDOf makes the identifier of a boot of what the kernel noted when it
+// began, and nobody changes after.
+func bootIDOf(noted int64) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("caretaker boot\x00"), uint64(noted)))
+	x := hex.EncodeToString(sum[:16])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
 }
 
 // maxUptime is more than any machine stays up.

@@ -12,9 +12,13 @@ func coded(err error) error {
 	var number windows.Errno
 	var status windows.NTStatus
 	var library *windows.DLLError
+	var configuration windows.CONFIGRET
 	switch {
 	case err == nil, CodeOf(err) != 0:
 		return err
+	case errors.As(err, &configuration):
+		// It has codes of its own, which mean other things elsewhere.
+		return newCodeError(uint32(configuration.Win32Error(windows.ERROR_GEN_FAILURE)))
 	case errors.As(err, &library) && !errors.As(library.Err, &number):
 		return newCodeError(uint32(windows.ERROR_PROC_NOT_FOUND))
 	case errors.As(err, &status):

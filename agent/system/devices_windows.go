@@ -10,11 +10,8 @@ import (
 // maxPart bounds one part of a file or device.
 const maxPart = 64 << 20
 
-// Questions to the driver of a disk.
-const (
-	ioctlDiskGeometry = 0x700a0 // IOCTL_DISK_GET_DRIVE_GEOMETRY_EX
-	ioctlDiskLength   = 0x7405c // IOCTL_DISK_GET_LENGTH_INFO
-)
+// ioctlDiskLength is IOCTL_DISK_GET_LENGTH_INFO: it needs the right to read.
+const ioctlDiskLength = 0x7405c
 
 // readDevice reads some bytes of a disk or a volume, in whole sectors, as its
 // driver demands.
@@ -47,12 +44,8 @@ func readDevice(device string, offset int64, length int) ([]byte, error) {
 
 // deviceSize returns the size of a sector and of the whole.
 func deviceSize(handle windows.Handle) (sector, size int64, err error) {
-	sector = 4096 // a whole number of all that there are
-	geometry := make([]byte, 256)
-	if n, err := control(handle, ioctlDiskGeometry, nil, geometry); err == nil && n >= 32 {
-		if told := int64(binary.LittleEndian.Uint32(geometry[20:])); told >= 512 && told <= 1<<16 && told&(told-1) == 0 {
-			sector = told
-		}
+	if sector, _, err = geometry(handle); err != nil {
+		sector = 4096 // a whole number of all that there are
 	}
 	answer := make([]byte, 8)
 	if _, err := control(handle, ioctlDiskLength, nil, answer); err != nil {
