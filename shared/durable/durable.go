@@ -17,7 +17,9 @@ import (
 // writes a new file beside it, syncs it, renames it over the old one and syncs
 // the folder. When it returns nil, the new content survives a power cut.
 //
-// Two calls for one path must not run at once.
+// What perm grants to others is granted on Windows too; who else may use the
+// file there is its folder's to say. Two calls for one path must not run at
+// once.
 func WriteFile(path string, data []byte, perm fs.FileMode) (err error) {
 	temporary := path + ".tmp"
 	defer func() {
@@ -26,13 +28,13 @@ func WriteFile(path string, data []byte, perm fs.FileMode) (err error) {
 		}
 	}()
 	// A crash may have left an earlier one; its permissions may differ.
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(temporary); err != nil {
 		return err
 	}
 	if err := writeNew(temporary, data, perm); err != nil {
 		return errors.Join(err, removeIfThere(temporary))
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	if err := rename(temporary, path); err != nil {
 		return errors.Join(err, removeIfThere(temporary))
 	}
 	return SyncDir(filepath.Dir(path))
@@ -47,11 +49,14 @@ func writeNew(path string, data []byte, perm fs.FileMode) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return admit(path, perm)
 }
 
 func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

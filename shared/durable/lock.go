@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrHeld means that another process holds the lock.
@@ -25,7 +26,7 @@ func Lock(path string) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := takeLock(f); err != nil {
 		if errors.Is(err, ErrHeld) {
 			err = fmt.Errorf("lock %s: %w%s", path, err, holder(f))
 		} else {
@@ -37,8 +38,25 @@ func Lock(path string) (release func() error, err error) {
 	return f.Close, nil
 }
 
-// Held reports whether somebody holds the lock at path. It does not take it:
-// to ask is not to be in the way of one who does.
+// Where one can only ask for a lock by trying to take it, somebody may have
+// asked just now: then it is tried again a few times.
+const (
+	lockTries = 5
+	lockPause = 20 * time.Millisecond
+)
+
+func takeLock(f *os.File) error {
+	for try := 1; ; try++ {
+		err := lockFile(f)
+		if !errors.Is(err, ErrHeld) || !askingTakes || try == lockTries {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
+}
+
+// Held reports whether somebody holds the lock at path. To ask is not to be in
+// the way of one who takes it.
 func Held(path string) (_ bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

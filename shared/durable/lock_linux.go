@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// askingTakes says whether the one who asks for a lock takes it for an instant.
+const askingTakes = false
+
 // Two locks are taken: one of the file, which excludes others, and one of its
 // first byte, of which anyone can ask whether it is held without taking it.
 func lockFile(f *os.File) error {

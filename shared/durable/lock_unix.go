@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// askingTakes says whether the one who asks for a lock takes it for an instant.
+const askingTakes = true
+
 func lockFile(f *os.File) error { return flock(f, unix.LOCK_EX) }
 
 // held can only try: for that instant nobody else can take the lock.

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// askingTakes says whether the one who asks for a lock takes it for an instant.
+const askingTakes = true
+
 // The lock covers one byte far beyond the content, so that the one who finds
 // it held can still read who holds it.
 const lockedByte = 1 << 30
