@@ -17,10 +17,10 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-type walkStarts struct {
+// mountedStarts are starts on the mounts of a table.
+type mountedStarts struct {
+	walkStarts
 	mounts []mount
-	list   []walkStart
-	gaps   []posture.Gap
 }
 
 // temporary are the folders anybody may write to.
@@ -29,15 +29,15 @@ var temporary = []string{"/tmp", "/var/tmp", "/dev/shm"}
 // walkStarts finds where to walk. Desktops, downloads, documents, media and
 // temporary folders come first and the rest of the homes last, so that a
 // limit cuts off what matters least.
-func (l *linux) walkStarts(ctx context.Context) (walkStarts, error) {
+func (l *linux) walkStarts(ctx context.Context) (mountedStarts, error) {
 	info, err := l.File(ctx, "/proc/self/mountinfo", maxMountinfo)
 	if err != nil {
-		return walkStarts{}, err
+		return mountedStarts{}, err
 	}
-	s := walkStarts{mounts: parseMounts(string(info))}
+	s := mountedStarts{mounts: parseMounts(string(info))}
 	homes, err := l.homes(ctx, &s)
 	if err != nil {
-		return walkStarts{}, err
+		return mountedStarts{}, err
 	}
 	media := map[string]bool{}
 	for _, m := range s.mounts {
@@ -89,7 +89,7 @@ func exceptBelow(dirs map[string]posture.Location, dir string) map[string]bool {
 // reachable reports whether a path lies on a local file system, before
 // anything of it is touched: merely opening a folder of an automounter sets it
 // to work. What is not reachable is a gap: the files are there, or were.
-func (s *walkStarts) reachable(name string, class posture.Location) bool {
+func (s *mountedStarts) reachable(name string, class posture.Location) bool {
 	why := posture.Unsupported
 	if m, ok := mountOf(s.mounts, name); ok {
 		switch reachOf(m.fstype) {
@@ -107,7 +107,7 @@ func (s *walkStarts) reachable(name string, class posture.Location) bool {
 // homes returns the homes of people: those of /etc/passwd, those in /home
 // whose owner a directory service knows instead, and /root if somebody uses it
 // as a person does, which shows by a desktop's own list of folders.
-func (l *linux) homes(ctx context.Context, s *walkStarts) ([]string, error) {
+func (l *linux) homes(ctx context.Context, s *mountedStarts) ([]string, error) {
 	passwd, err := l.File(ctx, "/etc/passwd", maxPasswd)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (l *linux) homes(ctx context.Context, s *walkStarts) ([]string, error) {
 
 // homesIn returns the folders in dir that belong to people and are not known
 // yet, and those one level down in folders of root, as in /home/DOMAIN/name.
-func (l *linux) homesIn(ctx context.Context, s *walkStarts, dir string, known []string, deeper bool) []string {
+func (l *linux) homesIn(ctx context.Context, s *mountedStarts, dir string, known []string, deeper bool) []string {
 	if !s.reachable(dir, posture.Home) {
 		return nil
 	}

@@ -17,6 +17,15 @@ type walkStart struct {
 	below  string // folder below path where the walk starts; "" for path itself
 	class  posture.Location
 	except map[string]bool // paths from the start that are starts of their own
+	// expected says that it may have been moved to where this cannot be known,
+	// if it is not there: that is a gap.
+	expected bool
+}
+
+// walkStarts is where to walk, and what of that is known to be out of reach.
+type walkStarts struct {
+	list []walkStart
+	gaps []posture.Gap
 }
 
 // errStopped ends a walk at one of its limits.
