@@ -116,16 +116,22 @@ func isLocked(row system.Values) bool {
 // was so when somebody last looked.
 func bitLockerVerdict(row system.Values) posture.Volume {
 	conversion, protection := row.Number("ConversionStatus"), row.Number("ProtectionStatus")
+	state := conversionState(conversion, protection)
+	if !state.Known() {
+		v := unreadVerdict(state.Absent)
+		if !protection.Known() {
+			v.Protection.Absent = protection.Absent
+		}
+		return v
+	}
 	keys := row.Numbers("KeyProtectorTypes")
 	v := posture.Volume{
-		Encryption: conversionState(conversion, protection),
+		Encryption: state, Protection: protectionState(state.Value, protection, keys),
+		UsedSpace: usedSpace(row, state), Hardware: inHardware(row),
 		Protectors: protectorWords(keys), RecoveryKey: hasRecoveryKey(keys),
 	}
-	v.Protection = protectionState(v.Encryption, protection, keys)
-	v.Method, v.Cipher = encryptionMethod(row, v.Encryption)
-	v.Hardware = inHardware(row)
-	v.UsedSpace = usedSpace(row, v.Encryption)
-	if v.Encryption.Value == posture.Encrypting || v.Encryption.Value == posture.Decrypting {
+	v.Method, v.Cipher = encryptionMethod(row, state.Value)
+	if state.Value == posture.Encrypting || state.Value == posture.Decrypting {
 		v.Progress = progress(row)
 	}
 	return v
@@ -159,15 +165,13 @@ func conversionState(conversion, protection posture.Reading[int64]) posture.Read
 // alone if there never was one, as on a new laptop that nobody has signed in
 // to; but also, while it is being encrypted, of one whose key is guarded.
 func protectionState(
-	state posture.Reading[posture.EncryptionState], protection posture.Reading[int64], keys posture.Reading[[]int64],
+	state posture.EncryptionState, protection posture.Reading[int64], keys posture.Reading[[]int64],
 ) posture.Reading[posture.ProtectionState] {
 	unread := posture.Unread[posture.ProtectionState]
 	switch {
 	case !protection.Known():
 		return unread(protection.Absent)
-	case !state.Known():
-		return unread(state.Absent)
-	case state.Value == posture.Unencrypted:
+	case state == posture.Unencrypted:
 		return posture.Read(posture.ProtectionOff)
 	case protection.Value == protectionOn:
 		return posture.Read(posture.ProtectionOn)
@@ -177,7 +181,7 @@ func protectionState(
 		return unread(keys.Absent)
 	case len(keys.Value) == 0:
 		return posture.Read(posture.ProtectionClearKey)
-	case state.Value != posture.Encrypted:
+	case state != posture.Encrypted:
 		return unread(posture.Unsupported)
 	}
 	return posture.Read(posture.ProtectionSuspended)
@@ -236,13 +240,11 @@ var bitLockerMethods = map[int64]struct{ name, cipher string }{
 
 const hardwareMethod = 5
 
-func encryptionMethod(row system.Values, state posture.Reading[posture.EncryptionState]) (method, cipher posture.Reading[string]) {
+func encryptionMethod(row system.Values, state posture.EncryptionState) (method, cipher posture.Reading[string]) {
 	number := row.Number("EncryptionMethod")
 	known, ok := bitLockerMethods[number.Value]
 	switch {
-	case !state.Known():
-		return posture.Unread[string](state.Absent), posture.Unread[string](state.Absent)
-	case state.Value == posture.Unencrypted:
+	case state == posture.Unencrypted:
 		return posture.Read(""), posture.Read("")
 	case !number.Known():
 		return posture.Unread[string](number.Absent), posture.Unread[string](number.Absent)

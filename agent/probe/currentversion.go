@@ -11,7 +11,7 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-const currentVersion = `HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`
+const versionKey = `HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`
 
 const workstation = 1 // the ProductType of Windows that is not for servers
 
@@ -41,7 +41,7 @@ func windowsSystem(ctx context.Context, sys system.Reader) posture.Answer[postur
 	}
 
 	release := windowsRelease{machine: machine, machineAbsent: system.Absence(err), absent: posture.None}
-	key, err := sys.Key(ctx, currentVersion)
+	key, err := sys.Key(ctx, versionKey)
 	if err != nil {
 		release.absent = system.Absence(err)
 		gap(codedSource("CurrentVersion", err), release.absent)

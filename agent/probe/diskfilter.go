@@ -30,11 +30,11 @@ var encryptingFilters = []string{
 
 // foreignEncryption looks for drivers of other makers that encrypt below
 // Windows. BitLocker says of the disks under them that nothing is encrypted,
-// and what they do themselves is known to them alone. It says "not visible" if
-// there is one, None if there is none: no drive of theirs is then called plain
-// because BitLocker is off, and none is called encrypted. That a drive's own
-// firmware encrypts under somebody else's care leaves no trace at all.
-func foreignEncryption(ctx context.Context, sys system.Reader) posture.Absence {
+// and what they do themselves is known to them alone: with one of them no disk
+// is called plain because BitLocker is off, and none is called encrypted. It
+// returns the driver's name and "not visible", None if there is none. That a
+// disk's own firmware encrypts under somebody else's care leaves no trace.
+func foreignEncryption(ctx context.Context, sys system.Reader) (string, posture.Absence) {
 	why := posture.None
 	for _, class := range deviceClasses {
 		key, err := sys.Key(ctx, class)
@@ -45,12 +45,12 @@ func foreignEncryption(ctx context.Context, sys system.Reader) posture.Absence {
 		for _, name := range []string{"UpperFilters", "LowerFilters"} {
 			filters, absent := filterNames(key.Values, name)
 			why = firstAbsence(why, absent)
-			if slices.ContainsFunc(filters, isEncryptingFilter) {
-				return posture.NotVisible
+			if i := slices.IndexFunc(filters, isEncryptingFilter); i >= 0 {
+				return strings.ToLower(strings.TrimSpace(filters[i])), posture.NotVisible
 			}
 		}
 	}
-	return why
+	return "", why
 }
 
 // filterNames returns the names in a value; none if there is no such value.

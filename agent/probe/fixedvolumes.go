@@ -19,8 +19,8 @@ type fixedVolumes struct {
 	noDisks   posture.Absence // why the disks are not known, or None
 	volumes   diskVolumes
 	bitLocker bitLocker
-	foreign   posture.Reading[posture.Absence] // what foreignEncryption found, once asked
-	met       map[string]bool                  // GUIDs of the volumes that Windows listed
+	foreign   posture.Absence // what foreignEncryption found; NotAsked before
+	met       map[string]bool // GUIDs of the volumes that Windows listed
 }
 
 // windowsVolumes returns the volumes in a Windows machine: the one that it
@@ -46,6 +46,9 @@ func windowsVolumes(ctx context.Context, sys system.Reader) posture.Answer[postu
 		v.add(ctx, row)
 	}
 	v.unlisted()
+	if v.bitLocker.absent != posture.None { // it knows volumes that Windows does not list
+		v.gap(v.bitLocker.source, v.bitLocker.absent)
+	}
 	if v.bitLocker.lost != posture.None {
 		v.gap(encryptableVolume, v.bitLocker.lost)
 	}
@@ -229,7 +232,10 @@ var windowsFilesystems = map[string]string{
 
 func windowsFilesystem(row system.Values) posture.Reading[string] {
 	name := row.Text("Filesystem")
-	if name.Known() {
+	switch {
+	case name.Value == "", strings.EqualFold(name.Value, "RAW"):
+		return posture.Unread[string](firstAbsence(name.Absent, posture.Unreadable))
+	case name.Known():
 		name.Value = cmp.Or(windowsFilesystems[strings.ToUpper(name.Value)], text(strings.ToLower(name.Value)))
 	}
 	return name
@@ -278,10 +284,13 @@ func (v *fixedVolumes) notBitLocker(ctx context.Context, row system.Values) post
 			return posture.NotVisible
 		}
 	}
-	if v.foreign.Absent == posture.NotAsked {
-		v.foreign = posture.Read(foreignEncryption(ctx, v.sys))
+	if v.foreign == posture.NotAsked {
+		var filter string
+		if filter, v.foreign = foreignEncryption(ctx, v.sys); filter != "" {
+			v.bitLocker.source += ", disk filter " + filter
+		}
 	}
-	return v.foreign.Value
+	return v.foreign
 }
 
 // judgeStrange judges a volume of which Windows knows no filesystem, as those

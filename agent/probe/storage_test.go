@@ -162,6 +162,31 @@ func (f *faulty) Run(ctx context.Context, c system.Command) (system.Output, erro
 	return out, err
 }
 
+func (f *faulty) Key(ctx context.Context, path string) (system.RegistryKey, error) {
+	key, err := f.Reader.Key(ctx, path)
+	if !f.strikes("key", path) || err != nil {
+		return key, err
+	}
+	if f.err != nil {
+		return system.RegistryKey{}, f.err
+	}
+	return system.RegistryKey{Values: spoil(key.Values), Keys: key.Keys}, nil
+}
+
+func (f *faulty) Rows(ctx context.Context, r system.Rowset) ([]system.Values, error) {
+	rows, err := f.Reader.Rows(ctx, r)
+	if !f.strikes("rows", string(r)) || err != nil {
+		return rows, err
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	for i := range rows {
+		rows[i] = spoil(rows[i])
+	}
+	return rows, nil
+}
+
 // believed are the readings whose absence is an answer: that there is no such
 // thing. A machine without it would be another machine.
 func believed(what, fault string) bool {
@@ -230,6 +255,12 @@ func checkVolumes(t *testing.T, fault string, got, want posture.Answer[posture.V
 		told(t, fault, "method", v.Method, w.Method)
 		told(t, fault, "cipher", v.Cipher, w.Cipher)
 		told(t, fault, "capacity", v.Capacity, w.Capacity)
+		told(t, fault, "filesystem", v.Filesystem, w.Filesystem)
+		told(t, fault, "progress", v.Progress, w.Progress)
+		told(t, fault, "used space", v.UsedSpace, w.UsedSpace)
+		told(t, fault, "hardware", v.Hardware, w.Hardware)
+		told(t, fault, "protectors", v.Protectors, w.Protectors)
+		told(t, fault, "recovery key", v.RecoveryKey, w.RecoveryKey)
 	}
 	for i, w := range want.Items {
 		if !matched[i] && len(got.Gaps) == 0 {

@@ -172,6 +172,9 @@ func (v *volumeList) addMounted(ctx context.Context, group []mount, pools map[st
 		}
 		v.add(v.identity(ctx, d, fallback), role, point, filesystem, d.bytes, c)
 	default:
+		if m.filesystem == "fuseblk" {
+			filesystem = posture.Unread[string](firstAbsence(v.tree.absent, posture.NotVisible))
+		}
 		v.add(fallback, role, point, filesystem, posture.Unread[int64](c.state.Absent), c)
 	}
 }
