@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/system"
@@ -58,7 +59,7 @@ func Executables(
 	summary, err := sys.Walk(ctx, limits, w.visit)
 	known.end(err == nil && summary.Stopped == posture.None)
 
-	programs, scripts := posture.Found[posture.Executable](source), posture.Found[posture.Tally](source)
+	programs, scripts := posture.Found[posture.Executable](w.source(source)), posture.Found[posture.Tally](source)
 	if err != nil {
 		why := system.Absence(err)
 		if why == posture.Unreadable && errors.Is(err, errTooMany) {
@@ -85,6 +86,7 @@ type walker struct {
 	counts      map[posture.Tally]int // by location and format, Count being 0
 	found       map[posture.Executable]bool
 	gaps        []posture.Gap
+	unjudged    []string // the system's own codes of why it could not judge signatures
 	buffer      []byte
 
 	looked system.FileIdentity // what was looked up last,
@@ -138,6 +140,7 @@ func (w *walker) identify(f system.WalkedFile) (p program, keep bool) {
 	if p.format == "" || p.format == posture.Script || p.format == posture.JAR {
 		return p, true
 	}
+	keep = w.judge(f, &p)
 	p.sum, err = w.hash(f)
 	if err != nil {
 		p.unhashed = system.Absence(err)
@@ -146,7 +149,41 @@ func (w *walker) identify(f system.WalkedFile) (p program, keep bool) {
 		}
 		return p, false
 	}
-	return p, true
+	return p, keep
+}
+
+// judge has the system say what it makes of a program's signature, where it
+// has a judge of such programs. Of a signature that it cannot name the signer
+// of, the name that stands in the file is kept. It reports whether that is
+// settled.
+func (w *walker) judge(f system.WalkedFile, p *program) bool {
+	if f.Signature == nil || p.format != posture.PE {
+		return true
+	}
+	s, err := f.Signature(w.ctx)
+	if err != nil {
+		p.signature = posture.Unread[posture.SignatureState](system.Absence(err))
+		if code := system.CodeWord(err); code != "" && len(w.unjudged) < 4 && !slices.Contains(w.unjudged, code) {
+			w.unjudged = append(w.unjudged, code)
+		}
+		return false
+	}
+	p.signature = posture.Read(s.State)
+	if name := clean(s.Signer, nameRunes); name != "" || s.State == posture.Unsigned {
+		p.signer = posture.Read(name)
+	} else if p.signer == posture.Read("") {
+		p.signer = posture.Unread[string](posture.Unreadable)
+	}
+	return true
+}
+
+// source says where the answer comes from, and where it does not.
+func (w *walker) source(source string) string {
+	if len(w.unjudged) > 0 {
+		slices.Sort(w.unjudged)
+		source += ", WinVerifyTrust (" + strings.Join(w.unjudged, ", ") + ")"
+	}
+	return source
 }
 
 // gap keeps one of each kind.

@@ -2,11 +2,251 @@ package system
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-func signatureOf(context.Context, windows.Handle) (Signature, error) {
-	return Signature{}, errors.ErrUnsupported
+// signatureOf has Windows judge the signature of an open file: the one in it,
+// or else the one in a catalogue that lists it. It asks for nothing on the
+// screen and nothing from the network: revocation is not looked up, and what is
+// not on this machine is not fetched.
+func signatureOf(ctx context.Context, file windows.Handle) (Signature, error) {
+	if err := ctx.Err(); err != nil {
+		return Signature{}, err
+	}
+	j, err := newJudge()
+	if err != nil {
+		return Signature{}, fmt.Errorf("find the judge of signatures: %w", err)
+	}
+	s, err := j.embedded(file)
+	if errors.Is(err, errUnsigned) {
+		s, err = j.catalogued(file)
+	}
+	if errors.Is(err, errUnsigned) {
+		return Signature{State: posture.Unsigned}, nil
+	}
+	if err != nil {
+		return Signature{}, fmt.Errorf("judge a signature: %w", err)
+	}
+	return s, nil
+}
+
+// errUnsigned says that there is no signature in one place.
+var errUnsigned = errors.New("there is no signature")
+
+// judge is Windows' own judge of signatures, wintrust.dll. Its functions are
+// found by name, because a Windows of fewer parts lacks some.
+type judge struct {
+	verify, stateData, signerOf, certOf             *windows.LazyProc
+	acquire, release, hash, find, drop, catalogPath *windows.LazyProc
+}
+
+func newJudge() (j judge, err error) {
+	for _, f := range []struct {
+		name string
+		into **windows.LazyProc
+	}{
+		{"WinVerifyTrustEx", &j.verify},
+		{"WTHelperProvDataFromStateData", &j.stateData},
+		{"WTHelperGetProvSignerFromChain", &j.signerOf},
+		{"WTHelperGetProvCertFromChain", &j.certOf},
+		{"CryptCATAdminAcquireContext2", &j.acquire},
+		{"CryptCATAdminReleaseContext", &j.release},
+		{"CryptCATAdminCalcHashFromFileHandle2", &j.hash},
+		{"CryptCATAdminEnumCatalogFromHash", &j.find},
+		{"CryptCATAdminReleaseCatalogContext", &j.drop},
+		{"CryptCATCatalogInfoFromContext", &j.catalogPath},
+	} {
+		if *f.into, err = procedure("wintrust.dll", f.name); err != nil {
+			return j, err
+		}
+	}
+	return j, nil
+}
+
+// embedded judges the signature in the file.
+func (j judge) embedded(file windows.Handle) (Signature, error) {
+	name, err := windows.UTF16PtrFromString(pathOf(file))
+	if err != nil {
+		return Signature{}, err
+	}
+	info := windows.WinTrustFileInfo{FilePath: name, File: file}
+	info.Size = uint32(unsafe.Sizeof(info))
+	return j.ask(file, windows.WTD_CHOICE_FILE, unsafe.Pointer(&info))
+}
+
+// pathOf returns the path of an open file. The judge wants one, though it reads
+// the handle: it is where the file is now.
+func pathOf(file windows.Handle) string {
+	const opened = 8 // FILE_NAME_OPENED: without opening the folders above it
+	var name [4096]uint16
+	n, err := windows.GetFinalPathNameByHandle(file, &name[0], uint32(len(name)), opened)
+	if err != nil || int(n) >= len(name) {
+		return "program.exe"
+	}
+	return windows.UTF16ToString(name[:n])
+}
+
+// ask asks the judge about a subject, and always lets go of what it keeps.
+func (j judge) ask(file windows.Handle, choice uint32, subject unsafe.Pointer) (Signature, error) {
+	if _, err := windows.Seek(file, 0, io.SeekStart); err != nil {
+		return Signature{}, coded(err)
+	}
+	data := windows.WinTrustData{
+		UIChoice: windows.WTD_UI_NONE, RevocationChecks: windows.WTD_REVOKE_NONE,
+		UnionChoice: choice, FileOrCatalogOrBlobOrSgnrOrCert: subject,
+		StateAction: windows.WTD_STATEACTION_VERIFY, UIContext: windows.WTD_UICONTEXT_EXECUTE,
+		ProvFlags: windows.WTD_CACHE_ONLY_URL_RETRIEVAL | windows.WTD_REVOCATION_CHECK_NONE,
+	}
+	data.Size = uint32(unsafe.Sizeof(data))
+	answer, _, behind := j.call(&data)
+	signer := j.signer(data.StateData)
+	data.StateAction = windows.WTD_STATEACTION_CLOSE
+	_, _, _ = j.call(&data)
+	if isUnsigned(uint32(answer), lastCode(behind)) {
+		return Signature{}, errUnsigned
+	}
+	if uint32(answer) == trustNoSignature {
+		return Signature{}, newCodeError(lastCode(behind))
+	}
+	state, err := judged(uint32(answer))
+	if err != nil {
+		return Signature{}, err
+	}
+	return Signature{State: state, Signer: signer}, nil
+}
+
+func (j judge) call(data *windows.WinTrustData) (uintptr, uintptr, error) {
+	action := windows.WINTRUST_ACTION_GENERIC_VERIFY_V2
+	nobody := ^uintptr(0) // INVALID_HANDLE_VALUE: there is no user
+	return j.verify.Call(nobody, uintptr(unsafe.Pointer(&action)), uintptr(unsafe.Pointer(data)))
+}
+
+// lastCode returns the code behind a failure.
+func lastCode(err error) uint32 {
+	if number, ok := errors.AsType[windows.Errno](err); ok {
+		return uint32(number)
+	}
+	return 0
+}
+
+// signer returns whom the certificate of the first signer names: its common
+// name, or else its organisation; "" if the judge found none.
+func (j judge) signer(state windows.Handle) string {
+	if state == 0 {
+		return ""
+	}
+	provider, _, _ := j.stateData.Call(uintptr(state))
+	if provider == 0 {
+		return ""
+	}
+	signer, _, _ := j.signerOf.Call(provider, 0, 0, 0)
+	if signer == 0 {
+		return ""
+	}
+	found, _, _ := j.certOf.Call(signer, 0)
+	if found == 0 {
+		return ""
+	}
+	cert := (*struct {
+		size    uint32
+		context *windows.CertContext
+	})(pointer(found))
+	if cert.context == nil {
+		return ""
+	}
+	for _, part := range []string{"2.5.4.3\x00", "2.5.4.10\x00"} {
+		const attribute = 3 // CERT_NAME_ATTR_TYPE
+		var name [256]uint16
+		n := windows.CertGetNameString(cert.context, attribute, 0, unsafe.Pointer(unsafe.StringData(part)), &name[0], uint32(len(name)))
+		if n > 1 {
+			return windows.UTF16ToString(name[:n])
+		}
+	}
+	return ""
+}
+
+// pointer makes a pointer of an address that Windows gave, of memory that is
+// not Go's.
+func pointer(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
+
+// catalogued judges a file by the first catalogue of the system's that lists
+// it: by its SHA-256, or, as catalogues from before Windows 8 do, by its SHA-1.
+func (j judge) catalogued(file windows.Handle) (Signature, error) {
+	s, err := j.listedBy(file, "SHA256")
+	if errors.Is(err, errUnsigned) || CodeOf(err) == uint32(windows.ERROR_INVALID_PARAMETER) {
+		// The latter says a system whose catalogues have no SHA-256.
+		return j.listedBy(file, "SHA1")
+	}
+	return s, err
+}
+
+func (j judge) listedBy(file windows.Handle, algorithm string) (Signature, error) {
+	name, err := windows.UTF16PtrFromString(algorithm)
+	if err != nil {
+		return Signature{}, err
+	}
+	var admin windows.Handle
+	if ok, _, err := j.acquire.Call(uintptr(unsafe.Pointer(&admin)), 0, uintptr(unsafe.Pointer(name)), 0, 0); ok == 0 {
+		return Signature{}, fmt.Errorf("open the catalogues: %w", coded(err))
+	}
+	defer func() { _, _, _ = j.release.Call(uintptr(admin), 0) }()
+	if _, err := windows.Seek(file, 0, io.SeekStart); err != nil {
+		return Signature{}, coded(err)
+	}
+	var hash [64]byte
+	size := uint32(len(hash))
+	if ok, _, err := j.hash.Call(uintptr(admin), uintptr(file), uintptr(unsafe.Pointer(&size)), uintptr(unsafe.Pointer(&hash)), 0); ok == 0 {
+		return Signature{}, fmt.Errorf("hash for the catalogues: %w", coded(err))
+	}
+	found, _, err := j.find.Call(uintptr(admin), uintptr(unsafe.Pointer(&hash)), uintptr(size), 0, 0)
+	if found == 0 {
+		switch {
+		case errors.Is(err, windows.ERROR_NOT_FOUND), errors.Is(err, windows.ERROR_FILE_NOT_FOUND), errors.Is(err, windows.ERROR_NO_MORE_FILES):
+			return Signature{}, errUnsigned // none lists it, or there are none
+		}
+		return Signature{}, fmt.Errorf("look in the catalogues: %w", coded(err))
+	}
+	defer func() { _, _, _ = j.drop.Call(uintptr(admin), found, 0) }()
+	return j.byCatalog(file, admin, found, hash[:size])
+}
+
+// byCatalog has a catalogue judged that lists a file by its hash.
+func (j judge) byCatalog(file, admin windows.Handle, found uintptr, hash []byte) (Signature, error) {
+	var where struct {
+		size uint32
+		path [windows.MAX_PATH]uint16
+	}
+	where.size = uint32(unsafe.Sizeof(where))
+	if ok, _, err := j.catalogPath.Call(found, uintptr(unsafe.Pointer(&where)), 0); ok == 0 {
+		return Signature{}, fmt.Errorf("find a catalogue: %w", coded(err))
+	}
+	tag, err := windows.UTF16PtrFromString(strings.ToUpper(hex.EncodeToString(hash)))
+	if err != nil {
+		return Signature{}, err
+	}
+	name, err := windows.UTF16PtrFromString(pathOf(file))
+	if err != nil {
+		return Signature{}, err
+	}
+	info := struct { // WINTRUST_CATALOG_INFO
+		size, version           uint32
+		catalog, tag, name      *uint16
+		file                    windows.Handle
+		hash                    *byte
+		hashSize                uint32
+		context, administration uintptr
+	}{catalog: &where.path[0], tag: tag, name: name, file: file, hash: unsafe.SliceData(hash), hashSize: uint32(len(hash)), administration: uintptr(admin)}
+	info.size = uint32(unsafe.Sizeof(info))
+	s, err := j.ask(file, windows.WTD_CHOICE_CATALOG, unsafe.Pointer(&info))
+	s.Catalog = err == nil
+	return s, err
 }

@@ -108,7 +108,9 @@ type WalkedFile struct {
 
 // Signature is what the system makes of a file's signature.
 type Signature struct {
-	State posture.SignatureState `json:"state"` // never SignedUnproven
+	// State is SignedUnproven if the file is as it was signed, but by whom
+	// cannot be followed to a root that the system has.
+	State posture.SignatureState `json:"state"`
 	// Signer is whom the certificate names; "" if the file is not signed.
 	Signer string `json:"signer,omitempty"`
 	// Catalog says that the signature is in a catalogue of the system's, not
