@@ -20,6 +20,7 @@ const (
 	exitDone    = 0
 	exitBad     = 1 // what was checked or verified is not good
 	exitNotDone = 2 // the command could not do its work
+	exitNoTrust = 3 // evidence is consistent, and nothing says whose it is
 )
 
 // errBad means that what was checked or verified is not good; the reasons are
@@ -31,6 +32,8 @@ func main() {
 	switch {
 	case errors.Is(err, errBad):
 		os.Exit(exitBad)
+	case errors.Is(err, errUnproven):
+		os.Exit(exitNoTrust)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "caretaker-collector:", err)
 		os.Exit(exitNotDone)
@@ -54,7 +57,7 @@ func root() *cobra.Command {
 	c.PersistentFlags().StringVar(&o.data, "data", app.DefaultData(), "folder of the collector's state")
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), keyCommand(o), policyCommand(o),
-		deviceCommand(o), breachCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
+		deviceCommand(o), breachCommand(o), evidenceCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
 	return c
 }
 

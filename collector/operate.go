@@ -19,7 +19,7 @@ func operate[A any](c *cobra.Command, o *options, operation string, arguments an
 // answered is operate for a command that goes on with the answer.
 func answered[A any](c *cobra.Command, o *options, operation string, arguments any, show func(A)) (A, error) {
 	var answer A
-	if err := app.Do(c.Context(), o.data, operation, arguments, &answer, clock.System{}); err != nil {
+	if err := ask(c, o, operation, arguments, &answer); err != nil {
 		return answer, err
 	}
 	if o.json {
@@ -27,6 +27,11 @@ func answered[A any](c *cobra.Command, o *options, operation string, arguments a
 	}
 	show(answer)
 	return answer, nil
+}
+
+// ask carries out an operation of which nothing is printed yet.
+func ask(c *cobra.Command, o *options, operation string, arguments, answer any) error {
+	return app.Do(c.Context(), o.data, operation, arguments, answer, clock.System{})
 }
 
 func printJSON(c *cobra.Command, v any) error {

@@ -52,6 +52,20 @@ type DecidedBreach struct {
 	Entry   uint64          `json:"entry"` // of the ledger
 }
 
+// EvidenceArguments ask for evidence about one device at one moment.
+type EvidenceArguments struct {
+	School string    `json:"school"`
+	Device string    `json:"device"` // identifier or host name
+	At     time.Time `json:"at"`
+}
+
+// EvidenceAnswer is a sealed bundle, as evidence.Verify takes it.
+type EvidenceAnswer struct {
+	Device   posture.DeviceID `json:"device"`
+	Hostname string           `json:"hostname"`
+	Bundle   []byte           `json:"bundle"`
+}
+
 // KeyArguments make a key for programs, or name one.
 type KeyArguments struct {
 	ID      string        `json:"id"` // of the key to take back

@@ -48,6 +48,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.breaches)
 	case "breach.decide":
 		return within(ctx, arguments, c.decideBreaches)
+	case "evidence.device":
+		return within(ctx, arguments, c.evidence)
 	case "key.create":
 		return within(ctx, arguments, c.createKey)
 	case "key.list":

@@ -86,6 +86,10 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 				return DecideArguments{School: string(mine), Kind: decision.Acknowledge, Device: d, Rule: "ENC-01", Reason: "x"}
 			},
 		},
+		"evidence.device": {
+			school: func(s string) any { return EvidenceArguments{School: s, Device: "d"} },
+			device: func(d string) any { return EvidenceArguments{School: string(mine), Device: d} },
+		},
 		"key.create":    {},
 		"key.list":      {},
 		"key.revoke":    {},

@@ -261,3 +261,25 @@ func digests(path []tlog.Hash) []proof.Digest {
 	}
 	return out
 }
+
+// Before returns the entry of the statement that the subject of entry i made
+// before that one; ok is false if it was the subject's first, or entry i holds
+// no statement.
+func (l *Ledger) Before(i Index) (before Index, ok bool, err error) {
+	if size := l.Size(); uint64(i) >= size {
+		return 0, false, fmt.Errorf("find the statement before entry %d of %d: %w", i, size, ErrNotFound)
+	}
+	info, err := l.entryInfo(i)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case info.previous == 0:
+		return 0, false, nil
+	case info.previous > uint64(i):
+		return 0, false, &CorruptError{
+			File: entriesFile, Offset: int64(i) * entryInfoSize, Entry: i, Known: true,
+			Err: errors.New("it names a later entry as an earlier one; delete the file, and it is made again"),
+		}
+	}
+	return Index(info.previous - 1), true, nil
+}

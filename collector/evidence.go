@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/identity"
+)
+
+// errUnproven means that evidence is consistent and nothing says whose it is;
+// that was printed already.
+var errUnproven = errors.New("origin not proven")
+
+func evidenceCommand(o *options) *cobra.Command {
+	return group("evidence", "What is proven of a laptop, for people and for strangers", evidenceDevice(o), evidenceVerify(o))
+}
+
+// asked is what both commands print by.
+type asked struct {
+	zone, aware string
+}
+
+func (a *asked) flags(c *cobra.Command) {
+	c.Flags().StringVar(&a.zone, "time-zone", "Europe/London", "zone of the times that are read and printed")
+	c.Flags().StringVar(&a.aware, "aware", "", "when the school became aware of the loss: prints until when the regulator must be told")
+}
+
+func (a *asked) print(c *cobra.Command, b *evidence.Bundle) error {
+	zone, err := time.LoadLocation(a.zone)
+	if err != nil {
+		return fmt.Errorf("show times in %s: %w", a.zone, err)
+	}
+	aware := time.Time{}
+	if a.aware != "" {
+		if aware, err = parseMoment(a.aware, zone); err != nil {
+			return err
+		}
+	}
+	return evidence.Print(c.OutOrStdout(), b, zone, aware)
+}
+
+func evidenceDevice(o *options) *cobra.Command {
+	var args app.EvidenceArguments
+	var how asked
+	var at, out string
+	c := &cobra.Command{
+		Use:   "device DEVICE",
+		Short: "Say what is proven of a laptop at a moment, and write the proof into a file",
+		Long: "Say what is proven of a laptop at a moment, such as when it was lost: encrypted or not, since when, what is\n" +
+			"missing and what nobody can know. With --output the answer and its proof are written into a file that\n" +
+			"`evidence verify` checks on any machine. Times are like \"2026-10-23 16:20\" or 2026-10-23T16:20:00+01:00.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			args.Device, args.At = rest[0], time.Now()
+			if at != "" {
+				zone, err := time.LoadLocation(how.zone)
+				if err != nil {
+					return fmt.Errorf("read times in %s: %w", how.zone, err)
+				}
+				if args.At, err = parseMoment(at, zone); err != nil {
+					return err
+				}
+			}
+			var answer app.EvidenceAnswer
+			if err := ask(c, o, "evidence.device", args, &answer); err != nil {
+				return err
+			}
+			b, _, err := evidence.Verify(answer.Bundle, evidence.Trust{})
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				if err := durable.WriteFile(out, answer.Bundle, fs.FileMode(0o600)); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "Written into %s. It holds what the device reported: give it to those who need it.\n", out)
+			}
+			if o.json {
+				return printJSON(c, b)
+			}
+			return how.print(c, b)
+		},
+	}
+	schoolFlag(c, &args.School)
+	c.Flags().StringVar(&at, "at", "", "the moment that is asked about (default: now)")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write the sealed evidence into")
+	how.flags(c)
+	return c
+}
+
+func evidenceVerify(o *options) *cobra.Command {
+	var how asked
+	var trust string
+	c := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check evidence on any machine, and print what it proves",
+		Long: "Check evidence: its seal, that each entry is in the school's ledger, each signature of the laptop, and that the\n" +
+			"answer is what the entries say. It needs no collector and no network.\n" +
+			"Exit status: 0 it is good and the school's, 1 it is not good, 3 it is consistent and its origin is not proven,\n" +
+			"because no --trust was given.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			sealed, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("read the evidence: %w", err)
+			}
+			known, err := parseTrust(trust)
+			if err != nil {
+				return err
+			}
+			b, v, err := evidence.Verify(sealed, known)
+			if err != nil {
+				fmt.Fprintf(c.OutOrStdout(), "NOT GOOD: %v\n", err)
+				return errBad
+			}
+			if o.json {
+				err = printJSON(c, b)
+			} else {
+				err = how.print(c, b)
+			}
+			if err != nil {
+				return err
+			}
+			words := fmt.Sprintf("%s in the ledger, %s of the laptop", count(v.Entries, "entry is", "entries are"), count(v.Signed, "signature", "signatures"))
+			if !v.Origin {
+				fmt.Fprintf(c.ErrOrStderr(), "Consistent: %s. ORIGIN NOT PROVEN: give the school's key or a checkpoint with --trust.\n", words)
+				return errUnproven
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "Good: %s, and the seal is that of %s.\n", words, b.School)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&trust, "trust", "", "the school's key (caretaker.school/…), or a file with it or with a checkpoint of the school's")
+	how.flags(c)
+	return c
+}
+
+// parseTrust reads a school's key, or a file that holds one or a checkpoint.
+func parseTrust(text string) (evidence.Trust, error) {
+	if text == "" {
+		return evidence.Trust{}, nil
+	}
+	if !strings.HasPrefix(text, "caretaker.school/") {
+		data, err := os.ReadFile(text)
+		if err != nil {
+			return evidence.Trust{}, fmt.Errorf("read what is to be trusted: %w", err)
+		}
+		if strings.Contains(string(data), "\n\n") {
+			return evidence.Trust{Checkpoint: data}, nil
+		}
+		text = strings.TrimSpace(string(data))
+	}
+	key, err := identity.ParseSchoolVerifier(text)
+	return evidence.Trust{Key: &key}, err
+}
+
+// moments are the forms in which a time is read; the first names its zone.
+var moments = []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04"}
+
+// parseMoment reads a time. Without a zone it is one of the given zone, and
+// refused if clocks show it twice or never that day.
+func parseMoment(text string, zone *time.Location) (time.Time, error) {
+	for i, form := range moments {
+		t, err := time.ParseInLocation(form, text, zone)
+		if err != nil {
+			continue
+		}
+		if i == 0 {
+			return t, nil
+		}
+		if t.Format(form) != text {
+			return t, fmt.Errorf("%q never was in %s: clocks were put forward over it; give it with its offset, like 2026-03-29T01:30:00+01:00", text, zone)
+		}
+		for _, other := range []time.Duration{-time.Hour, time.Hour} {
+			if o := t.Add(other); o.Format(form) == text {
+				return t, fmt.Errorf("%q was twice in %s: clocks were put back; give it with its offset, like 2026-10-25T01:30:00+01:00", text, zone)
+			}
+		}
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf(`%q is not a time like "2026-10-23 16:20" or 2026-10-23T16:20:00+01:00`, text)
+}

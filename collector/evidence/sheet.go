@@ -1,0 +1,394 @@
+package evidence
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
+)
+
+// State is what was proven of a device's disks as a whole: the worst of them.
+type State string
+
+// The states.
+const (
+	Encrypted    State = "encrypted"     // every volume is, and its key is guarded
+	Unprotected  State = "not protected" // every volume is encrypted, and a key lies open
+	NotEncrypted State = "not encrypted" // some volume is not fully encrypted
+	NotProven    State = "not proven"    // nobody can tell
+	Missing      State = "missing"       // the reports of this time are not in the ledger
+)
+
+// Sheet is the answer for people. It follows from a bundle's entries alone.
+// Times are the device's own, as it signed them, unless said otherwise.
+type Sheet struct {
+	State      State     `json:"state"`         // at the moment that was asked about, as last proven
+	Why        string    `json:"why,omitempty"` // for NotProven
+	Since      time.Time `json:"since"`         // since when every report said so; zero if none did
+	Reported   Report    `json:"reported"`      // the last report before the moment
+	HeldAt     time.Time `json:"heldAt"`        // when the device last signed that this report still held; zero if it did not
+	ReadAt     time.Time `json:"readAt"`        // when the state of its disks was last read
+	Spans      []Span    `json:"spans"`         // what its reports said, from the first to the last
+	Hostname   string    `json:"hostname"`
+	EnrolledAt time.Time `json:"enrolledAt"` // by the collector's clock
+	EnrolledIn uint64    `json:"enrolledIn"` // entry
+	Token      string    `json:"token"`      // identifier of the token that admitted it
+	KeyPrint   string    `json:"keyPrint"`   // SHA-256 of the device's public key, in hexadecimal
+
+	Volumes   []posture.Volume      `json:"volumes"`
+	Antivirus []posture.Antivirus   `json:"antivirus"`
+	Security  *posture.Security     `json:"security,omitempty"`
+	Attached  []posture.Medium      `json:"attached"` // media at the last report
+	Media     []posture.MediumEvent `json:"media"`    // what came and went in the 30 days before the moment
+	Unread    []string              `json:"unread"`   // sections of the last report whose content is not in the ledger any more, or could not be read
+	NotKnown  []string              `json:"notKnown"` // what nobody can say
+}
+
+// Report says which report, and when it came.
+type Report struct {
+	Sequence   uint64    `json:"sequence"` // 0: there is none
+	Entry      uint64    `json:"entry"`    // the receipt: its place in the ledger
+	MadeAt     time.Time `json:"madeAt"`
+	ReceivedAt time.Time `json:"receivedAt"` // by the collector's clock
+	Policy     uint64    `json:"policy"`     // that judged it; 0 is the one built into the agent
+}
+
+// Span is a time over which the reports said the same.
+type Span struct {
+	From  time.Time `json:"from"` // the first report that said so
+	To    time.Time `json:"to"`   // the last report that said so
+	State State     `json:"state"`
+	Why   string    `json:"why,omitempty"` // for NotProven and Missing
+	First uint64    `json:"first"`         // sequences of those reports
+	Last  uint64    `json:"last"`
+}
+
+// opened is a bundle's entries, decoded.
+type opened struct {
+	bundle    *Bundle
+	enrolment roster.Enrolment
+	key       *ecdsa.PublicKey
+	admitted  entry
+	reports   []signedReport
+	contact   *proof.ContactStatement
+	gaps      []roster.Gap
+	bodies    map[proof.Digest][]byte
+}
+
+type entry struct {
+	index    uint64
+	envelope proof.Envelope
+}
+
+type signedReport struct {
+	entry
+	statement proof.ReportStatement
+}
+
+// Answer works the answer out from a bundle's entries.
+func Answer(b *Bundle) (Sheet, error) {
+	o, err := open(b)
+	if err != nil {
+		return Sheet{}, fmt.Errorf("work out what the evidence about %s says: %w", b.Device, err)
+	}
+	point, err := x509.MarshalPKIXPublicKey(o.key)
+	if err != nil {
+		return Sheet{}, fmt.Errorf("work out what the evidence about %s says: write its key: %w", b.Device, err)
+	}
+	sum := sha256.Sum256(point)
+	s := Sheet{
+		State: NotProven, Why: "it has not reported", EnrolledAt: moment(o.admitted.envelope.ReceivedAt), EnrolledIn: o.admitted.index,
+		Token: o.enrolment.Token, KeyPrint: hex.EncodeToString(sum[:]),
+		Spans: []Span{}, Volumes: []posture.Volume{}, Antivirus: []posture.Antivirus{}, Attached: []posture.Medium{}, Media: []posture.MediumEvent{}, Unread: []string{},
+	}
+	if len(o.reports) > 0 {
+		o.history(&s)
+		o.last(&s)
+		o.media(&s)
+	}
+	s.NotKnown = o.notKnown(s)
+	return s, nil
+}
+
+func moment(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
+
+// open decodes the entries, and refuses what does not belong to the device.
+func open(b *Bundle) (*opened, error) {
+	o := &opened{bundle: b, bodies: map[proof.Digest][]byte{}}
+	for _, e := range b.Entries {
+		env, err := proof.DecodeEnvelope(e.Envelope)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		bodies := map[string][]byte{}
+		for _, s := range e.Sections {
+			if s.Number < 0 || s.Number >= len(env.Sections) {
+				return nil, fmt.Errorf("entry %d: it has no section %d", e.Index, s.Number)
+			}
+			ref := env.Sections[s.Number]
+			o.bodies[ref.Digest] = s.Body
+			bodies[ref.Name] = s.Body
+		}
+		if err := o.add(entry{e.Index, env}, bodies); err != nil {
+			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+	}
+	if o.key == nil {
+		return nil, errors.New("it does not hold the device's enrolment")
+	}
+	return o, nil
+}
+
+func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
+	if e.envelope.Kind != proof.KindContacts && e.envelope.Subject != string(o.bundle.Device) {
+		return fmt.Errorf("it is about %.70q", e.envelope.Subject)
+	}
+	switch e.envelope.Kind {
+	case proof.KindEnrolment:
+		return o.enrolled(e, bodies[roster.SectionEnrolment])
+	case proof.KindReport:
+		r := signedReport{entry: e}
+		if r.statement, err = proof.DecodeReportStatement(e.envelope.Statement); err == nil {
+			err = e.envelope.CheckStatement()
+		}
+		o.reports = append(o.reports, r)
+		return err
+	case proof.KindContacts:
+		signed, err := proof.DecodeSignedContact(bodies[roster.SectionContact])
+		if err != nil {
+			return err
+		}
+		c, err := proof.DecodeContactStatement(signed.Statement)
+		if err == nil && c.Device != string(o.bundle.Device) {
+			err = fmt.Errorf("the contact is of %.70q", c.Device)
+		}
+		o.contact = &c
+		return err
+	case proof.KindGap:
+		g, err := roster.DecodeGap(bodies[roster.SectionGap])
+		o.gaps = append(o.gaps, g)
+		return err
+	}
+	return fmt.Errorf("a %s proves nothing here", e.envelope.Kind)
+}
+
+func (o *opened) enrolled(e entry, body []byte) (err error) {
+	if o.admitted = e; o.key != nil {
+		return errors.New("it is a second enrolment")
+	}
+	if o.enrolment, err = roster.DecodeEnrolment(body); err != nil {
+		return err
+	}
+	c, err := x509.ParseCertificate(o.enrolment.Certificate)
+	if err != nil {
+		return fmt.Errorf("read the device's certificate: %w", err)
+	}
+	key, ok := c.PublicKey.(*ecdsa.PublicKey)
+	if !ok || o.enrolment.Device != o.bundle.Device {
+		return errors.New("the certificate is not the device's")
+	}
+	o.key = key
+	return nil
+}
+
+// history follows what the reports said, one after the other.
+func (o *opened) history(s *Sheet) {
+	next := uint64(1)
+	for _, r := range o.reports {
+		at := moment(r.statement.MadeAt)
+		if r.statement.Sequence > next {
+			from := s.EnrolledAt
+			if n := len(s.Spans); n > 0 {
+				from = s.Spans[n-1].To
+			}
+			s.Spans = append(s.Spans, Span{
+				From: from, To: at, State: Missing, Why: o.gapReason(next), First: next, Last: r.statement.Sequence - 1,
+			})
+		}
+		next = r.statement.Sequence + 1
+		state, why := o.disks(r)
+		if n := len(s.Spans); n > 0 && s.Spans[n-1].State == state && s.Spans[n-1].Why == why {
+			s.Spans[n-1].To, s.Spans[n-1].Last = at, r.statement.Sequence
+			continue
+		}
+		s.Spans = append(s.Spans, Span{From: at, To: at, State: state, Why: why, First: r.statement.Sequence, Last: r.statement.Sequence})
+	}
+	last := s.Spans[len(s.Spans)-1]
+	s.State, s.Why, s.Since = last.State, last.Why, last.From
+}
+
+// gapReason is what the collector recorded of missing reports.
+func (o *opened) gapReason(sequence uint64) string {
+	for _, g := range o.gaps {
+		if g.From <= sequence && sequence <= g.To {
+			return g.Reason
+		}
+	}
+	return roster.GapUnknown
+}
+
+func (o *opened) facts(r signedReport, name string) (posture.Facts, string) {
+	var f posture.Facts
+	i := slices.IndexFunc(r.statement.Sections, func(ref proof.SectionRef) bool { return ref.Name == name })
+	if i < 0 {
+		return f, "it was not asked"
+	}
+	ref := r.statement.Sections[i]
+	body, ok := o.bodies[ref.Digest]
+	if !ok {
+		return f, "its content was forgotten"
+	}
+	if err := wire.DecodeSection(name, body, moment(ref.ReadAt), &f, nil); err != nil {
+		return posture.Facts{}, "its content cannot be read"
+	}
+	return f, ""
+}
+
+// disks returns what a report says of all the disks.
+func (o *opened) disks(r signedReport) (State, string) {
+	f, why := o.facts(r, wire.Encryption)
+	if why != "" {
+		return NotProven, why
+	}
+	return judge(f.Volumes)
+}
+
+// judge returns the worst that is proven of any volume. What is missing from
+// the answer is never good.
+func judge(a posture.Answer[posture.Volume]) (State, string) {
+	if a.Absent != posture.None {
+		return NotProven, a.Absent.String()
+	}
+	worst, why, system := Encrypted, "", false
+	for _, v := range a.Items {
+		if v.Role == posture.BootVolume {
+			continue // unencrypted by design
+		}
+		system = system || v.Role == posture.SystemVolume
+		state, because := volumeState(v)
+		if rank(state) > rank(worst) {
+			worst, why = state, because
+		}
+	}
+	switch {
+	case worst == NotEncrypted:
+		return worst, ""
+	case !system:
+		return NotProven, "the volume that holds the system was not seen"
+	case len(a.Gaps) > 0:
+		return NotProven, "a part of the answer is missing: " + a.Gaps[0].Source + ", " + a.Gaps[0].Absent.String()
+	}
+	return worst, why
+}
+
+func rank(s State) int {
+	return slices.Index([]State{Encrypted, Unprotected, NotProven, NotEncrypted}, s)
+}
+
+func volumeState(v posture.Volume) (State, string) {
+	switch {
+	case !v.Encryption.Known():
+		return NotProven, v.Encryption.Absent.String()
+	case v.Encryption.Value != posture.Encrypted:
+		return NotEncrypted, ""
+	case !v.Protection.Known():
+		return NotProven, "whether its key is guarded: " + v.Protection.Absent.String()
+	case v.Protection.Value == posture.ProtectionOn, v.Protection.Value == posture.ProtectionLocked:
+		return Encrypted, ""
+	}
+	return Unprotected, ""
+}
+
+// last tells of the last report and of what it holds.
+func (o *opened) last(s *Sheet) {
+	r := o.reports[len(o.reports)-1]
+	s.Reported = Report{
+		Sequence: r.statement.Sequence, Entry: r.index, MadeAt: moment(r.statement.MadeAt),
+		ReceivedAt: moment(r.envelope.ReceivedAt), Policy: r.statement.Policy,
+	}
+	for _, ref := range r.statement.Sections {
+		if ref.Name == wire.Encryption && ref.ReadAt > 0 {
+			s.ReadAt = moment(ref.ReadAt)
+		}
+	}
+	if c := o.contact; c != nil && c.Report == r.statement.Sequence {
+		s.HeldAt = moment(c.MadeAt)
+		if c.ReadAt > 0 && moment(c.ReadAt).After(s.ReadAt) {
+			s.ReadAt = moment(c.ReadAt)
+		}
+	}
+	for _, name := range []string{wire.System, wire.Encryption, wire.Antivirus, wire.Media, wire.Security} {
+		f, why := o.facts(r, name)
+		if why != "" {
+			s.Unread = append(s.Unread, name+": "+why)
+			continue
+		}
+		s.Volumes = append(s.Volumes, f.Volumes.Items...)
+		s.Antivirus = append(s.Antivirus, f.Antivirus.Items...)
+		s.Attached = append(s.Attached, f.Media.Items...)
+		if len(f.System.Items) > 0 {
+			s.Hostname = f.System.Items[0].Hostname
+		}
+		if len(f.Security.Items) > 0 {
+			s.Security = &f.Security.Items[0]
+		}
+	}
+}
+
+func (o *opened) media(s *Sheet) {
+	from := o.bundle.At.AddDate(0, 0, -mediaDays)
+	for _, r := range o.reports {
+		if !slices.ContainsFunc(r.statement.Sections, func(ref proof.SectionRef) bool {
+			return ref.Name == wire.MediaEvents && ref.Carried == r.statement.Sequence
+		}) {
+			continue
+		}
+		f, why := o.facts(r, wire.MediaEvents)
+		if why != "" {
+			if moment(r.statement.MadeAt).After(from) {
+				s.Unread = append(s.Unread, fmt.Sprintf("%s of report %d: %s", wire.MediaEvents, r.statement.Sequence, why))
+			}
+			continue
+		}
+		for _, e := range f.MediaEvents.Items {
+			if e.At.After(from) && !e.At.After(o.bundle.At) {
+				s.Media = append(s.Media, e)
+			}
+		}
+	}
+}
+
+// notKnown lists what no record can say.
+func (o *opened) notKnown(s Sheet) []string {
+	list := []string{
+		"what was on the device, and whether it was asleep, locked or switched off",
+		"what happened on it after it was last heard from",
+		"whether an administrator of the device had altered the agent",
+	}
+	if s.Reported.Sequence == 0 {
+		return append(list, "anything about its disks: it has not reported")
+	}
+	if slices.ContainsFunc(s.Spans, func(p Span) bool { return p.State == Missing }) {
+		list = append(list, "what the missing reports said")
+	}
+	if late := s.Reported.ReceivedAt.Sub(s.Reported.MadeAt); late < -clockTolerance {
+		list = append(list, "what time it was on the device: its clock was ahead of the collector's")
+	} else if late > reportedLate {
+		list = append(list, "when exactly the last report was made: it came late, and its time is the device's own word")
+	}
+	return list
+}
+
+const (
+	clockTolerance = 5 * time.Minute
+	reportedLate   = 6 * time.Hour
+)

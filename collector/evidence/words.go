@@ -1,0 +1,242 @@
+package evidence
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// written is how times are written for people: with the day of the week, which
+// people check, and the zone, without which the hour means nothing.
+const written = "Mon 2 Jan 2006 15:04 MST"
+
+// regulatorHours is how long a school has to tell the regulator, counted from
+// when it became aware (UK GDPR, article 33).
+const regulatorHours = 72 * time.Hour
+
+// Print writes the sheet for people, with times in a zone. aware is when the
+// school became aware of the loss; zero leaves the deadline out.
+func Print(w io.Writer, b *Bundle, zone *time.Location, aware time.Time) error {
+	p := page{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), b: b, s: b.Sheet, zone: zone}
+	p.head()
+	p.answer()
+	p.timeline()
+	p.disks()
+	p.rest()
+	p.media()
+	p.proof()
+	if !aware.IsZero() {
+		p.line("If personal data are at risk, the regulator must be told by %s: 72 hours after %s. Nights and holidays count.",
+			p.time(aware.Add(regulatorHours)), p.time(aware))
+		p.line("")
+	}
+	p.line("Not known:")
+	for _, n := range p.s.NotKnown {
+		p.line("  - %s", n)
+	}
+	p.line("")
+	p.line("This is evidence, not certification.")
+	if p.err == nil {
+		p.err = p.w.Flush()
+	}
+	return p.err
+}
+
+// page is a sheet being written. Its first error stops it.
+type page struct {
+	w    *tabwriter.Writer
+	b    *Bundle
+	s    Sheet
+	zone *time.Location
+	err  error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *page) time(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.In(p.zone).Format(written)
+}
+
+func (p *page) head() {
+	name := visible(p.s.Hostname)
+	if name == "" {
+		name = string(p.b.Device)
+	}
+	p.line("%s of %s", name, visible(p.b.SchoolName))
+	p.line("What is proven of it at %s", p.time(p.b.At))
+	p.line("")
+}
+
+// answer says in a sentence what was proven, when, and since when.
+func (p *page) answer() {
+	if p.s.Reported.Sequence == 0 {
+		p.line("NOT PROVEN: it has not reported.")
+		p.line("")
+		return
+	}
+	last := p.s.Reported.MadeAt
+	if p.s.HeldAt.After(last) {
+		last = p.s.HeldAt
+	}
+	words := map[State]string{
+		Encrypted:    "ENCRYPTED, and its keys were guarded, when it was last heard from",
+		Unprotected:  "ENCRYPTED BUT NOT PROTECTED - a key lay open - when it was last heard from",
+		NotEncrypted: "NOT ENCRYPTED when it was last heard from",
+		NotProven:    "NOT PROVEN (" + p.s.Why + ") when it was last heard from",
+	}[p.s.State]
+	p.line("%s, %s: %s before.", words, p.time(last), span(p.b.At.Sub(last)))
+	p.line("Every report since %s said so, %s.", p.time(p.s.Since), span(p.b.At.Sub(p.s.Since)))
+	p.line("")
+}
+
+func (p *page) timeline() {
+	if len(p.s.Spans) < 2 {
+		return
+	}
+	p.line("What its reports said before:")
+	for _, s := range p.s.Spans[:len(p.s.Spans)-1] {
+		why := ""
+		if s.Why != "" {
+			why = " (" + s.Why + ")"
+		}
+		p.line("  %s\tto %s\t%s%s", p.time(s.From), p.time(s.To), s.State, why)
+	}
+	p.line("")
+}
+
+func (p *page) disks() {
+	if len(p.s.Volumes) == 0 {
+		return
+	}
+	p.line("Its disks, as last read %s:", p.time(p.s.ReadAt))
+	for _, v := range p.s.Volumes {
+		name := strings.TrimSpace(string(v.Role) + " " + visible(v.Mount))
+		if v.Role == posture.BootVolume {
+			p.line("  %s\tnot encrypted, by design", name)
+			continue
+		}
+		how := []string{reading(v.Encryption, same), "key " + reading(v.Protection, same)}
+		if v.Method.Known() && v.Method.Value != "" {
+			how = append(how, visible(v.Method.Value))
+		}
+		if v.Protectors.Known() {
+			how = append(how, "opened by "+orNothing(visible(v.Protectors.Value)))
+		}
+		p.line("  %s\t%s", name, strings.Join(how, ", "))
+	}
+	p.line("")
+}
+
+func (p *page) rest() {
+	for _, a := range p.s.Antivirus {
+		p.line("Antivirus\t%s, on: %s, definitions of %s", visible(a.Name), reading(a.On, yesNo), reading(a.DefinitionsAt, p.time))
+	}
+	if s := p.s.Security; s != nil {
+		p.line("Screen lock\t%s, after %s", reading(s.ScreenLock, yesNo), reading(s.ScreenLockAfter, func(n int64) string { return span(time.Duration(n) * time.Second) }))
+		p.line("Passwords\tevery account has one: %s; signed in at start without one: %s", reading(s.PasswordSet, yesNo), reading(s.AutoLogon, yesNo))
+	}
+	for _, u := range p.s.Unread {
+		p.line("Not read\t%s", u)
+	}
+	p.line("")
+}
+
+func (p *page) media() {
+	if len(p.s.Media) == 0 {
+		p.line("No medium came or went in the %d days before.", mediaDays)
+		p.line("")
+		return
+	}
+	p.line("Media in the %d days before:", mediaDays)
+	for _, e := range p.s.Media {
+		name := strings.TrimSpace(visible(e.Vendor) + " " + visible(e.Product))
+		p.line("  %s\t%s\t%s\t%s", p.time(e.At), e.Action, orNothing(name), reading(e.Serial, func(s string) string { return s[:min(len(s), 12)] }))
+	}
+	p.line("")
+}
+
+func (p *page) proof() {
+	p.line("How this is known:")
+	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
+	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token))
+	if r := p.s.Reported; r.Sequence > 0 {
+		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d",
+			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy)
+	}
+	p.line("  Made\t%s by %s, from %s of the ledger", p.time(p.b.MadeAt), visible(p.b.MadeBy), entries(len(p.b.Entries)))
+	p.line("")
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return strconv.Itoa(n) + " entries"
+}
+
+// span writes a length of time as people say it.
+func span(d time.Duration) string {
+	one := func(n int, unit string) string {
+		if n == 1 {
+			return "1 " + unit
+		}
+		return strconv.Itoa(n) + " " + unit + "s"
+	}
+	switch {
+	case d < 0:
+		return "some time"
+	case d < time.Minute:
+		return "less than a minute"
+	case d < 2*time.Hour:
+		return one(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		return one(int(d/time.Hour), "hour")
+	}
+	return one(int(d/(24*time.Hour)), "day")
+}
+
+func reading[T any](r posture.Reading[T], words func(T) string) string {
+	if !r.Known() {
+		return "not known (" + r.Absent.String() + ")"
+	}
+	return words(r.Value)
+}
+
+func same[T ~string](v T) string { return string(v) }
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// visible shows what a device called itself without letting it write between
+// the lines.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	collectorapp "github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/shared/identity"
+)
+
+// bundle asks for evidence about a laptop at a moment, and verifies it.
+func (w *world) bundle(l *laptop, at time.Time) ([]byte, *evidence.Bundle) {
+	w.t.Helper()
+	answer := ask[collectorapp.EvidenceAnswer](w, "evidence.device", collectorapp.EvidenceArguments{Device: l.device, At: at})
+	b, v, err := evidence.Verify(answer.Bundle, evidence.Trust{})
+	must(w.t, err)
+	if v.Origin {
+		w.t.Error("the origin is proven by nothing")
+	}
+	return answer.Bundle, b
+}
+
+// TestEvidenceOfALostLaptop: a laptop that was not encrypted at first, then
+// was, is lost; its record grows afterwards. Evidence says what was proven at
+// each moment, stays what it is, and a stranger verifies it.
+func TestEvidenceOfALostLaptop(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	l := w.laptop("laptop", "plain-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	l.becomes("encrypted-laptop")
+	l.at(monday.Add(24 * time.Hour))
+	until(t, "the next report shows", func() bool { return l.shown().LastReport == 2 })
+	encrypted := l.shown().ReportedAt
+	w.clock.Advance(30 * time.Minute)
+	lost := w.clock.Now()
+
+	sealed, b := w.bundle(l, lost)
+	s := b.Sheet
+	if s.State != evidence.Encrypted || !s.Since.Equal(encrypted) || s.Reported.Sequence != 2 || s.Hostname != "hb-lt-014" {
+		t.Errorf("when it was lost: %s since %v, report %d of %s", s.State, s.Since, s.Reported.Sequence, s.Hostname)
+	}
+	if len(s.Spans) != 2 || s.Spans[0].State != evidence.NotEncrypted || s.Spans[0].First != 1 || len(s.Volumes) == 0 || s.Security == nil || len(s.NotKnown) == 0 {
+		t.Errorf("its history and state: %+v", s)
+	}
+	if _, before := w.bundle(l, monday.Add(time.Hour)); before.Sheet.State != evidence.NotEncrypted {
+		t.Errorf("an hour after the first report it was %s", before.Sheet.State)
+	}
+	if _, never := w.bundle(l, monday.Add(-time.Hour)); never.Sheet.State != evidence.NotProven || never.Sheet.Reported.Sequence != 0 {
+		t.Errorf("before it first reported it was %s by report %d", never.Sheet.State, never.Sheet.Reported.Sequence)
+	}
+
+	// What comes later changes nothing that was said of the moment.
+	l.becomes("plain-laptop")
+	l.at(monday.Add(72 * time.Hour))
+	until(t, "the later report shows", func() bool { return l.shown().LastReport >= 3 })
+	_, later := w.bundle(l, lost)
+	if now, then := sheet(t, later), sheet(t, b); now != then {
+		t.Errorf("the answer about the moment was %s and is %s", then, now)
+	}
+
+	key, err := identity.ParseSchoolVerifier(b.Key)
+	must(t, err)
+	if _, v, err := evidence.Verify(sealed, evidence.Trust{Key: &key}); err != nil || !v.Origin || v.Signed < 2 {
+		t.Errorf("with the school's key: %+v, %v", v, err)
+	}
+	if _, v, err := evidence.Verify(sealed, evidence.Trust{Checkpoint: []byte(b.Checkpoint)}); err != nil || !v.Origin {
+		t.Errorf("with a checkpoint: %+v, %v", v, err)
+	}
+	var page bytes.Buffer
+	must(t, evidence.Print(&page, b, time.UTC, lost))
+	for _, want := range []string{"hb-lt-014 of Hollybank Primary School", "ENCRYPTED, and its keys were guarded", "30 minutes before", "Not known:", "72 hours"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the sheet does not say %q:\n%s", want, page.String())
+		}
+	}
+	// Every byte counts. A prime number of bytes between those that are changed
+	// meets every part of the file.
+	for i := 0; i < len(sealed); i += 211 {
+		changed := bytes.Clone(sealed)
+		changed[i] ^= 1
+		if _, _, err := evidence.Verify(changed, evidence.Trust{}); err == nil {
+			t.Errorf("byte %d of %d was changed, and it verifies", i, len(sealed))
+		}
+	}
+	strangerVerifies(t, w.dir, sealed, b)
+	if name := os.Getenv("CARETAKER_KEEP_EVIDENCE"); name != "" {
+		must(t, os.WriteFile(name, sealed, 0o644))
+	}
+}
+
+func sheet(t *testing.T, b *evidence.Bundle) string {
+	t.Helper()
+	text, err := json.Marshal(b.Sheet)
+	must(t, err)
+	return string(text)
+}
+
+// strangerVerifies runs the verifier that was written from the description
+// alone, on the evidence and on the evidence with each kind of change.
+func strangerVerifies(t *testing.T, dir string, sealed []byte, b *evidence.Bundle) {
+	t.Helper()
+	program := filepath.Join(dir, "stranger")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../tools/stranger")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the other verifier: %v\n%s", err, out)
+	}
+	file := filepath.Join(dir, "evidence")
+	run := func(data []byte, key string) (string, error) {
+		must(t, os.WriteFile(file, data, 0o600))
+		out, err := exec.CommandContext(t.Context(), program, file, key).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run(sealed, b.Key); err != nil || !strings.Contains(out, "good") {
+		t.Errorf("the other verifier: %v\n%s", err, out)
+	}
+	if out, err := run(sealed, "caretaker.school/other+00000000+AcwsYQ=="); err == nil {
+		t.Errorf("the other verifier trusts another key:\n%s", out)
+	}
+	for _, i := range []int{0, 30, len(sealed) / 3, len(sealed) / 2, len(sealed) - 120, len(sealed) - 3} {
+		changed := bytes.Clone(sealed)
+		changed[i] ^= 1
+		if out, err := run(changed, b.Key); err == nil {
+			t.Errorf("byte %d was changed, and the other verifier says\n%s", i, out)
+		}
+	}
+}
