@@ -52,6 +52,7 @@ func root(status *int) *cobra.Command {
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.AddCommand(checkCommand(status), statusCommand(), enrollCommand(), runCommand(), recordCommand())
+	c.AddCommand(serviceCommands()...)
 	return c
 }
 
@@ -63,11 +64,19 @@ func runCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			app.KeepSmall()
-			return daemon.Run(c.Context(), func(ctx context.Context) error { return app.Run(ctx, config, clock.System{}) })
+			return daemon.Run(c.Context(), agent(config))
 		},
 	}
 	stateFlag(c, &config.State)
 	return c
+}
+
+// agent is the program that a service manager or a person runs.
+func agent(config app.Config) daemon.Program {
+	return func(ctx context.Context, woken <-chan struct{}) error {
+		config.Woken = woken
+		return app.Run(ctx, config, clock.System{})
+	}
 }
 
 func enrollCommand() *cobra.Command {
@@ -119,7 +128,7 @@ func statusCommand() *cobra.Command {
 }
 
 func checkCommand(status *int) *cobra.Command {
-	var config app.CheckConfig
+	config := app.CheckConfig{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check",

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -25,6 +26,9 @@ import (
 type Config struct {
 	State string // folder
 	Log   *slog.Logger
+	// Woken receives when the machine was woken from sleep, where the system
+	// tells; nil elsewhere.
+	Woken <-chan struct{}
 
 	// Program, Before and Replay say how children are started when this
 	// process is not the agent's own binary, as in a scenario that runs both
@@ -52,6 +56,11 @@ func KeepSmall() {
 
 // Run assesses this machine and reports until ctx ends.
 func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
+	// Whoever may change the folder may make this machine say anything. On
+	// Windows anybody may make one of that name before the agent does.
+	if err := durable.CheckWriters(c.State); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("trust the agent's state folder: %w", err)
+	}
 	unlock, err := durable.Lock(state{c.State}.path(lockFile))
 	if err != nil {
 		return fmt.Errorf("take the agent's state folder %s: %w", c.State, err)
@@ -72,7 +81,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	return g.Wait()
 }
 
-// watchPrograms tells when a package manager has written its list.
+// watchPrograms tells when the system's lists of programs have changed.
 func watchPrograms(ctx context.Context, tell func(struct{})) error {
-	return system.Watch(ctx, []string{"/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite"}, func() { tell(struct{}{}) })
+	return system.Watch(ctx, programLists(), func() { tell(struct{}{}) })
 }

@@ -97,6 +97,7 @@ func AnythingOpen(r posture.Report) bool {
 // Record makes a recorded machine of this one in a new folder.
 func Record(ctx context.Context, dir string, clk clock.Clock) error {
 	recorder := system.NewRecorder(system.New("/"))
+	defer system.EndApart()
 	probe.Facts(ctx, recorder, probe.Question{Now: clk.Now()}, probe.All())
 	machine, reads, err := recorder.Bytes(ctx, system.Machine{RecordedAt: clk.Now().UTC(), Agent: release.Version()})
 	if err != nil {

@@ -205,7 +205,7 @@ func (p inProcess) assess(ctx context.Context, r assess.Request) (assess.Outcome
 
 // IsChild reports whether the program was started as one of its own children.
 func IsChild(args []string) bool {
-	return len(args) > 1 && (args[1] == foldersCommand || args[1] == systemCommand)
+	return len(args) > 1 && slices.Contains([]string{foldersCommand, systemCommand, system.ApartCommand}, args[1])
 }
 
 // RunChild answers one request as a child and returns the exit status. It
@@ -220,6 +220,9 @@ func RunChild(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func runChild(args []string, stdin io.Reader, stdout io.Writer) error {
+	if args[1] == system.ApartCommand {
+		return system.ServeApart(stdin, stdout)
+	}
 	request, err := system.ChildRequest(stdin, maxRequest)
 	if err != nil {
 		return err
@@ -284,5 +287,6 @@ func answerAssess(reader system.Reader, request []byte) (assess.Outcome, error) 
 	if err := json.Unmarshal(request, &r); err != nil {
 		return assess.Outcome{}, fmt.Errorf("read the request to assess: %w", err)
 	}
+	defer system.EndApart()
 	return assess.Assess(context.Background(), reader, r)
 }

@@ -98,6 +98,7 @@ func (s *service) wait(ctx context.Context) bool {
 		return false
 	case <-timer:
 	case <-s.inbox.wake:
+	case <-s.woken: // the timer rested too while the machine slept
 	case <-s.disks:
 		now = wall(s.clock)
 		s.schedule.hurry(s.plugs.at(now, settling), wire.Media, wire.Encryption)

@@ -81,17 +81,6 @@ func loadTerms(d *enroll.Device) terms {
 	return t
 }
 
-// DefaultState is the folder of the agent's state where the installers put it.
-func DefaultState() string {
-	switch runtime.GOOS {
-	case "windows":
-		return os.ExpandEnv(`${ProgramData}\Caretaker\agent`)
-	case "darwin":
-		return "/Library/Application Support/Caretaker/agent"
-	}
-	return "/var/lib/caretaker-agent"
-}
-
 // ReadStatus reads what the service in a state folder says of itself. Who may
 // not read the agent's identity gets it all the same, from what the service
 // wrote for everybody.

@@ -32,6 +32,7 @@ type service struct {
 	boot     func() (id string, uptime time.Duration, err error)
 	disks    chan struct{}
 	files    chan struct{}
+	woken    <-chan struct{} // see Config
 
 	// What follows belongs to the loop.
 
@@ -48,7 +49,7 @@ type service struct {
 func newService(c Config, clk clock.Clock) (*service, error) {
 	now := wall(clk)
 	s := &service{
-		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk),
+		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk), woken: c.Woken,
 		disks: make(chan struct{}, 1), files: make(chan struct{}, 1),
 		asks: newPace(3, 10*time.Minute), plugs: newPace(10, time.Minute), installs: newPace(2, 10*time.Minute),
 		schedule: newSchedule(assess.Every(), now, rand.Float64),
@@ -77,7 +78,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if _, _, err := s.boot(); err != nil {
 		c.Log.Warn("the boot is not known", "reason", err)
 	}
-	s.assessor = assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay}, state: &s.state}
+	s.assessor = assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay, log: c.Log}, state: &s.state}
 	s.uplink = uplink.New(uplink.Config{
 		Addresses: s.device.Addresses, TLS: tls, School: s.device.Verifier, Spool: s.spool,
 		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log,

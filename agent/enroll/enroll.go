@@ -85,7 +85,7 @@ func Enroll(ctx context.Context, o Options) (*Device, error) {
 	case !errors.Is(err, ErrNotEnrolled):
 		return nil, err
 	}
-	if err := os.MkdirAll(o.State, 0o700); err != nil {
+	if err := durable.MakePrivate(o.State); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
 	key, err := identity.MakeDeviceKey(filepath.Join(o.State, keyFile))

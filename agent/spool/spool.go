@@ -189,7 +189,7 @@ func (s *Spool) Acknowledge(p Position) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.held) > 0 && !p.Before(s.held[0].Position) {
-		if err := os.Remove(s.path(s.held[0].Position)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(s.path(s.held[0].Position)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forget report %d, which the collector has: %w", s.held[0].Sequence, err)
 		}
 		s.forget(s.held[0].Position)
@@ -218,7 +218,7 @@ func (s *Spool) drop(h held, why string) error {
 	}
 	s.dropped++
 	s.log.Warn("statement lost from the spool", "why", why, "sequence", h.Sequence, "contact", h.Contact)
-	if err := os.Remove(s.path(h.Position)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(s.path(h.Position)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop report %d: %w", h.Sequence, err)
 	}
 	s.forget(h.Position)

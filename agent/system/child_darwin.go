@@ -81,7 +81,10 @@ func limitSelf(memory int64) error {
 // memory. It goes on until then.
 func watchSelf(parent int, memory uint64) {
 	taken := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	for range time.Tick(watchEvery) {
+	for {
+		next, stop := context.WithTimeout(context.Background(), watchEvery)
+		<-next.Done()
+		stop()
 		if os.Getppid() != parent {
 			os.Exit(1)
 		}

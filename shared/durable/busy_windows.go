@@ -27,7 +27,7 @@ func patiently(do func() error) error {
 		if !busy || waited >= patience {
 			return err
 		}
-		time.Sleep(pause)
+		rest(pause)
 		pause = min(2*pause, longest)
 	}
 }

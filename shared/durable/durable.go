@@ -6,11 +6,13 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // WriteFile replaces the file at path with data, or leaves it as it was: it
@@ -79,4 +81,11 @@ func SyncData(f *os.File) error {
 		return fmt.Errorf("sync %s: %w", f.Name(), err)
 	}
 	return nil
+}
+
+// rest waits for what another program does meanwhile.
+func rest(d time.Duration) {
+	over, stop := context.WithTimeout(context.Background(), d)
+	defer stop()
+	<-over.Done()
 }

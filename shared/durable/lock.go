@@ -51,7 +51,7 @@ func takeLock(f *os.File) error {
 		if !errors.Is(err, ErrHeld) || !askingTakes || try == lockTries {
 			return err
 		}
-		time.Sleep(lockPause)
+		rest(lockPause)
 	}
 }
 
