@@ -21,6 +21,12 @@ import (
 const childMode = "SYSTEM_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == ApartCommand {
+		if err := ServeApart(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if mode := os.Getenv(childMode); mode != "" {
 		os.Exit(childMain(mode))
 	}

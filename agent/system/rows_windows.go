@@ -17,14 +17,12 @@ func (windowsReader) Rows(ctx context.Context, of Rowset) ([]Values, error) {
 	if err != nil {
 		return nil, err
 	}
+	if spec.Apart {
+		return rowsApart(ctx, spec) // its time begins with its turn
+	}
 	ctx, cancel := context.WithTimeout(ctx, spec.Deadline)
 	defer cancel()
-	var rows []Values
-	if spec.Apart {
-		rows, err = rowsApart(ctx, spec)
-	} else {
-		rows, err = within(ctx, func() ([]Values, error) { return rowsHere(ctx, of) })
-	}
+	rows, err := within(ctx, func() ([]Values, error) { return rowsHere(ctx, of) })
 	if err == nil && len(rows) > spec.Most {
 		err = ErrTooLarge
 	}
