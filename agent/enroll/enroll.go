@@ -264,9 +264,9 @@ func newDevice(state string, id Identity, key *identity.DeviceKey, trusted *iden
 	}
 	switch {
 	case school != id.School || device != id.Device:
-		return nil, fmt.Errorf("the certificate names %s of %s, not %s of %s", device, school, id.Device, id.School)
+		return nil, fmt.Errorf("the certificate names %s of %s, not %.70q of %.70q", device, school, string(id.Device), string(id.School))
 	case verifier.School != id.School:
-		return nil, fmt.Errorf("the school's key is of %s, not of %s", verifier.School, id.School)
+		return nil, fmt.Errorf("the school's key is of %s, not of %.70q", verifier.School, string(id.School))
 	case len(id.MediaKey) != mediaKeySize:
 		return nil, fmt.Errorf("the key for media has %d bytes, not %d", len(id.MediaKey), mediaKeySize)
 	case len(id.Addresses) == 0:

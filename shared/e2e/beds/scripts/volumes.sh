@@ -29,8 +29,8 @@ look encrypted
 
 swapoff /dev/mapper/school-swap
 umount /home
-dmsetup remove school-home
-dmsetup remove school-swap
+dmsetup remove --retry school-home
+dmsetup remove --retry school-swap
 cryptsetup close second_crypt
 
 dd if=/dev/zero of=/dev/vdb bs=1M count=32 2>/dev/null
