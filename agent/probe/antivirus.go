@@ -13,9 +13,16 @@ import (
 // whose presence could not be looked for is a gap, so that "none" is only said
 // of a machine that was looked at everywhere.
 func AntivirusProducts(ctx context.Context, sys system.Reader) posture.Answer[posture.Antivirus] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.Antivirus]("", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return linuxAntivirus(ctx, sys)
+	case posture.Windows:
+		return windowsAntivirus(ctx, sys)
 	}
+	return posture.NotFound[posture.Antivirus]("", posture.NotAsked)
+}
+
+func linuxAntivirus(ctx context.Context, sys system.Reader) posture.Answer[posture.Antivirus] {
 	answer := posture.Found[posture.Antivirus]("files, processes")
 	running := readProcesses(ctx, sys)
 	for _, v := range vendors {

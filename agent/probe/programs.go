@@ -10,12 +10,15 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// packageManagers are the sources of programs on Linux. Each returns what it
-// knows, also beside an error, and nothing where the system does not have it.
-var packageManagers = []struct {
+// programSource is a place where programs are listed. It returns what it knows,
+// also beside an error, and nothing where the system does not have it.
+type programSource struct {
 	name string
 	list func(context.Context, system.Reader) ([]posture.Program, error)
-}{
+}
+
+// packageManagers are the sources of programs on Linux.
+var packageManagers = []programSource{
 	{"dpkg", dpkgPrograms},
 	{"rpm", rpmPrograms},
 	{"flatpak", flatpakPrograms},
@@ -23,17 +26,24 @@ var packageManagers = []struct {
 	{"snap", snapPrograms},
 }
 
-// Programs lists what the system's own package managers have installed. A
-// manager that is there and cannot be read is a gap.
+// Programs lists what is installed for everybody, by the system's own records.
+// A source that is there and cannot be read is a gap.
 func Programs(ctx context.Context, sys system.Reader) posture.Answer[posture.Program] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.Program]("", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return listPrograms(ctx, sys, "package managers", packageManagers)
+	case posture.Windows:
+		return listPrograms(ctx, sys, "registry", windowsSources)
 	}
-	answer := posture.Found[posture.Program]("package managers")
-	for _, m := range packageManagers {
+	return posture.NotFound[posture.Program]("", posture.NotAsked)
+}
+
+func listPrograms(ctx context.Context, sys system.Reader, from string, sources []programSource) posture.Answer[posture.Program] {
+	answer := posture.Found[posture.Program](from)
+	for _, m := range sources {
 		list, err := m.list(ctx, sys)
 		if err != nil {
-			answer.Gaps = append(answer.Gaps, posture.Gap{Source: m.name, Absent: programGap(err)})
+			answer.Gaps = append(answer.Gaps, posture.Gap{Source: codedSource(m.name, err), Absent: programGap(err)})
 		}
 		answer.Items = append(answer.Items, list...)
 	}

@@ -10,9 +10,16 @@ import (
 // SecurityFacts gathers the single facts about how the device is kept. Each is
 // read for itself: what one source hides leaves the others as they are.
 func SecurityFacts(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
-	if sys.Platform() != posture.Linux {
-		return posture.NotFound[posture.Security]("", posture.NotAsked)
+	switch sys.Platform() {
+	case posture.Linux:
+		return linuxSecurity(ctx, sys, q)
+	case posture.Windows:
+		return windowsSecurity(ctx, sys, q)
 	}
+	return posture.NotFound[posture.Security]("", posture.NotAsked)
+}
+
+func linuxSecurity(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
 	var s posture.Security
 	release, releaseErr := osRelease(ctx, sys)
 	s.OSSupported, s.OSSupportEnds = osSupport(ctx, sys, release, releaseErr, q.Now)

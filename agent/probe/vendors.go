@@ -33,7 +33,7 @@ var vendors = []vendor{
 		ask:      askClamAV,
 	},
 	{
-		product: "defender", name: "Microsoft Defender",
+		product: defenderProduct, name: "Microsoft Defender",
 		files:    []string{"/opt/microsoft/mdatp/sbin/wdavdaemon"},
 		engine:   []string{"wdavdaemon"},
 		packages: []string{"mdatp"},
@@ -86,7 +86,7 @@ var vendors = []vendor{
 		ask:      askNothing,
 	},
 	{
-		product: "trend", name: "Trend Micro Deep Security Agent",
+		product: "trend-micro", name: "Trend Micro Deep Security Agent",
 		files:    []string{"/opt/ds_agent/ds_agent", "/opt/ds_agent/ds_am"},
 		engine:   []string{"ds_am"},
 		packages: []string{"ds-agent"},
