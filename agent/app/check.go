@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +26,7 @@ type CheckConfig struct {
 	Policy string // file with a compiled policy; "": that of State, or the built-in baseline
 	Replay string // folder with a recorded machine; "": this machine
 	State  string // folder of an enrolled agent, for its policy, assignment and media key; "": none
+	Log    *slog.Logger
 }
 
 // Check assesses a machine once and returns what would be reported, with the
@@ -51,7 +53,7 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 	if err != nil {
 		return posture.Report{}, nil, fmt.Errorf("read the policy: %w", err)
 	}
-	var asker children = &processes{}
+	var asker children = &processes{log: c.Log}
 	if c.Replay != "" {
 		replay, err := system.OpenReplay(c.Replay)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -57,13 +58,15 @@ const mostLeft = 3
 
 // processes starts a child for each request. Its methods must not run at once.
 type processes struct {
-	path   string                        // of the program; "" for this one
-	before []string                      // arguments before the hidden subcommand
-	replay string                        // folder of a recorded machine that the children read; "" for this one
+	path   string   // of the program; "" for this one
+	before []string // arguments before the hidden subcommand
+	replay string   // folder of a recorded machine that the children read; "" for this one
+	log    *slog.Logger
 	limits map[system.Role]system.Limits // nil: childLimits
 	// left are the children that could not be ended and may still be there:
 	// each channel is closed when one is gone.
 	left map[system.Role][]<-chan struct{}
+	told map[system.Role]string // how a role is not confined, as it was last said
 }
 
 // run runs a child. Where too many before it wait for a disk or a file system
@@ -80,6 +83,13 @@ func (p *processes) run(ctx context.Context, c system.Child, request []byte) (sy
 			len(left), context.DeadlineExceeded)
 	}
 	ended, err := c.Run(ctx, request)
+	if ended.Unconfined != "" && ended.Unconfined != p.told[c.Role] {
+		if p.told == nil {
+			p.told = map[system.Role]string{}
+		}
+		p.told[c.Role] = ended.Unconfined
+		p.log.Warn("this system does not confine a child as it should", "child", c.Args[len(c.Args)-1], "reason", ended.Unconfined)
+	}
 	if ended.Gone != nil && !isClosed(ended.Gone) {
 		p.left[c.Role] = append(left, ended.Gone)
 	}
