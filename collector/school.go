@@ -64,6 +64,7 @@ func serveCommand(o *options) *cobra.Command {
 	f.StringVar(&config.Web, "web", "127.0.0.1:8080", "address for the pages; port 0 chooses one")
 	f.StringVar(&config.WebCertificate, "web-cert", "", "PEM file with the pages' certificate and its chain")
 	f.StringVar(&config.WebKey, "web-key", "", "PEM file with the key of that certificate")
+	f.StringVar(&config.Checkpoints, "checkpoints", "", "folder into which each school's signed checkpoint is written once a day, to be kept elsewhere")
 	f.StringVar(&config.TimeZone, "time-zone", "Europe/London", "zone in which the pages show times")
 	return c
 }

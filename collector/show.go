@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,11 +137,23 @@ func about(label string) string {
 
 func ledgerCommand(o *options) *cobra.Command {
 	var args app.LedgerArguments
+	var against []string
 	verify := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that nothing in the ledger was changed, or name the first entry that was",
-		Args:  cobra.NoArgs,
+		Long: "Prove that nothing in the ledger was changed, or name the first entry that was.\n" +
+			"With --against it is proven too that the ledger begins with what was signed in a checkpoint that was given\n" +
+			"away: that nobody has rewritten anything before it, whatever keys they hold.",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			args.Against = nil
+			for _, name := range against {
+				note, err := os.ReadFile(name)
+				if err != nil {
+					return fmt.Errorf("read a checkpoint that was given away: %w", err)
+				}
+				args.Against = append(args.Against, app.GivenCheckpoint{Name: name, Note: note})
+			}
 			report, err := answered(c, o, "ledger.verify", args, func(r app.LedgerReport) { showVerified(c, r) })
 			if err != nil {
 				return err
@@ -152,6 +165,7 @@ func ledgerCommand(o *options) *cobra.Command {
 		},
 	}
 	schoolFlag(verify, &args.School)
+	verify.Flags().StringSliceVar(&against, "against", nil, "file with a checkpoint that was given away; may repeat")
 	var some app.LedgerArguments
 	show := &cobra.Command{
 		Use:   "show",
@@ -171,7 +185,19 @@ func ledgerCommand(o *options) *cobra.Command {
 	schoolFlag(show, &some.School)
 	show.Flags().Uint64Var((*uint64)(&some.From), "from", 0, "first entry")
 	show.Flags().IntVar(&some.Count, "count", 100, "how many")
-	return group("ledger", "The record, and its proof", verify, show, forgetCommand(o))
+	var whose app.LedgerArguments
+	checkpoint := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Print a signed checkpoint of the ledger, to be kept elsewhere",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return operate(c, o, "ledger.checkpoint", whose, func(a app.CheckpointAnswer) {
+				fmt.Fprint(c.OutOrStdout(), a.Checkpoint)
+			})
+		},
+	}
+	schoolFlag(checkpoint, &whose.School)
+	return group("ledger", "The record, and its proof", verify, show, checkpoint, forgetCommand(o))
 }
 
 func showVerified(c *cobra.Command, r app.LedgerReport) {
@@ -182,6 +208,9 @@ func showVerified(c *cobra.Command, r app.LedgerReport) {
 	}
 	fmt.Fprintf(w, "Good: %s, %s checked against the keys of the laptops, %s checked, %d forgotten on purpose.\n",
 		count(int(r.Entries), "entry", "entries"), count(int(r.Statements), "signature", "signatures"), count(int(r.Bodies), "body", "bodies"), r.Forgotten)
+	if r.Agrees > 0 {
+		fmt.Fprintf(w, "It begins with what was signed in %s.\n", count(r.Agrees, "checkpoint that was given away", "checkpoints that were given away"))
+	}
 	fmt.Fprintf(w, "Signed by the school at this size:\n%s", r.Checkpoint)
 }
 

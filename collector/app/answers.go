@@ -162,6 +162,14 @@ type LedgerArguments struct {
 	School string       `json:"school"`
 	From   ledger.Index `json:"from"`
 	Count  int          `json:"count"`
+	// Against are checkpoints that were given away, to verify against.
+	Against []GivenCheckpoint `json:"against,omitempty"`
+}
+
+// GivenCheckpoint is a checkpoint that somebody kept.
+type GivenCheckpoint struct {
+	Name string `json:"name"` // for people, such as the file's
+	Note []byte `json:"note"`
 }
 
 // LedgerReport is the outcome of verifying a ledger.
@@ -176,6 +184,7 @@ type LedgerReport struct {
 	Root       proof.Digest     `json:"root"`
 	Checkpoint string           `json:"checkpoint,omitempty"` // signed by the school's key
 	Trouble    string           `json:"trouble,omitempty"`    // the first thing that is wrong, with its place
+	Agrees     int              `json:"agrees,omitempty"`     // checkpoints of those given that the ledger begins with
 }
 
 // EntryView is one entry of a ledger.

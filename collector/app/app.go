@@ -33,6 +33,7 @@ type Config struct {
 	Web            string // address for the pages; port 0 chooses one
 	WebCertificate string // PEM file; needed for pages beyond this machine
 	WebKey         string // PEM file
+	Checkpoints    string // folder for a checkpoint of each school a day; "": none is given away
 	TimeZone       string // in which the pages show times; "": Europe/London
 	Log            *slog.Logger
 	// Ready is called once both addresses are open: host:port for laptops, the
@@ -77,6 +78,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	col.keepAll(ctx, g)
 	g.Go(func() error { return trim(ctx, clk) })
+	g.Go(func() error { return col.giveAway(ctx, c.Checkpoints) })
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
 	g.Go(func() error { return web.Serve(ctx, pages, handler, c.Log) })
 	g.Go(func() error { return console.Serve(ctx, calls, col.do, c.Log) })

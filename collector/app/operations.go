@@ -58,6 +58,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.revokeKey)
 	case "ledger.verify":
 		return within(ctx, arguments, c.verify)
+	case "ledger.checkpoint":
+		return within(ctx, arguments, c.checkpoint)
 	case "ledger.show":
 		return within(ctx, arguments, c.entries)
 	case "ledger.forget":

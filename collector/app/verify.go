@@ -47,6 +47,13 @@ func (c *collector) verify(ctx context.Context, a LedgerArguments) (LedgerReport
 	case err == nil && !v.Proven && v.Checkpoints > 0:
 		r.Trouble = "the checkpoints are not signed by the school's key"
 	case err == nil:
+		for _, given := range a.Against {
+			if err := s.agrees(given.Note, v.Entries, v.Root); err != nil {
+				r.Trouble = fmt.Sprintf("against %s: %v", given.Name, err)
+				return r, nil
+			}
+			r.Agrees++
+		}
 		r.Good = true
 	case ctx.Err() != nil:
 		return LedgerReport{}, err

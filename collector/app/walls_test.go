@@ -90,14 +90,15 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 			school: func(s string) any { return EvidenceArguments{School: s, Device: "d"} },
 			device: func(d string) any { return EvidenceArguments{School: string(mine), Device: d} },
 		},
-		"key.create":    {},
-		"key.list":      {},
-		"key.revoke":    {},
-		"ledger.verify": {school: func(s string) any { return LedgerArguments{School: s} }},
-		"ledger.show":   {school: func(s string) any { return LedgerArguments{School: s, Count: 1} }},
-		"ledger.forget": {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
-		"device.show":   {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
-		"device.assess": {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+		"key.create":        {},
+		"key.list":          {},
+		"key.revoke":        {},
+		"ledger.verify":     {school: func(s string) any { return LedgerArguments{School: s} }},
+		"ledger.checkpoint": {school: func(s string) any { return LedgerArguments{School: s} }},
+		"ledger.show":       {school: func(s string) any { return LedgerArguments{School: s, Count: 1} }},
+		"ledger.forget":     {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
+		"device.show":       {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+		"device.assess":     {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
 	}
 	all := operations(t)
 	for _, name := range all {

@@ -11,8 +11,11 @@ import (
 	"time"
 
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/enroll"
 	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // bundle asks for evidence about a laptop at a moment, and verifies it.
@@ -131,4 +134,94 @@ func strangerVerifies(t *testing.T, dir string, sealed []byte, b *evidence.Bundl
 			t.Errorf("byte %d was changed, and the other verifier says\n%s", i, out)
 		}
 	}
+}
+
+// TestARewrittenPastIsSeen: a checkpoint that was given away proves that the
+// ledger begins with what was signed then. A record that was made anew with the
+// school's own key, or put back from an old copy, is not that record.
+func TestARewrittenPastIsSeen(t *testing.T) {
+	w := newWorld(t)
+	folder := filepath.Join(w.dir, "given")
+	must(t, os.Mkdir(folder, 0o755))
+	c := w.collectBy(w.clock, func(c *collectorapp.Config) { c.Checkpoints = folder })
+	l := w.laptop("laptop", "plain-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	given := func() []collectorapp.GivenCheckpoint {
+		names, err := filepath.Glob(filepath.Join(folder, "*.checkpoint"))
+		must(t, err)
+		var list []collectorapp.GivenCheckpoint
+		for _, name := range names {
+			note, err := os.ReadFile(name)
+			must(t, err)
+			list = append(list, collectorapp.GivenCheckpoint{Name: filepath.Base(name), Note: note})
+		}
+		return list
+	}
+	w.untilPassing(time.Hour, "two days' checkpoints are given away", func() bool { return len(given()) >= 2 })
+	l.becomes("encrypted-laptop")
+	w.untilPassing(time.Hour, "the next report shows", func() bool { return l.shown().LastReport >= 2 })
+	must(t, l.stop())
+
+	verify := func(list ...collectorapp.GivenCheckpoint) collectorapp.LedgerReport {
+		return ask[collectorapp.LedgerReport](w, "ledger.verify", collectorapp.LedgerArguments{Against: list})
+	}
+	kept := given()
+	if r := verify(kept...); !r.Good || r.Agrees != len(kept) {
+		t.Errorf("against all that was given away: %+v", r)
+	}
+	now := ask[collectorapp.CheckpointAnswer](w, "ledger.checkpoint", collectorapp.LedgerArguments{})
+	must(t, c.stop())
+
+	// The record as it was before: every byte of it is good, and its end is gone.
+	rewritten := bytes.Replace([]byte(now.Checkpoint), []byte("\n"), []byte("\n1"), 1)
+	for name, note := range map[string][]byte{"another size": rewritten, "no checkpoint": []byte("x"), "": nil} {
+		if r := verify(collectorapp.GivenCheckpoint{Name: name, Note: note}); r.Good || !strings.Contains(r.Trouble, "against") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	w.rewrite(l.device)
+	for _, g := range append(kept[len(kept)-1:], collectorapp.GivenCheckpoint{Name: "the last", Note: []byte(now.Checkpoint)}) {
+		if r := verify(g); r.Good || !strings.Contains(r.Trouble, "the record was rewritten") && !strings.Contains(r.Trouble, "the end of the record is gone") {
+			t.Errorf("a record that was made anew, against %s: %+v", g.Name, r)
+		}
+	}
+	if r := verify(); !r.Good {
+		t.Errorf("by itself it is good, which is why checkpoints are given away: %+v", r)
+	}
+}
+
+// rewrite makes a school's ledger anew, with the school's own key and without
+// what a device reported: what an administrator could do.
+func (w *world) rewrite(device string) {
+	w.t.Helper()
+	schools, err := enroll.LoadSchools(w.data)
+	must(w.t, err)
+	signer, err := schools[0].Key.Signer()
+	must(w.t, err)
+	verifier, err := schools[0].Key.Verifier()
+	must(w.t, err)
+	options := ledger.Options{School: string(schools[0].ID), Signer: signer, Verifier: verifier.Note, Log: logTo(w.t, "ledger")}
+	dir := schools[0].LedgerDir()
+	old, err := ledger.Open(dir, options)
+	must(w.t, err)
+	made, err := ledger.Open(dir+".new", options)
+	must(w.t, err)
+	for r, err := range old.Entries(w.t.Context(), 0, ledger.Index(old.Size())) {
+		must(w.t, err)
+		if r.Envelope.Kind == proof.KindReport && r.Envelope.Subject == device {
+			continue
+		}
+		e := ledger.Entry{Envelope: r.Envelope}
+		for n := range r.Envelope.Sections {
+			s, err := old.Section(w.t.Context(), r, n)
+			must(w.t, err)
+			e.Sections = append(e.Sections, s)
+		}
+		_, err := made.Append(w.t.Context(), e)
+		must(w.t, err)
+	}
+	must(w.t, old.Close())
+	must(w.t, made.Close())
+	must(w.t, os.RemoveAll(dir))
+	must(w.t, os.Rename(dir+".new", dir))
 }

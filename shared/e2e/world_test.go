@@ -111,20 +111,25 @@ func (w *world) collect() *collector {
 	return w.collectBy(w.clock)
 }
 
-// collectBy is collect for a collector with a clock of its own.
-func (w *world) collectBy(clk clock.Clock) *collector {
+// collectBy is collect for a collector with a clock of its own, or with other
+// settings.
+func (w *world) collectBy(clk clock.Clock, settings ...func(*collectorapp.Config)) *collector {
 	w.t.Helper()
 	c := &collector{}
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	c.part = start(w.t, func(ctx context.Context) error {
 		serve := func() error {
-			return collectorapp.Run(ctx, collectorapp.Config{
+			config := collectorapp.Config{
 				Data: w.data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: logTo(w.t, "collector"),
 				Ready: func(agents, web string) {
 					c.agents, c.web = agents, web
 					close(ready)
 				},
-			}, clk)
+			}
+			for _, set := range settings {
+				set(&config)
+			}
+			return collectorapp.Run(ctx, config, clk)
 		}
 		err := serve()
 		for errors.Is(err, durable.ErrHeld) && ctx.Err() == nil {
