@@ -202,3 +202,75 @@ func FuzzUUID(f *testing.F) {
 		}
 	})
 }
+
+func FuzzUSBInstance(f *testing.F) {
+	f.Add(`USB\VID_0781&PID_5567\4C531001490518112283`)
+	f.Add(`USB\VID_174C&PID_55AA\MSFT3000000000NA9LP8HF`)
+	f.Add(`USB\VID_13FE&PID_4200\6&1A2B3C4D&0`)
+	f.Add(`USB\VID_04E8&PID_6860&MS_COMP_MTP&SAMSUNG_ANDROID\6&1F2E3D4C&0&0000`)
+	f.Add(`USB\ROOT_HUB30\4&2B8F5D1&0&0`)
+	f.Add(`SD\VID_03&OID_5344&PID_SD32G&REV_8.0\5&2F4B2C5A&0&1`)
+	f.Fuzz(func(t *testing.T, instance string) {
+		u, ok := parseUSBInstance(instance)
+		if !ok {
+			if u != (usbIdentity{}) {
+				t.Errorf("got %+v of none", u)
+			}
+			return
+		}
+		if usbID(u.vendor) != u.vendor || usbID(u.product) != u.product || u.vendor == "" || u.product == "" {
+			t.Errorf("got vendor %q and product %q", u.vendor, u.product)
+		}
+		if !strings.HasSuffix(instance, u.serial) || len(u.serial) > 1 && u.serial == instance[strings.LastIndexByte(instance, '\\')+1:] && u.serial[1] == '&' {
+			t.Errorf("got serial %q", u.serial)
+		}
+	})
+}
+
+func FuzzVolumeGUID(f *testing.F) {
+	f.Add(`\\?\Volume{6a1d2c3b-4e5f-4a6b-8c7d-9e0f1a2b3c4d}\`)
+	f.Add(`\\?\VOLUME{6A1D2C3B-4E5F-4A6B-8C7D-9E0F1A2B3C4D}`)
+	f.Fuzz(func(t *testing.T, name string) {
+		guid := volumeGUID(name)
+		if guid == "" {
+			return
+		}
+		if len(guid) != 36 || strings.Trim(guid, "0123456789abcdef-") != "" || volumeGUID(`\\?\Volume{`+guid+`}\`) != guid {
+			t.Errorf("got %q", guid)
+		}
+	})
+}
+
+func FuzzDriveLetter(f *testing.F) {
+	f.Add(`C:\`)
+	f.Add(`c:`)
+	f.Add(`C:\Data\`)
+	f.Fuzz(func(t *testing.T, mount string) {
+		if letter := driveLetter(mount); letter != "" && (len(letter) != 2 || driveLetter(letter) != letter) {
+			t.Errorf("got %q", letter)
+		}
+	})
+}
+
+func FuzzDiskParts(f *testing.F) {
+	for _, part := range recordedParts(f) {
+		if len(part) > 512 && string(part[510:512]) == "\x55\xaa" {
+			f.Add(part)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, sector := range []int64{512, 4096} {
+			parts, err := diskParts(memory(data), sector)
+			if err != nil {
+				continue
+			}
+			seen := map[int]bool{}
+			for _, p := range parts {
+				if p.number < 1 || seen[p.number] || p.start < 0 || p.size < 0 || p.kind == "" {
+					t.Errorf("got %+v", p)
+				}
+				seen[p.number] = true
+			}
+		}
+	})
+}
