@@ -144,7 +144,10 @@ func FuzzIdentify(f *testing.F) {
 
 func FuzzVersionInfo(f *testing.F) {
 	f.Add(versionInfo(map[string]string{"ProductName": "Hollybank Quiz", "ProductVersion": "1.2"}))
-	f.Fuzz(func(_ *testing.T, data []byte) { parseVersionInfo(data) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		parseVersionInfo(data)
+		reportable(t, fixedVersion(data))
+	})
 }
 
 func FuzzSignerName(f *testing.F) {

@@ -68,9 +68,9 @@ type knownFile struct {
 type knownKey [16]byte
 
 const (
-	knownMagic  = "ctknown\x01"
-	knownLimit  = 400_000 // files; beyond them the rest is read at each walk
-	knownString = 1 << 10 // bytes of one text
+	knownMagic  = "ctknown\x02" // what an older version wrote is read anew
+	knownLimit  = 400_000       // files; beyond them the rest is read at each walk
+	knownString = 1 << 10       // bytes of one text
 
 	knownPrograms = 50_000   // of these files
 	knownBytes    = 16 << 20 // of all as they are saved

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -151,7 +152,8 @@ func (p *peFile) resource(kind uint32) ([]byte, error) {
 }
 
 // versions returns the product's name and version out of the version
-// resource; "" where there is none.
+// resource, in whatever language it is; "" where there is none. A version that
+// stands in no text is the one in numbers.
 func (p *peFile) versions() (product, version posture.Reading[string], err error) {
 	const versionResource = 16 // RT_VERSION
 	data, err := p.resource(versionResource)
@@ -165,6 +167,9 @@ func (p *peFile) versions() (product, version posture.Reading[string], err error
 	}
 	if number == "" {
 		number = info["FileVersion"]
+	}
+	if number == "" {
+		number = fixedVersion(data)
 	}
 	return posture.Read(clean(name, nameRunes)), posture.Read(clean(number, nameRunes)), nil
 }
@@ -192,6 +197,28 @@ func parseVersionInfo(data []byte) map[string]string {
 		})
 	})
 	return found
+}
+
+// fixedVersion returns the product's version, or else the file's, of the
+// VS_FIXEDFILEINFO at the head of a version resource; "" if it is zero or not
+// there.
+func fixedVersion(data []byte) string {
+	const (
+		signature         = 0xfeef04bd
+		size              = 52
+		ofFile, ofProduct = 8, 16
+	)
+	root, ok := versionBlockOf(data)
+	if !ok || root.key != "VS_VERSION_INFO" || len(root.value) < size || binary.LittleEndian.Uint32(root.value) != signature {
+		return ""
+	}
+	for _, at := range []int{ofProduct, ofFile} {
+		high, low := binary.LittleEndian.Uint32(root.value[at:]), binary.LittleEndian.Uint32(root.value[at+4:])
+		if high != 0 || low != 0 {
+			return fmt.Sprintf("%d.%d.%d.%d", high>>16, high&0xffff, low>>16, low&0xffff)
+		}
+	}
+	return ""
 }
 
 type versionBlock struct {
