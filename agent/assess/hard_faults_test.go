@@ -308,6 +308,7 @@ func believed(what string, f fault) bool {
 		"file /etc/dconf/profile/user", "file /etc/dconf/db", // a school that sets none
 		"link /etc/systemd/system/display-manager.service", "file /etc/gdm3/custom.conf", // nobody is signed in by itself
 		"stat /opt/sophos-spl/", "stat /usr/sbin/clamd", // a product that is not installed
+		"dir /opt/homebrew/", "dir /usr/local/C", // a Mac without Homebrew
 	} {
 		if strings.Contains(what, one) {
 			return true

@@ -18,6 +18,8 @@ func AntivirusProducts(ctx context.Context, sys system.Reader) posture.Answer[po
 		return linuxAntivirus(ctx, sys)
 	case posture.Windows:
 		return windowsAntivirus(ctx, sys)
+	case posture.MacOS:
+		return macAntivirus(ctx, sys)
 	}
 	return posture.NotFound[posture.Antivirus]("", posture.NotAsked)
 }

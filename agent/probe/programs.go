@@ -34,6 +34,8 @@ func Programs(ctx context.Context, sys system.Reader) posture.Answer[posture.Pro
 		return listPrograms(ctx, sys, "package managers", packageManagers)
 	case posture.Windows:
 		return listPrograms(ctx, sys, "registry", windowsSources)
+	case posture.MacOS:
+		return macPrograms(ctx, sys)
 	}
 	return posture.NotFound[posture.Program]("", posture.NotAsked)
 }

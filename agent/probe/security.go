@@ -15,6 +15,8 @@ func SecurityFacts(ctx context.Context, sys system.Reader, q Question) posture.A
 		return linuxSecurity(ctx, sys, q)
 	case posture.Windows:
 		return windowsSecurity(ctx, sys, q)
+	case posture.MacOS:
+		return macSecurity(ctx, sys, q)
 	}
 	return posture.NotFound[posture.Security]("", posture.NotAsked)
 }
