@@ -153,6 +153,9 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 	if err := g.bodies(ctx, enrolment, roster.SectionEnrolment); err != nil {
 		return err
 	}
+	if err := g.token(ctx, d, enrolment); err != nil {
+		return err
+	}
 	reports, err := g.reports(ctx, d)
 	if err != nil || len(reports) == 0 {
 		return err
@@ -164,6 +167,28 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 		return err
 	}
 	return g.gaps(ctx, enrolment, reports)
+}
+
+// token takes the token that admitted the device: it says who let it in.
+func (g *gathering) token(ctx context.Context, d roster.Device, enrolment *Entry) error {
+	e, err := g.Roster.Enrolment(ctx, d)
+	if err != nil {
+		return err
+	}
+	for r, err := range g.Ledger.Entries(ctx, 0, ledger.Index(enrolment.Index)) {
+		if err != nil {
+			return err
+		}
+		if r.Envelope.Kind != proof.KindToken || r.Envelope.Subject != "token:"+e.Token {
+			continue
+		}
+		taken, err := g.takeRecord(r)
+		if err != nil {
+			return err
+		}
+		return g.bodies(ctx, taken, roster.SectionToken)
+	}
+	return nil
 }
 
 // report is a report of the device, with its entry.

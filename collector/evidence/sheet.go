@@ -42,6 +42,7 @@ type Sheet struct {
 	EnrolledAt time.Time `json:"enrolledAt"` // by the collector's clock
 	EnrolledIn uint64    `json:"enrolledIn"` // entry
 	Token      string    `json:"token"`      // identifier of the token that admitted it
+	TokenBy    string    `json:"tokenBy"`    // who made that token; "" if it was not found
 	KeyPrint   string    `json:"keyPrint"`   // SHA-256 of the device's public key, in hexadecimal
 
 	Volumes   []posture.Volume      `json:"volumes"`
@@ -79,6 +80,7 @@ type opened struct {
 	key       *ecdsa.PublicKey
 	admitted  entry
 	reports   []signedReport
+	tokens    []roster.Token
 	contact   *proof.ContactStatement
 	gaps      []roster.Gap
 	bodies    map[proof.Digest][]byte
@@ -109,6 +111,11 @@ func Answer(b *Bundle) (Sheet, error) {
 		State: NotProven, Why: "it has not reported", EnrolledAt: moment(o.admitted.envelope.ReceivedAt), EnrolledIn: o.admitted.index,
 		Token: o.enrolment.Token, KeyPrint: hex.EncodeToString(sum[:]),
 		Spans: []Span{}, Volumes: []posture.Volume{}, Antivirus: []posture.Antivirus{}, Attached: []posture.Medium{}, Media: []posture.MediumEvent{}, Unread: []string{},
+	}
+	for _, t := range o.tokens {
+		if t.ID == s.Token {
+			s.TokenBy = t.By
+		}
 	}
 	if len(o.reports) > 0 {
 		o.history(&s)
@@ -149,12 +156,16 @@ func open(b *Bundle) (*opened, error) {
 }
 
 func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
-	if e.envelope.Kind != proof.KindContacts && e.envelope.Subject != string(o.bundle.Device) {
+	if !slices.Contains([]proof.Kind{proof.KindContacts, proof.KindToken}, e.envelope.Kind) && e.envelope.Subject != string(o.bundle.Device) {
 		return fmt.Errorf("it is about %.70q", e.envelope.Subject)
 	}
 	switch e.envelope.Kind {
 	case proof.KindEnrolment:
 		return o.enrolled(e, bodies[roster.SectionEnrolment])
+	case proof.KindToken:
+		t, err := roster.DecodeToken(bodies[roster.SectionToken])
+		o.tokens = append(o.tokens, t)
+		return err
 	case proof.KindReport:
 		r := signedReport{entry: e}
 		if r.statement, err = proof.DecodeReportStatement(e.envelope.Statement); err == nil {

@@ -170,7 +170,7 @@ func (p *page) media() {
 func (p *page) proof() {
 	p.line("How this is known:")
 	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
-	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token))
+	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), orNothing(visible(p.s.TokenBy)))
 	if r := p.s.Reported; r.Sequence > 0 {
 		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d",
 			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy)
