@@ -72,6 +72,10 @@ var telling = []string{"/etc/passwd", "/etc/hostname", "/proc/sys/kernel/hostnam
 // names from us there is no recording: it could not be scrubbed.
 func (r *Recorder) learn(ctx context.Context) ([]*reading, error) {
 	reads := slices.Clone(r.reads)
+	if r.reader.Platform() == posture.Windows {
+		told, err := learnKeys(ctx, r.reader)
+		return append(reads, told...), err
+	}
 	for _, name := range telling {
 		data, err := r.reader.File(ctx, name, maxMountinfo)
 		switch {
@@ -103,7 +107,7 @@ func (r *Recorder) Bytes(ctx context.Context, head Machine) (machine, reads []by
 	if machine, err = json.MarshalIndent(head, "", "  "); err != nil {
 		return nil, nil, fmt.Errorf("write %s: %w", MachineFile, err)
 	}
-	scrub, err := newScrubber(told)
+	scrub, err := newScrubber(r.reader.Platform(), told)
 	if err != nil {
 		return nil, nil, fmt.Errorf("scrub the recording: %w", err)
 	}
@@ -150,7 +154,7 @@ func (r *Recorder) File(ctx context.Context, name string, limit int64) ([]byte, 
 func (r *Recorder) Part(ctx context.Context, name string, offset int64, length int) ([]byte, error) {
 	data, err := r.reader.Part(ctx, name, offset, length)
 	read := &reading{Part: name, Offset: offset, Length: length}
-	if err == nil && below("/dev", name) {
+	if err == nil && (below("/dev", name) || below("/device", name)) {
 		encoded := base64.StdEncoding.EncodeToString(data)
 		read.Base64 = &encoded
 	} else if err == nil {

@@ -142,6 +142,9 @@ func FuzzReplay(f *testing.F) {
 	for line := range strings.Lines(sysfs) {
 		f.Add([]byte(line), "/sys/devices")
 	}
+	for line := range strings.Lines(hives) {
+		f.Add([]byte(line), `HKLM\SOFTWARE\Acme`)
+	}
 	f.Add([]byte(`{"link":"/a","target":"/a"}`), "/a/b")
 	f.Add([]byte(`{"link":"/a","target":"a/a"}`), "/a")
 	head := []byte(`{"format":1,"platform":"linux","recordedAt":"2026-11-20T12:00:00Z"}`)
@@ -157,6 +160,8 @@ func FuzzReplay(f *testing.F) {
 		_, _ = m.Link(ctx, name)
 		_, _ = m.Stat(ctx, name)
 		_, _ = m.Run(ctx, system.Command(name))
+		_, _ = m.Key(ctx, name)
+		_, _ = m.Rows(ctx, system.Rowset(name))
 		_, _ = m.Processes(ctx)
 	})
 }

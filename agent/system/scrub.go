@@ -13,26 +13,34 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // scrubber replaces what could tell whose machine was recorded. What is equal
 // stays equal within one recording and in no other: the key of its pseudonyms
 // is random and dies with it.
 type scrubber struct {
+	on    posture.Platform
 	key   []byte
-	names map[string]string // by what is replaced
+	names map[string]string // by what is replaced; "" for a shape of its own
 	order []string          // the same, longest first
 	used  map[string]int    // pseudonyms given out, by kind
 }
 
-// newScrubber learns from the readings which words to replace everywhere.
-func newScrubber(reads []*reading) (*scrubber, error) {
-	s := &scrubber{key: make([]byte, 32), names: map[string]string{}, used: map[string]int{}}
+// newScrubber learns from the readings of a machine which words to replace
+// everywhere.
+func newScrubber(on posture.Platform, reads []*reading) (*scrubber, error) {
+	s := &scrubber{on: on, key: make([]byte, 32), names: map[string]string{}, used: map[string]int{}}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, fmt.Errorf("draw a key: %w", err)
 	}
 	for _, r := range reads {
-		s.learn(r)
+		if on == posture.Windows {
+			s.learnWindows(r)
+		} else {
+			s.learn(r)
+		}
 	}
 	for name := range s.names {
 		s.order = append(s.order, name)
@@ -51,6 +59,11 @@ func (s *scrubber) call(kind, name string) {
 	if name = strings.TrimSpace(name); len(name) < 2 || s.names[name] != "" || slices.Contains(nobodys, strings.ToLower(name)) {
 		return
 	}
+	if s.on == posture.Windows {
+		if name = lower(name); s.names[name] != "" || slices.Contains(windowsWords, name) {
+			return
+		}
+	}
 	s.used[kind]++
 	s.names[name] = kind + strconv.Itoa(s.used[kind])
 }
@@ -60,6 +73,16 @@ func (s *scrubber) call(kind, name string) {
 var nobodys = []string{
 	".ecryptfs", "admin", "administrator", "arch", "debian", "fedora", "home", "linux", "lost+found", "media", "root", "school",
 	"student", "teacher", "ubuntu", "user", "users",
+}
+
+// windowsWords are names that Windows and its makers give themselves, and so
+// stand in many keys.
+var windowsWords = []string{
+	"acer", "adobe", "all users", "asus", "classes", "classic", "computer", "control", "control panel", "current", "data", "default",
+	"default user", "defaultuser0", "dell", "desktop", "documents", "downloads", "edge", "files", "google", "guest", "hewlett-packard",
+	"hp", "intel", "laptop", "lenovo", "local", "manager", "microsoft", "name", "network", "office", "owner", "pc", "policies", "program",
+	"programs", "public", "security", "service", "services", "session", "software", "system", "system32", "systemprofile",
+	"localservice", "networkservice", "teams", "test", "toshiba", "update", "version", "wdagutilityaccount", "windows", "workgroup",
 }
 
 // label gives a medium's label a pseudonym wherever it is part of a path, also
@@ -202,6 +225,9 @@ func isPublic(r *reading) bool {
 // reading returns a scrubbed copy of a reading, or false if nothing of it may
 // be kept.
 func (s *scrubber) reading(r reading) (reading, bool) {
+	if s.on == posture.Windows {
+		return s.windowsReading(r)
+	}
 	if r.File == "/etc/os-release" || r.File == "/usr/lib/os-release" {
 		return r, true // the same on every machine of its kind
 	}
@@ -316,17 +342,18 @@ func (s *scrubber) sum(x string) []byte {
 
 // shape returns a pseudonym of the same shape: a digit for a digit, a letter
 // for a letter of the same case, and all else as it is. The letters of a
-// hexadecimal number stay hexadecimal.
+// hexadecimal number stay hexadecimal. What differs by its case alone has
+// pseudonyms that do.
 func (s *scrubber) shape(x string, hex bool) string {
 	letters := uint64(26)
 	if hex {
 		letters = 6
 	}
-	out := []byte(x)
+	out, folded := []byte(x), strings.ToLower(x)
 	var sum []byte
 	for i, c := range out {
 		if i%4 == 0 {
-			sum = s.sum(x + "\x00" + strconv.Itoa(i/4))
+			sum = s.sum(folded + "\x00" + strconv.Itoa(i/4))
 		}
 		n := binary.BigEndian.Uint64(sum[8*(i%4):])
 		switch {

@@ -3,11 +3,13 @@ package system
 import (
 	"strings"
 	"testing"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 func scrubberFor(t testing.TB, passwd string) *scrubber {
 	t.Helper()
-	s, err := newScrubber([]*reading{{File: "/etc/passwd", Text: &passwd}})
+	s, err := newScrubber(posture.Linux, []*reading{{File: "/etc/passwd", Text: &passwd}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +63,85 @@ func FuzzScrub(f *testing.F) {
 		scrubPasswd(text)
 		scrubShadow(text)
 		scrubUdev(text)
+	})
+}
+
+func windowsScrubber(t testing.TB, names ...string) *scrubber {
+	t.Helper()
+	var list entries
+	for _, name := range names {
+		list = append(list, Entry{Name: name})
+	}
+	s, err := newScrubber(posture.Windows, []*reading{{Dir: "/C:/Users", Entries: &list}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestScrubWindowsText(t *testing.T) {
+	s := windowsScrubber(t, "MWhitlock", "Public", "HP", "Administrator", ".NET v4.5", "Carys Vaughan")
+	for _, c := range []struct {
+		text string
+		how  scrubbing
+		want string
+	}{
+		{`C:\Users\mwhitlock\x`, asValue, `C:\Users\user1\x`},
+		{`C:\Users\Public\HP\.NET v4.5\NET`, asValue, `C:\Users\Public\HP\user2\NET`},
+		{"Vaughan's stick", asValue, "person2's stick"},
+		{"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464", asValue,
+			"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"},
+		{"{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}", asName, "{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}"},
+		{"Acme.Sums_1.2.3.4_x64__8wekyb3d8bbwe", asValue, "Acme.Sums_1.2.3.4_x64__8wekyb3d8bbwe"},
+		{"1.2.3.4", asVersion, "1.2.3.4"},
+		{"20261120080627.000000+000", asValue, "20261120080627.000000+000"},
+		{"10.0.26100.4652", asValue, "10.0.26100.4652"},
+		{`\\?\C:\x \\.\PhysicalDrive0`, asValue, `\\?\C:\x \\.\PhysicalDrive0`},
+		{"https://wsus.school.example:8530/x", asValue, "https://host.example/x"},
+		{`PCI\VEN_8086&DEV_9D2F&SUBSYS_00000000&REV_21\3&11583659&0&A0`, asName, `PCI\VEN_8086&DEV_9D2F&SUBSYS_00000000&REV_21\3&11583659&0&A0`},
+	} {
+		if got := s.windowsText(c.text, c.how); got != c.want {
+			t.Errorf("scrub %q: got %q, want %q", c.text, got, c.want)
+		}
+	}
+	for _, secret := range []string{
+		"S-1-5-21-1004336348-1177238915-682003330-1001", "s-1-12-1-1-2-3-4", "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC", "192.168.1.17",
+		"00:1b:44:11:3a:b7", "ABCDE-12345-FGHIJ-67890-KLMNO", "00330-80000-00000-AA123", "12345-OEM-1234567-12345", "maud@school.example", `\\nas\share`,
+		`\\?\Volume{de94bba4-06d1-4d40-a16a-bfd50179d6ac}\`, "0123456789abcdef",
+	} {
+		got := s.windowsText("x "+secret+" y", asValue)
+		if strings.Contains(got, secret) || got != s.windowsText("x "+secret+" y", asValue) {
+			t.Errorf("scrub %q: got %q", secret, got)
+		}
+	}
+	upper, small := s.windowsText(`Volume{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}`, asName), s.windowsText(`volume{de94bba4-06d1-4d40-a16a-bfd50179d6ac}`, asName)
+	if !strings.EqualFold(upper, small) || strings.Contains(small, "de94bba4") {
+		t.Errorf("one volume became %q and %q", upper, small)
+	}
+}
+
+func FuzzScrubWindows(f *testing.F) {
+	f.Add(`C:\Users\mwhitlock\x`, "RegisteredOwner")
+	f.Add(`S-1-5-21-1-2-3-1001 {DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}# Volume{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}`, "x")
+	f.Add("MWHITLOCK\xff@x.example \\\\mwhitlock\\x", "Serial")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		s := windowsScrubber(t, "mwhitlock")
+		for _, how := range []scrubbing{asValue, asVersion, asName} {
+			got := s.windowsText(text, how)
+			for word := range strings.FieldsFuncSeq(got, func(r rune) bool { return r < 0x80 && !isWord(byte(r)) }) {
+				if strings.EqualFold(word, "mwhitlock") {
+					t.Errorf("scrub %q: got %q", text, got)
+				}
+			}
+		}
+		value := TextValue(text)
+		if got := s.keyValue(name, value); (strings.TrimSpace(*got.Text) == "") != (strings.TrimSpace(text) == "") {
+			t.Errorf("scrub %q of %q: got %q", text, name, *got.Text)
+		}
+		s.rowValue(name, value)
+		s.keyPath(text)
+		s.learnWindows(&reading{Key: name, Holds: &RegistryKey{Keys: []string{text}, Values: Values{name: value}}})
+		s.learnWindows(&reading{Rows: name, List: &[]Values{{name: value, "Instance": value, "Serial": value}}})
 	})
 }
 

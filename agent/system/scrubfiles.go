@@ -108,7 +108,7 @@ func (s *scrubber) binary(r *reading) bool {
 		return false
 	}
 	switch {
-	case r.Part != "" && below("/dev", r.Part):
+	case r.Part != "" && (below("/dev", r.Part) || below("/device", r.Part)):
 		kept := keepHeaders(data, r.Offset)
 		encoded := base64.StdEncoding.EncodeToString(kept)
 		r.Base64 = &encoded
