@@ -59,12 +59,12 @@ func TestReplayOfKeys(t *testing.T) {
 		`HKLM\SYSTEM\CurrentControlSet\Enum`:           fs.ErrNotExist,
 		`HKLM\SYSTEM\CurrentControlSet\ENUM\USBSTOR\x`: fs.ErrNotExist,
 		`HKLM\SYSTEM\CurrentControlSet\Enumerate`:      system.ErrNotRecorded,
-		`HKLM`:                                         system.ErrNotRecorded,
-		`HKU\S-1-5-18\Software`:                        system.ErrNotRecorded,
-		`HKU\S-1-5-21-1-2-3-1001\Software`:             fs.ErrNotExist,
-		`HKCU\Software`:                                fs.ErrInvalid,
-		`HKLM\\x`:                                      fs.ErrInvalid,
-		``:                                             fs.ErrInvalid,
+		`HKLM`:                             system.ErrNotRecorded,
+		`HKU\S-1-5-18\Software`:            system.ErrNotRecorded,
+		`HKU\S-1-5-21-1-2-3-1001\Software`: fs.ErrNotExist,
+		`HKCU\Software`:                    fs.ErrInvalid,
+		`HKLM\\x`:                          fs.ErrInvalid,
+		``:                                 fs.ErrInvalid,
 	} {
 		if _, err := m.Key(ctx, name); !errors.Is(err, want) {
 			t.Errorf("%q: got %v, want %v", name, err, want)
