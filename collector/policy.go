@@ -18,7 +18,7 @@ import (
 )
 
 func policyCommand(o *options) *cobra.Command {
-	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyPublish(o))
+	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyDiff(o), policyPublish(o), policyRollback(o))
 }
 
 func policyCheck(o *options) *cobra.Command {
@@ -141,6 +141,75 @@ func policyPublish(o *options) *cobra.Command {
 			args.File, args.Source = filepath.Base(rest[0]), source
 			return operate(c, o, "policy.publish", args, func(a app.PublishAnswer) {
 				fmt.Fprintf(c.OutOrStdout(), "Published %s as number %d, with %s.\n", a.Name, a.Number, count(a.Rules, "rule", "rules"))
+			})
+		},
+	}
+	schoolFlag(c, &args.School)
+	return c
+}
+
+func policyDiff(o *options) *cobra.Command {
+	var args app.DiffArguments
+	c := &cobra.Command{
+		Use:   "diff FILE|NUMBER",
+		Short: "Say in words what changes from the policy in force to another",
+		Long: "Say in words what changes from the policy in force, or the one of --from, to a file that is not published\n" +
+			"or to a number. Where it can be told, each change says whether the rules become tighter or looser.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			n, err := strconv.ParseUint(rest[0], 10, 64)
+			if args.To = n; err != nil {
+				if args.Source, err = os.ReadFile(rest[0]); err != nil {
+					return fmt.Errorf("read the policy: %w", err)
+				}
+				args.File = filepath.Base(rest[0])
+			}
+			return operate(c, o, "policy.diff", args, func(a app.DiffAnswer) { showDiff(c, a) })
+		},
+	}
+	schoolFlag(c, &args.School)
+	c.Flags().Uint64Var(&args.From, "from", 0, "number of the policy to begin with (default: the one in force)")
+	return c
+}
+
+func showDiff(c *cobra.Command, a app.DiffAnswer) {
+	w := c.OutOrStdout()
+	to := a.File
+	if to == "" {
+		to = fmt.Sprintf("policy %d", a.To)
+	}
+	if len(a.Changes) == 0 {
+		fmt.Fprintf(w, "Nothing changes from policy %d to %s.\n", a.From, to)
+		return
+	}
+	fmt.Fprintf(w, "From policy %d to %s:\n", a.From, to)
+	for _, d := range a.Changes {
+		subject := d.Rule + d.Parameter
+		if subject != "" {
+			subject += " "
+		}
+		direction := ""
+		if d.Direction != rulebook.Either {
+			direction = " (" + strings.ToUpper(string(d.Direction)) + ")"
+		}
+		fmt.Fprintf(w, "  %s%s%s\n", subject, d.Words, direction)
+	}
+}
+
+func policyRollback(o *options) *cobra.Command {
+	var args app.PolicyArguments
+	c := &cobra.Command{
+		Use:   "rollback NUMBER",
+		Short: "Publish the text of an earlier policy again, under a new number",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			n, err := strconv.ParseUint(rest[0], 10, 64)
+			if err != nil || n == 0 {
+				return fmt.Errorf("a policy that was published has a number from 1, not %q", rest[0])
+			}
+			args.Number = n
+			return operate(c, o, "policy.rollback", args, func(a app.PublishAnswer) {
+				fmt.Fprintf(c.OutOrStdout(), "Published the text of policy %d again, as number %d.\n", n, a.Number)
 			})
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -26,6 +27,24 @@ type InitAnswer struct {
 	// Serving says that a collector runs on the folder. It serves the school
 	// from now on.
 	Serving bool `json:"serving"`
+}
+
+// DiffArguments ask what changes from one policy to another.
+type DiffArguments struct {
+	School string `json:"school"`
+	From   uint64 `json:"from"` // number; 0: the one in force
+	To     uint64 `json:"to"`   // number, if there is no Source
+	File   string `json:"file"`
+	Source []byte `json:"source,omitempty"` // of a policy that is not published
+}
+
+// DiffAnswer is what changes.
+type DiffAnswer struct {
+	School  posture.SchoolID  `json:"school"`
+	From    uint64            `json:"from"` // 0: the baseline
+	To      uint64            `json:"to"`
+	File    string            `json:"file,omitempty"` // instead of To
+	Changes []rulebook.Change `json:"changes"`
 }
 
 // DecideArguments decide about the breaches of a rule on a device that stand.

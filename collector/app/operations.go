@@ -13,11 +13,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/enroll"
-	"github.com/caretaker-school/caretaker/collector/ledger"
-	"github.com/caretaker-school/caretaker/collector/roster"
-	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/collector/view"
-	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -38,6 +34,10 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.showPolicy)
 	case "policy.publish":
 		return within(ctx, arguments, c.publish)
+	case "policy.rollback":
+		return within(ctx, arguments, c.rollback)
+	case "policy.diff":
+		return within(ctx, arguments, c.diffPolicies)
 	case "device.list":
 		return within(ctx, arguments, c.devices)
 	case "device.show":
@@ -204,76 +204,6 @@ func (c *collector) accounts() []AccountAnswer {
 		answer = append(answer, one)
 	}
 	return answer
-}
-
-func (c *collector) showPolicy(ctx context.Context, a PolicyArguments) (*policy.Policy, error) {
-	s, err := c.readable(a.School)
-	if err != nil {
-		return nil, err
-	}
-	if a.Number == 0 {
-		a.Number = s.roster.Policy()
-	}
-	if a.Number == 0 {
-		p, _, err := rulebook.Baseline()
-		return p, err
-	}
-	for r, err := range s.ledger.Entries(ctx, 0, ledger.Index(s.ledger.Size())) {
-		if err != nil {
-			return nil, err
-		}
-		for n, section := range r.Envelope.Sections {
-			if section.Name != roster.SectionPolicy {
-				continue
-			}
-			document, err := s.ledger.Body(ctx, r.Index, n)
-			if err != nil {
-				return nil, err
-			}
-			p, err := roster.OpenPolicy(s.verifier, document)
-			if err != nil {
-				return nil, err
-			}
-			if p.Number == a.Number {
-				return p, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("%s has no policy %d", s.Name, a.Number)
-}
-
-func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAnswer, error) {
-	s, err := c.school(a.School)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	p, err := rulebook.Compile(a.File, a.Source)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	if err := s.roster.CatchUp(ctx); err != nil {
-		return PublishAnswer{}, err
-	}
-	p.Number = s.roster.Policy() + 1
-	body, err := policy.Encode(p)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	document, err := s.Key.SignDocument(roster.DocumentPolicy, body)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	entry, err := roster.Maker{School: s.ID, Intake: intakeName}.Policy(document, a.Source, c.clock.Now())
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	at, err := s.ledger.Append(ctx, entry)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	return PublishAnswer{School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0]}, s.roster.CatchUp(ctx)
 }
 
 func (c *collector) devices(ctx context.Context, a ListArguments) (view.DevicePage, error) {

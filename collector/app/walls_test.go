@@ -68,16 +68,18 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 		school func(name string) any // arguments that name a school; nil: the operation is about all of them, and the console's owner may ask it
 		device func(name string) any // arguments that name a device of a school, if it is about one
 	}{
-		"init":           {},
-		"status":         {},
-		"account.list":   {},
-		"view.rebuild":   {},
-		"account.create": {school: func(s string) any { return AccountArguments{Name: "x", Role: "head", Schools: []string{s}} }},
-		"token.create":   {school: func(s string) any { return TokenArguments{School: s, Uses: 1} }},
-		"policy.show":    {school: func(s string) any { return PolicyArguments{School: s} }},
-		"policy.publish": {school: func(s string) any { return PublishArguments{School: s} }},
-		"device.list":    {school: func(s string) any { return ListArguments{School: s} }},
-		"breach.list":    {school: func(s string) any { return ListArguments{School: s} }},
+		"init":            {},
+		"status":          {},
+		"account.list":    {},
+		"view.rebuild":    {},
+		"account.create":  {school: func(s string) any { return AccountArguments{Name: "x", Role: "head", Schools: []string{s}} }},
+		"token.create":    {school: func(s string) any { return TokenArguments{School: s, Uses: 1} }},
+		"policy.show":     {school: func(s string) any { return PolicyArguments{School: s} }},
+		"policy.diff":     {school: func(s string) any { return DiffArguments{School: s} }},
+		"policy.rollback": {school: func(s string) any { return PolicyArguments{School: s, Number: 1} }},
+		"policy.publish":  {school: func(s string) any { return PublishArguments{School: s} }},
+		"device.list":     {school: func(s string) any { return ListArguments{School: s} }},
+		"breach.list":     {school: func(s string) any { return ListArguments{School: s} }},
 		"breach.decide": {
 			school: func(s string) any {
 				return DecideArguments{School: s, Kind: decision.Acknowledge, Device: "d", Rule: "ENC-01", Reason: "x"}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/shared/policy"
+)
+
+// published is a policy as a school published it. The baseline, number 0, is
+// the one that every school has before it publishes any.
+type published struct {
+	policy *policy.Policy
+	source []byte // the text that it was compiled from
+}
+
+// policy finds a policy of a school; the number of the one in force if it is 0.
+func (s *school) policy(ctx context.Context, number uint64) (published, error) {
+	if number == 0 {
+		number = s.roster.Policy()
+	}
+	if number == 0 {
+		p, source, err := rulebook.Baseline()
+		return published{p, source}, err
+	}
+	for r, err := range s.ledger.Entries(ctx, 0, ledger.Index(s.ledger.Size())) {
+		if err != nil {
+			return published{}, err
+		}
+		found, err := s.publishedIn(ctx, r)
+		if err != nil {
+			return published{}, err
+		}
+		if found.policy != nil && found.policy.Number == number {
+			return found, nil
+		}
+	}
+	return published{}, fmt.Errorf("%s has no policy %d", s.Name, number)
+}
+
+// publishedIn reads the policy that an entry published, if it did.
+func (s *school) publishedIn(ctx context.Context, r ledger.Record) (found published, err error) {
+	for n, section := range r.Envelope.Sections {
+		if section.Name != roster.SectionPolicy && section.Name != roster.SectionPolicySource {
+			continue
+		}
+		body, err := s.ledger.Body(ctx, r.Index, n)
+		if err != nil {
+			return found, err
+		}
+		if section.Name == roster.SectionPolicySource {
+			found.source = body
+		} else if found.policy, err = roster.OpenPolicy(s.verifier, body); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+func (c *collector) showPolicy(ctx context.Context, a PolicyArguments) (*policy.Policy, error) {
+	s, err := c.readable(a.School)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.policy(ctx, a.Number)
+	return p.policy, err
+}
+
+// publish puts a policy in force: it is compiled, numbered, signed, recorded,
+// and sent to the laptops.
+func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	p, err := rulebook.Compile(a.File, a.Source)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if err := s.roster.CatchUp(ctx); err != nil {
+		return PublishAnswer{}, err
+	}
+	p.Number = s.roster.Policy() + 1
+	body, err := policy.Encode(p)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	document, err := s.Key.SignDocument(roster.DocumentPolicy, body)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	entry, err := roster.Maker{School: s.ID, Intake: intakeName}.Policy(document, a.Source, c.clock.Now())
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	at, err := s.ledger.Append(ctx, entry)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	return PublishAnswer{School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0]}, s.roster.CatchUp(ctx)
+}
+
+// rollback publishes the text of an earlier policy again. Numbers only rise: a
+// laptop never goes back, it is given the old rules under a new number.
+func (c *collector) rollback(ctx context.Context, a PolicyArguments) (PublishAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	if a.Number == 0 || a.Number == s.roster.Policy() {
+		return PublishAnswer{}, fmt.Errorf("policy %d is the one in force: name an earlier one", s.roster.Policy())
+	}
+	old, err := s.policy(ctx, a.Number)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	if old.source == nil {
+		return PublishAnswer{}, fmt.Errorf("the text of policy %d is not in the record", a.Number)
+	}
+	return c.publish(ctx, PublishArguments{School: a.School, File: fmt.Sprintf("policy %d", a.Number), Source: old.source})
+}
+
+// diffPolicies says in words what changes from one policy to another, or to
+// one that is not published.
+func (c *collector) diffPolicies(ctx context.Context, a DiffArguments) (DiffAnswer, error) {
+	s, err := c.readable(a.School)
+	if err != nil {
+		return DiffAnswer{}, err
+	}
+	from, err := s.policy(ctx, a.From)
+	if err != nil {
+		return DiffAnswer{}, err
+	}
+	answer := DiffAnswer{School: s.ID, From: from.policy.Number, To: a.To}
+	var to *policy.Policy
+	if a.Source != nil {
+		to, err = rulebook.Compile(a.File, a.Source)
+		answer.File = a.File
+	} else {
+		var p published
+		p, err = s.policy(ctx, a.To)
+		if to = p.policy; err == nil {
+			answer.To = to.Number
+		}
+	}
+	if err != nil {
+		return DiffAnswer{}, err
+	}
+	answer.Changes = rulebook.Diff(from.policy, to)
+	return answer, nil
+}
