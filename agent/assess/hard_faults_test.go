@@ -307,7 +307,8 @@ func believed(what string, f fault) bool {
 		"/.config/dconf/user",                                // a person who changed no setting
 		"file /etc/dconf/profile/user", "file /etc/dconf/db", // a school that sets none
 		"link /etc/systemd/system/display-manager.service", "file /etc/gdm3/custom.conf", // nobody is signed in by itself
-		"stat /opt/sophos-spl/", "stat /usr/sbin/clamd", // a product that is not installed
+		"stat /opt/sophos-spl/", "stat /usr/sbin/clamd", "stat /opt/microsoft/mdatp/", // a product that is not installed
+		`key HKLM\SOFTWARE\Policies\`, `\CurrentVersion\Policies\Explorer`, // a school that sets no such policy
 		"dir /opt/homebrew/", "dir /usr/local/C", // a Mac without Homebrew
 	} {
 		if strings.Contains(what, one) {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caretaker-school/caretaker/agent/system"
@@ -243,7 +244,7 @@ func dailyUser(ctx context.Context, sys system.Reader, profiles []string) (strin
 func lastLoaded(ctx context.Context, sys system.Reader, profiles []string) (string, posture.Absence) {
 	daily, last := "", int64(0)
 	for _, sid := range profiles {
-		key, err := settings(ctx, sys, profileList+`\`+sid)
+		key, err := profileKey(ctx, sys, sid)
 		if err != nil {
 			return "", system.Absence(err)
 		}
@@ -265,4 +266,13 @@ func lastLoaded(ctx context.Context, sys system.Reader, profiles []string) (stri
 		return profiles[0], posture.None
 	}
 	return "", posture.Unsupported // nobody's machine yet, or a system that does not tell
+}
+
+// profileKey reads what Windows keeps of a profile that profiles named.
+func profileKey(ctx context.Context, sys system.Reader, sid string) (registryKey, error) {
+	key, err := mustSettings(ctx, sys, profileList+`\`+sid)
+	if errors.Is(err, errLost) {
+		return mustSettings(ctx, sys, profileList+`\`+sid+".bak")
+	}
+	return key, err
 }
