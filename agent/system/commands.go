@@ -357,7 +357,7 @@ var commands = []CommandSpec{
 	},
 	{
 		Name: MacDefenderHealth, On: posture.MacOS,
-		Paths:    []string{"/usr/local/bin/mdatp", "/Applications/Microsoft Defender.app/Contents/MacOS/wdavdaemonclient"},
+		Paths:    []string{"/Applications/Microsoft Defender.app/Contents/MacOS/wdavdaemonclient"},
 		Args:     []string{"health", "--output", "json"},
 		Deadline: 30 * time.Second, Limit: 1 << 20,
 	},
@@ -369,7 +369,7 @@ var commands = []CommandSpec{
 	},
 	{
 		Name: MacSentinelStatus, On: posture.MacOS,
-		Paths:    []string{"/usr/local/bin/sentinelctl", "/Library/Sentinel/sentinel-agent.bundle/Contents/MacOS/sentinelctl"},
+		Paths:    []string{"/Library/Sentinel/sentinel-agent.bundle/Contents/MacOS/sentinelctl"},
 		Args:     []string{"status"},
 		Deadline: 30 * time.Second, Limit: small,
 	},

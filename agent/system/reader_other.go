@@ -1,4 +1,4 @@
-//go:build !linux && !windows
+//go:build !linux && !windows && !darwin
 
 package system
 
@@ -20,9 +20,6 @@ func New(string) Reader { return other{} }
 
 // Platform implements Reader.
 func (other) Platform() posture.Platform {
-	if runtime.GOOS == "darwin" {
-		return posture.MacOS
-	}
 	return posture.Platform(runtime.GOOS)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"runtime"
 	"syscall"
@@ -33,7 +32,8 @@ func (l *linux) Run(ctx context.Context, c Command) (Output, error) {
 		// The kernel ties "dies with its parent" to the thread that started it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		return runCommand(ctx, program, spec)
+		environment := []string{"LC_ALL=C", "LANG=C", "TZ=UTC", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "TMPDIR=" + scratchDir}
+		return runCommand(ctx, program, spec.Args, environment, spec.Limit, &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL})
 	})
 	if err != nil {
 		return Output{}, fmt.Errorf("run %s: %w", c, err)
@@ -60,34 +60,4 @@ func (l *linux) program(spec CommandSpec) (string, error) {
 		return name, nil
 	}
 	return "", fs.ErrNotExist
-}
-
-func runCommand(ctx context.Context, program string, spec CommandSpec) (Output, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	stdout := &limited{limit: spec.Limit, full: func() { stop(ErrTooLarge) }}
-	stderr := &limited{limit: small, full: func() {}}
-	cmd := exec.CommandContext(ctx, program, spec.Args...)
-	cmd.Env = []string{"LC_ALL=C", "LANG=C", "TZ=UTC", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "TMPDIR=" + scratchDir}
-	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipesAfterDeath
-	err := cmd.Run()
-	if cmd.Process != nil {
-		// What it started and left in its group ends with it.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return Output{}, cause
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
-		err = nil
-	}
-	if err != nil {
-		return Output{}, err
-	}
-	return Output{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
 }
