@@ -139,22 +139,28 @@ func isEUI(serial string) bool {
 	return len(groups) >= 4 && !slices.ContainsFunc(groups, func(g string) bool { return usbID(g) == "" })
 }
 
-// drivePartitions judges every part of a disk that can hold files.
-func (m *driveMedia) drivePartitions(ctx context.Context, disk physicalDisk) []posture.Partition {
+// partsOf returns the partitions of a disk, or one with the number 0 for all
+// of it if it has none, or why they are not known.
+func partsOf(ctx context.Context, sys system.Reader, disk physicalDisk) ([]tablePart, posture.Absence) {
 	size, sector := disk.row.Number("Size"), disk.row.Number("SectorSize")
 	if why := firstAbsence(disk.number.Absent, size.Absent, sector.Absent); why != posture.None {
-		return []posture.Partition{unreadPartition(0, why)}
+		return nil, why
 	}
 	if sector.Value != 512 && sector.Value != 4096 {
-		return []posture.Partition{unreadPartition(0, posture.Unreadable)}
+		return nil, posture.Unreadable
 	}
-	number := disk.number.Value
-	parts, err := diskParts(driveImage(ctx, m.sys, number, 0, size.Value), sector.Value)
-	if err != nil {
-		return []posture.Partition{unreadPartition(0, headerAbsence(err))}
+	parts, err := diskParts(driveImage(ctx, sys, disk.number.Value, 0, size.Value), sector.Value)
+	if err == nil && len(parts) == 0 {
+		parts = []tablePart{{size: size.Value}}
 	}
-	if len(parts) == 0 {
-		return []posture.Partition{m.drivePartition(ctx, number, tablePart{size: size.Value})}
+	return parts, headerAbsence(err)
+}
+
+// drivePartitions judges every part of a disk that can hold files.
+func (m *driveMedia) drivePartitions(ctx context.Context, disk physicalDisk) []posture.Partition {
+	parts, why := partsOf(ctx, m.sys, disk)
+	if why != posture.None {
+		return []posture.Partition{unreadPartition(0, why)}
 	}
 	const small = 1 << 30
 	var list []posture.Partition
@@ -162,7 +168,7 @@ func (m *driveMedia) drivePartitions(ctx context.Context, disk physicalDisk) []p
 		if typesWithoutFiles[p.kind] || isBootType(p.kind) && p.size <= small {
 			continue
 		}
-		list = append(list, m.drivePartition(ctx, number, p))
+		list = append(list, m.drivePartition(ctx, disk.number.Value, p))
 	}
 	return list
 }

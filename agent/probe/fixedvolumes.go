@@ -46,6 +46,12 @@ func windowsVolumes(ctx context.Context, sys system.Reader) posture.Answer[postu
 		v.add(ctx, row)
 	}
 	v.unlisted()
+	for _, disk := range v.disks {
+		v.partitions(ctx, disk)
+	}
+	if v.noDisks != posture.None {
+		v.gap("disks", v.noDisks)
+	}
 	if v.bitLocker.absent != posture.None { // it knows volumes that Windows does not list
 		v.gap(v.bitLocker.source, v.bitLocker.absent)
 	}

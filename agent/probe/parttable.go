@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -67,6 +68,7 @@ func (s *survey) typeOf(ctx context.Context, d *device) (string, error) {
 type tablePart struct {
 	number      int
 	kind        string // as in partitionTable
+	id          string // what tells it apart: its GUID, or that of its table with its number
 	start, size int64  // bytes
 }
 
@@ -101,7 +103,7 @@ func mbrParts(head []byte, block int64) []tablePart {
 		entry := head[446+16*i:]
 		if entry[4] != 0 {
 			list = append(list, tablePart{
-				number: i + 1, kind: hexByte(entry[4]),
+				number: i + 1, kind: hexByte(entry[4]), id: serialText(head[440:]) + "-" + strconv.Itoa(i+1),
 				start: int64(binary.LittleEndian.Uint32(entry[8:])) * block,
 				size:  int64(binary.LittleEndian.Uint32(entry[12:])) * block,
 			})
@@ -128,7 +130,7 @@ func gptParts(dev image, gpt []byte, block int64) ([]tablePart, error) {
 		if guid == "" {
 			continue
 		}
-		p := tablePart{number: i/int(size) + 1, kind: guid}
+		p := tablePart{number: i/int(size) + 1, kind: guid, id: guidText(entry[16:])}
 		first, last := binary.LittleEndian.Uint64(entry[32:]), binary.LittleEndian.Uint64(entry[40:])
 		if first <= last && last < 1<<50 { // else it is nowhere
 			p.start, p.size = int64(first)*block, int64(last-first+1)*block
@@ -203,7 +205,10 @@ func logicalParts(dev image, extended tablePart, sector int64, number int) ([]ta
 			case extendedTypes[p.kind]:
 				further = extended.start + p.start
 			default:
-				list = append(list, tablePart{number: number + len(list), kind: p.kind, start: at + p.start, size: p.size})
+				n := number + len(list)
+				list = append(list, tablePart{
+					number: n, kind: p.kind, id: extended.id + "-" + strconv.Itoa(n), start: at + p.start, size: p.size,
+				})
 			}
 		}
 		if further == 0 {

@@ -234,6 +234,25 @@ func (v diskVolumes) runs(number posture.Reading[int64]) posture.Reading[bool] {
 	return posture.Read(false)
 }
 
+// starts returns where the volumes on a disk begin, or why that is not known
+// of one of them. One that spans disks begins in none of their partitions.
+func (v diskVolumes) starts(disk int64) (map[int64]bool, posture.Absence) {
+	starts, why := map[int64]bool{}, v.absent
+	for _, row := range v.rows {
+		disks, offset := row.Numbers("Disks"), row.Number("Offset")
+		switch {
+		case !disks.Known():
+			why = firstAbsence(why, disks.Absent)
+		case len(disks.Value) > 1, !slices.Contains(disks.Value, disk):
+		case !offset.Known():
+			why = firstAbsence(why, offset.Absent)
+		default:
+			starts[offset.Value] = true
+		}
+	}
+	return starts, why
+}
+
 // volumeGUID returns the GUID in a volume's name, \\?\Volume{…}\, in lower
 // case, or "".
 func volumeGUID(name string) string {
