@@ -2,7 +2,9 @@ package probe
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -90,7 +92,67 @@ func (l *applicationList) add(ctx context.Context, sys system.Reader, app string
 	if p.Name == "" {
 		p.Name = clean(strings.TrimSuffix(path.Base(app), ".app"), nameRunes)
 	}
+	p.Signer = appSigner(ctx, sys, app, info)
 	l.found = append(l.found, p)
+}
+
+// appSigner returns whom the signature of an application names, as the file of
+// its program says. Whether the signature holds is not judged. One whose
+// program is a script, or lies elsewhere, keeps its signature where it is not
+// looked for.
+func appSigner(ctx context.Context, sys system.Reader, app string, info dictionary) posture.Reading[string] {
+	name := info.text("CFBundleExecutable")
+	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\\\x00") {
+		return unsupported[string]()
+	}
+	file := app + "/Contents/MacOS/" + name
+	st, err := sys.Stat(ctx, file)
+	if missing(err) || err == nil && !st.Type.IsRegular() {
+		return unsupported[string]()
+	}
+	if err != nil {
+		return absentFor[string](err)
+	}
+	content := fileParts{ctx: ctx, sys: sys, path: file, size: st.Size}
+	head, err := readAt(content, 0, int(min(4, st.Size)))
+	if err == nil && (len(head) < 4 || !machoMagic[binary.BigEndian.Uint32(head)]) {
+		return unsupported[string]()
+	}
+	var signature machoSignature
+	if err == nil {
+		signature, err = machoSigner(content, st.Size)
+	}
+	if err != nil {
+		return absentFor[string](err)
+	}
+	return signature.signer
+}
+
+// fileParts reads a file in parts. One that comes back shorter than it must be is
+// an error, so that a cut reading is never taken for the end.
+type fileParts struct {
+	ctx  context.Context //nolint:containedctx // lives as long as the one file is looked at
+	sys  system.Reader
+	path string
+	size int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (p fileParts) ReadAt(into []byte, offset int64) (int, error) {
+	n := int(max(min(int64(len(into)), p.size-offset), 0))
+	if n > 0 {
+		data, err := p.sys.Part(p.ctx, p.path, offset, n)
+		if err != nil {
+			return 0, err
+		}
+		if copy(into, data) < n {
+			return 0, errShort
+		}
+	}
+	if n < len(into) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // readInfo reads the property list of an application; one for telephones lies
