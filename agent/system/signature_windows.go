@@ -14,31 +14,6 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// signatureOf has Windows judge the signature of an open file: the one in it,
-// or else the one in a catalogue that lists it. It asks for nothing on the
-// screen and nothing from the network: revocation is not looked up, and what is
-// not on this machine is not fetched.
-func signatureOf(ctx context.Context, file windows.Handle) (Signature, error) {
-	if err := ctx.Err(); err != nil {
-		return Signature{}, err
-	}
-	j, err := newJudge()
-	if err != nil {
-		return Signature{}, fmt.Errorf("find the judge of signatures: %w", err)
-	}
-	s, err := j.embedded(file)
-	if errors.Is(err, errUnsigned) {
-		s, err = j.catalogued(file)
-	}
-	if errors.Is(err, errUnsigned) {
-		return Signature{State: posture.Unsigned}, nil
-	}
-	if err != nil {
-		return Signature{}, fmt.Errorf("judge a signature: %w", err)
-	}
-	return s, nil
-}
-
 // errUnsigned says that there is no signature in one place.
 var errUnsigned = errors.New("there is no signature")
 
@@ -70,6 +45,27 @@ func newJudge() (j judge, err error) {
 		}
 	}
 	return j, nil
+}
+
+// signature judges the signature of an open file: the one in it, or else the
+// one in a catalogue that lists it. It asks for nothing on the screen and
+// nothing from the network: revocation is not looked up, and what is not on
+// this machine is not fetched.
+func (j judge) signature(ctx context.Context, file windows.Handle) (Signature, error) {
+	if err := ctx.Err(); err != nil {
+		return Signature{}, err
+	}
+	s, err := j.embedded(file)
+	if errors.Is(err, errUnsigned) {
+		s, err = j.catalogued(file)
+	}
+	if errors.Is(err, errUnsigned) {
+		return Signature{State: posture.Unsigned}, nil
+	}
+	if err != nil {
+		return Signature{}, fmt.Errorf("judge a signature: %w", err)
+	}
+	return s, nil
 }
 
 // embedded judges the signature in the file.

@@ -17,6 +17,8 @@ func TestSignaturesAreToldApart(t *testing.T) {
 	signed, err := os.ReadFile("../probe/testdata/executables/signed.exe")
 	must(t, err)
 	signer := bytes.Index(signed, []byte("Hollybank Software Ltd"))
+	j, err := newJudge()
+	must(t, err)
 	changed, cut, renamed, unsigned := bytes.Clone(signed), signed[:len(signed)/2], bytes.Clone(signed), bytes.Clone(signed)
 	clear(unsigned[64+24+112+4*8:][:8]) // the directory of signatures
 	changed[0x204]++                    // in the first section
@@ -43,7 +45,7 @@ func TestSignaturesAreToldApart(t *testing.T) {
 		must(t, os.WriteFile(name, c.content, 0o644))
 		f, err := os.Open(name)
 		must(t, err)
-		got, err := signatureOf(t.Context(), windows.Handle(f.Fd()))
+		got, err := j.signature(t.Context(), windows.Handle(f.Fd()))
 		must(t, f.Close())
 		if c.code && CodeOf(err) != 0 && got == (Signature{}) {
 			continue

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"runtime"
+	"sync"
 	"unicode/utf16"
 	"unsafe"
 
@@ -41,7 +42,7 @@ func (r windowsReader) Walk(ctx context.Context, limits WalkLimits, visit func(W
 }
 
 func walkFrom(ctx context.Context, starts walkStarts, limits WalkLimits, visit func(WalkedFile) error) (WalkSummary, error) {
-	w := walker{progress: newProgress(limits, visit)}
+	w := walker{progress: newProgress(limits, visit), judge: sync.OnceValues(newJudge)}
 	w.gaps(starts.gaps)
 	return w.walkAll(ctx, starts.list, w.start)
 }
@@ -53,6 +54,7 @@ type walker struct {
 	ids     bool       // a handle's own number says less than its FILE_ID_INFO
 	volume  uint64     // of the start that is walked
 	entries [][]uint64 // for the entries of the folders that are open, by depth
+	judge   func() (judge, error)
 }
 
 // walkedFolder is a folder on the walk.
@@ -294,7 +296,11 @@ func (w *walker) file(dir walkedFolder, e *listed, class posture.Location) error
 			if err := content.opened(); err != nil {
 				return Signature{}, err
 			}
-			return signatureOf(ctx, content.file.(*readHandle).Handle)
+			j, err := w.judge()
+			if err != nil {
+				return Signature{}, fmt.Errorf("find the judge of signatures: %w", err)
+			}
+			return j.signature(ctx, content.file.(*readHandle).Handle)
 		},
 	})
 }

@@ -308,7 +308,7 @@ func TestWalkStopsAtItsLimits(t *testing.T) {
 func TestWalkOfADeepFolder(t *testing.T) {
 	dir, starts := profileWith(t, map[string]string{"game": "game"})
 	deep := `\\?\` + filepath.Join(dir, "deep")
-	must(t, os.MkdirAll(deep+strings.Repeat(`\d`, 200), 0o755))
+	must(t, os.MkdirAll(deep+strings.Repeat(`\d`, 60), 0o755))
 	seen, s := walked(t, starts, wide)
 	if len(seen) != 1 || s.Stopped != posture.TimedOut || s.Gaps != nil {
 		t.Errorf("saw %q, %+v", seen, s)
@@ -316,7 +316,7 @@ func TestWalkOfADeepFolder(t *testing.T) {
 }
 
 func TestWalkOfAVastFolder(t *testing.T) {
-	entries := 3000
+	entries := 1500
 	if os.Getenv("CARETAKER_THOROUGH") == "1" || os.Getenv("BED_THOROUGH") == "1" {
 		entries = 50_000
 	}
