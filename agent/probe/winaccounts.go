@@ -146,17 +146,17 @@ func readAdministrators(ctx context.Context, sys system.Reader) ([]windowsAdmin,
 // here: with one among the administrators there may be more of them.
 func windowsAdministrators(
 	ctx context.Context, sys system.Reader, accounts []localAccount, accountsErr error,
-) (posture.Reading[int64], posture.Reading[bool]) {
+) (posture.Reading[int64], posture.Reading[bool], []posture.Gap) {
 	members, err := readAdministrators(ctx, sys)
-	if err == nil {
-		err = accountsErr
-	}
+	var gaps []posture.Gap
 	if err != nil {
-		return absentFor[int64](err), absentFor[bool](err)
+		gaps = append(gaps, rowsetGap(system.Administrators, err))
 	}
-	profiles, err := profiles(ctx, sys)
-	if err != nil {
-		return absentFor[int64](err), absentFor[bool](err)
+	profiles, profilesErr := profiles(ctx, sys)
+	for _, err := range []error{err, accountsErr, profilesErr} {
+		if err != nil {
+			return absentFor[int64](err), absentFor[bool](err), gaps
+		}
 	}
 	count, open := posture.Read(int64(0)), posture.None
 	for _, m := range members {
@@ -170,11 +170,15 @@ func windowsAdministrators(
 	if open != posture.None {
 		count = posture.Unread[int64](open)
 	}
-	daily, who := dailyUser(ctx, sys, profiles)
-	if who != posture.None {
-		return count, posture.Unread[bool](who)
+	sessions, err := sys.Rows(ctx, system.Sessions)
+	if err != nil {
+		return count, absentFor[bool](err), []posture.Gap{rowsetGap(system.Sessions, err)}
 	}
-	return count, isAdministrator(daily, members, accounts, open)
+	daily, who := dailyUser(ctx, sys, sessions, profiles)
+	if who != posture.None {
+		return count, posture.Unread[bool](who), nil
+	}
+	return count, isAdministrator(daily, members, accounts, open), nil
 }
 
 // person reports whether a member is a person's account that can sign in, or
@@ -220,12 +224,8 @@ func isAdministrator(daily string, members []windowsAdmin, accounts []localAccou
 
 // dailyUser returns who mostly uses the machine: whoever is signed in at it,
 // else whose profile was loaded last. It says why that cannot be told.
-func dailyUser(ctx context.Context, sys system.Reader, profiles []string) (string, posture.Absence) {
-	rows, err := sys.Rows(ctx, system.Sessions)
-	if err != nil {
-		return "", system.Absence(err)
-	}
-	for _, row := range rows {
+func dailyUser(ctx context.Context, sys system.Reader, sessions []system.Values, profiles []string) (string, posture.Absence) {
+	for _, row := range sessions {
 		console, sid := row.Flag("Console"), row.Text("SID")
 		switch {
 		case !console.Known():

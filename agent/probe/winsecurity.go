@@ -45,7 +45,8 @@ func windowsSecurity(ctx context.Context, sys system.Reader, q Question) posture
 	if s.PasswordSet.Known() && !s.PasswordSet.Value {
 		s.PasswordSet = unsupported[bool]() // one may be empty; whether one is, nobody tells
 	}
-	s.Administrators, s.DailyUserAdmin = windowsAdministrators(ctx, sys, accounts, err)
+	s.Administrators, s.DailyUserAdmin, gaps = windowsAdministrators(ctx, sys, accounts, err)
+	add(gaps...)
 
 	s.SecureBoot, s.TPM, gaps = windowsFirmware(ctx, sys)
 	add(gaps...)
