@@ -67,7 +67,7 @@ func parseStorage(data []byte) ([]storageDevice, error) {
 // made of their partitions.
 func wholeMedia(d dictionary, depth int) ([]dictionary, error) {
 	children, err := d.list(registryChildren)
-	if err != nil || depth > plistDepth {
+	if err != nil || depth > deepest {
 		return nil, errPlist
 	}
 	var found []dictionary
@@ -162,7 +162,7 @@ func readUSB(ctx context.Context, sys system.Reader) ([]usbDevice, error) {
 // countUSB counts the devices in the tree of ports.
 func countUSB(d dictionary, depth int) (int, error) {
 	children, err := d.list(registryChildren)
-	if err != nil || depth > plistDepth {
+	if err != nil || depth > deepest {
 		return 0, errPlist
 	}
 	n := 0
@@ -200,7 +200,7 @@ func parseUSB(data []byte) ([]usbDevice, error) {
 // addUSB adds the devices in a part of the registry. A hub holds other
 // devices, which are listed below it and by themselves.
 func addUSB(d dictionary, on *usbDevice, devices *[]usbDevice, found map[int64]bool, depth int) error {
-	if depth > plistDepth {
+	if depth > deepest {
 		return errPlist
 	}
 	if vendor := usbNumber(d, "idVendor"); vendor != "" && usbNumber(d, "idProduct") != "" && usbClass(d, "bInterfaceClass") < 0 {

@@ -53,8 +53,9 @@ var rules = []rule{
 	{in: "shared/identity", may: []string{"shared/durable", "shared/posture", "shared/proof", "shared/clock", "shared/release"}},
 	{in: "shared/durable", mayX: []string{"golang.org/x/sys"}},
 
-	{in: "agent/system", may: []string{"shared/posture", "shared/clock", "shared/durable", "shared/release"}},
-	{in: "agent/probe", may: []string{"agent/system", "shared/posture"}, never: []string{"os", "os/exec", "net", "golang.org/x/sys"}},
+	{in: "agent/plist", never: []string{"os", "os/exec", "net"}},
+	{in: "agent/system", may: []string{"agent/plist", "shared/posture", "shared/clock", "shared/durable", "shared/release"}},
+	{in: "agent/probe", may: []string{"agent/plist", "agent/system", "shared/posture"}, never: []string{"os", "os/exec", "net", "golang.org/x/sys"}},
 	{in: "agent/assess", may: []string{"agent/probe", "agent/system", "shared/policy", "shared/posture", "shared/wire", "shared/proof", "shared/clock"}, never: []string{"os", "net", "os/exec"}},
 	{in: "agent/spool", may: []string{"shared/durable"}},
 	{in: "agent/uplink", may: []string{"agent/spool", "shared/clock", "shared/wire", "shared/identity", "shared/proof", "shared/posture", "shared/policy", "shared/release"}},
