@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
@@ -58,7 +59,9 @@ func KeepSmall() {
 func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	// Whoever may change the folder may make this machine say anything. On
 	// Windows anybody may make one of that name before the agent does.
-	if err := durable.CheckWriters(c.State); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.CheckWriters(c.State); errors.Is(err, fs.ErrNotExist) {
+		return enroll.ErrNotEnrolled
+	} else if err != nil {
 		return fmt.Errorf("trust the agent's state folder: %w", err)
 	}
 	unlock, err := durable.Lock(state{c.State}.path(lockFile))
@@ -77,8 +80,25 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		g.Go(func() error { listen(ctx, s, "disks", system.Events, s.diskChanged); return nil })
 		g.Go(func() error { listen(ctx, s, "programs", watchPrograms, s.programsChanged); return nil })
 	}
+	if c.Woken != nil {
+		g.Go(func() error { s.wakeUp(ctx, c.Woken); return nil })
+	}
 	g.Go(func() error { return s.loop(ctx) })
 	return g.Wait()
+}
+
+// wakeUp has both that wait, the loop and the uplink, look again when the
+// machine was woken: their timers rested while it slept.
+func (s *service) wakeUp(ctx context.Context, woken <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-woken:
+			signal(s.woken)
+			signal(s.reachable)
+		}
+	}
 }
 
 // watchPrograms tells when the system's lists of programs have changed.

@@ -48,7 +48,13 @@ func listen[E any](ctx context.Context, s *service, what string, source func(con
 	}
 }
 
-func (s *service) diskChanged(system.Event) { signal(s.disks) }
+func (s *service) diskChanged(e system.Event) {
+	if e.Untold != nil {
+		s.log.Warn("this system does not tell of disks that come and go; they are looked for every minute", "reason", e.Untold)
+	}
+	signal(s.disks)
+}
+
 func (s *service) programsChanged(struct{}) { signal(s.files) }
 
 func signal(c chan<- struct{}) {
@@ -98,7 +104,7 @@ func (s *service) wait(ctx context.Context) bool {
 		return false
 	case <-timer:
 	case <-s.inbox.wake:
-	case <-s.woken: // the timer rested too while the machine slept
+	case <-s.woken:
 	case <-s.disks:
 		now = wall(s.clock)
 		s.schedule.hurry(s.plugs.at(now, settling), wire.Media, wire.Encryption)

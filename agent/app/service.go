@@ -32,7 +32,10 @@ type service struct {
 	boot     func() (id string, uptime time.Duration, err error)
 	disks    chan struct{}
 	files    chan struct{}
-	woken    <-chan struct{} // see Config
+	// woken and reachable hold a token when the machine was woken: for the
+	// loop, and for the uplink.
+	woken     chan struct{}
+	reachable chan struct{}
 
 	// What follows belongs to the loop.
 
@@ -49,8 +52,8 @@ type service struct {
 func newService(c Config, clk clock.Clock) (*service, error) {
 	now := wall(clk)
 	s := &service{
-		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk), woken: c.Woken,
-		disks: make(chan struct{}, 1), files: make(chan struct{}, 1),
+		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk),
+		disks: make(chan struct{}, 1), files: make(chan struct{}, 1), woken: make(chan struct{}, 1), reachable: make(chan struct{}, 1),
 		asks: newPace(3, 10*time.Minute), plugs: newPace(10, time.Minute), installs: newPace(2, 10*time.Minute),
 		schedule: newSchedule(assess.Every(), now, rand.Float64),
 	}
@@ -81,7 +84,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	s.assessor = assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay, log: c.Log}, state: &s.state}
 	s.uplink = uplink.New(uplink.Config{
 		Addresses: s.device.Addresses, TLS: tls, School: s.device.Verifier, Spool: s.spool,
-		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log,
+		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log, Again: s.reachable,
 	})
 	return s, nil
 }

@@ -16,11 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
+	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -284,6 +287,44 @@ func TestTheLoopOutlivesAFullDisk(t *testing.T) {
 	}
 	cancel()
 	must(t, <-ended)
+}
+
+// TestWokenItLooksAtTheClock lets time go by as it does while a machine
+// sleeps: the timer does not notice.
+func TestWokenItLooksAtTheClock(t *testing.T) {
+	l := newLaptop(t)
+	l.do()
+	woken := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var g errgroup.Group
+	g.Go(func() error { l.wakeUp(ctx, woken); return nil })
+	woken <- struct{}{}
+	if !l.wait(ctx) {
+		t.Error("it was told to end")
+	}
+	<-l.reachable
+	cancel()
+	must(t, g.Wait())
+	if l.wait(ctx) {
+		t.Error("it was woken twice")
+	}
+}
+
+// TestAFolderOfOthersIsRefused before anything is read from it.
+func TestAFolderOfOthersIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	config := Config{State: filepath.Join(dir, "none"), Log: slog.New(slog.DiscardHandler)}
+	if err := Run(t.Context(), config, clocktest.NewDriven(monday)); !errors.Is(err, enroll.ErrNotEnrolled) {
+		t.Errorf("no folder: got %v", err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("who may write there is not said by a mode; shared/durable tests that")
+	}
+	must(t, os.Chmod(dir, 0o777))
+	config.State = dir
+	if err := Run(t.Context(), config, clocktest.NewDriven(monday)); !errors.Is(err, durable.ErrShared) {
+		t.Errorf("a folder that everybody may write: got %v", err)
+	}
 }
 
 type writer func([]byte)

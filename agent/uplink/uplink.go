@@ -60,6 +60,9 @@ type Config struct {
 	Handler   Handler
 	Clock     clock.Clock
 	Log       *slog.Logger
+	// Again receives when it is worth trying at once after a failure, as when
+	// the machine was woken; nil if nobody tells.
+	Again <-chan struct{}
 }
 
 // Spool holds what is to be sent: a *spool.Spool.
@@ -159,6 +162,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			stop()
 			return nil
+		case <-u.c.Again:
+			stop()
+			wait = firstWait
+			continue
 		case <-pause:
 		}
 		wait = min(2*wait, longestWait)

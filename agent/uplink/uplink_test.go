@@ -59,6 +59,7 @@ type world struct {
 	clock watched
 	spool *spool.Spool
 	heard *heard
+	again chan struct{}
 	ended chan error
 }
 
@@ -169,10 +170,10 @@ func connectAs(t *testing.T, device, collector school, script func(pb.Uplink_Con
 	go func() { served <- server.Serve(listener) }()
 	held, err := spool.Open(t.TempDir(), spool.Options{})
 	must(t, err)
-	w := &world{t: t, clock: clock, spool: held, heard: &heard{ended: make(chan error, 100), changed: make(chan struct{}, 1)}, ended: make(chan error, 1)}
+	w := &world{t: t, clock: clock, spool: held, heard: &heard{ended: make(chan error, 100), changed: make(chan struct{}, 1)}, again: make(chan struct{}), ended: make(chan error, 1)}
 	u := New(Config{
 		Addresses: []string{listener.Addr().String()}, TLS: device.config, Spool: held, Handler: w.heard, Clock: clock,
-		Hello: func() Hello { return Hello{Version: "test", Boot: "boot-1"} }, Log: slog.New(slog.DiscardHandler),
+		Hello: func() Hello { return Hello{Version: "test", Boot: "boot-1"} }, Log: slog.New(slog.DiscardHandler), Again: w.again,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { w.ended <- u.Run(ctx) }()
@@ -304,25 +305,7 @@ func TestAnyClockIsTaken(t *testing.T) {
 func TestBackOff(t *testing.T) {
 	scripts := make(chan func(pb.Uplink_ConnectServer) error, 1)
 	w := connect(t, func(s pb.Uplink_ConnectServer) error { return (<-scripts)(s) })
-	pause := func(want time.Duration) {
-		t.Helper()
-		_ = w.over()
-		for {
-			select {
-			case d := <-w.clock.asked:
-				if d == answerWithin {
-					continue // for the welcome, not between attempts
-				}
-				if d < want/2 || d > want {
-					t.Errorf("it pauses for %s, want %s to %s", d, want/2, want)
-				}
-				w.clock.Advance(d)
-				return
-			case <-time.After(patience):
-				t.Fatal("it does not pause")
-			}
-		}
-	}
+	pause := func(want time.Duration) { w.clock.Advance(w.pauses(want)) }
 	broken := func(pb.Uplink_ConnectServer) error { return status.Error(codes.Unavailable, "try again later") }
 	want := firstWait
 	for range 12 {
@@ -343,6 +326,39 @@ func TestBackOff(t *testing.T) {
 	}
 	pause(longestWait)
 	scripts <- broken // the attempt after the last pause
+}
+
+// pauses waits for a stream to end and for the pause after it, which is want
+// or up to a half less.
+func (w *world) pauses(want time.Duration) time.Duration {
+	w.t.Helper()
+	_ = w.over()
+	for {
+		select {
+		case d := <-w.clock.asked:
+			if d == answerWithin {
+				continue // for the welcome, not between attempts
+			}
+			if d < want/2 || d > want {
+				w.t.Errorf("it pauses for %s, want %s to %s", d, want/2, want)
+			}
+			return d
+		case <-time.After(patience):
+			w.t.Fatal("it does not pause")
+		}
+	}
+}
+
+// TestAgainEndsThePause wakes a machine that has been out of reach for long:
+// it tries at once, and as if it had not failed before.
+func TestAgainEndsThePause(t *testing.T) {
+	w := connect(t, func(pb.Uplink_ConnectServer) error { return status.Error(codes.Unavailable, "try again later") })
+	for want := firstWait; want < 8*firstWait; want *= 2 {
+		w.clock.Advance(w.pauses(want))
+	}
+	w.pauses(8 * firstWait)
+	w.again <- struct{}{}
+	w.pauses(firstWait)
 }
 
 func TestAsksTooMuch(t *testing.T) {
