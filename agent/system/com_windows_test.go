@@ -237,7 +237,7 @@ func TestAThousandQuestionsLeaveNothing(t *testing.T) {
 	if handlesAfter > handles+8 {
 		t.Errorf("handles: %d after 100 questions, %d after 1000 more", handles, handlesAfter)
 	}
-	if bytesAfter > bytes+6<<20 {
+	if bytesAfter > bytes+8<<20 {
 		t.Errorf("private bytes: %d after 100 questions, %d after 1000 more", bytes, bytesAfter)
 	}
 }

@@ -2,7 +2,11 @@ package system
 
 import (
 	"bytes"
+	"context"
+	"slices"
 	"strings"
+	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -20,13 +24,69 @@ const (
 	Overrun Action = "overrun"
 )
 
-// Event is a change to a disk or a partition, as the kernel told it. It is a
+// Event is a change to a disk or a partition, as the system told it. It is a
 // reason to look, never a fact by itself.
 type Event struct {
 	Action Action
-	Device string // path below /sys, such as "/devices/…/block/sdb/sdb1"; "" for Overrun
-	Name   string // "sdb1"
+	// Device is a path below /sys, such as "/devices/…/block/sdb/sdb1", or on
+	// Windows the symbolic link of a device interface. That holds the serial
+	// number: it is not for logs. It is "" for Overrun.
+	Device string
+	Name   string // "sdb1"; "" where the system gives no such name
 	Whole  bool   // a whole disk, not a partition
+	// Untold says, with the first Overrun, why the system does not tell of
+	// changes, so that they are looked for every minute; nil if it tells.
+	Untold error
+}
+
+// lookEvery is how often disks are looked for where the system does not tell.
+const lookEvery = time.Minute
+
+// lookForDisks stands in for a system that does not tell of changes: it calls
+// handle with an Overrun now, and whenever a list of what there is differs
+// from the one before, until the context ends. A list that cannot be read
+// differs from every other.
+func lookForDisks(ctx context.Context, untold error, list func() ([]string, error), handle func(Event)) {
+	before, failed := list()
+	handle(Event{Action: Overrun, Untold: untold})
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		now, err := list()
+		if err != nil || failed != nil || !slices.Equal(before, now) {
+			handle(Event{Action: Overrun})
+		}
+		before, failed = now, err
+	}
+}
+
+// maxLink bounds the symbolic link of a device interface, in UTF-16 units.
+const maxLink = 1 << 10
+
+// interfaceEvent makes an event of what Windows tells about a device
+// interface: action 0 for one that came and 1 for one that went. It reports
+// false for what it cannot understand.
+func interfaceEvent(action uint32, whole bool, link []uint16) (Event, bool) {
+	e := Event{Whole: whole}
+	switch action {
+	case 0:
+		e.Action = Added
+	case 1:
+		e.Action = Removed
+	default:
+		return Event{}, false
+	}
+	end := slices.Index(link, 0)
+	if end <= 0 || end > maxLink {
+		return Event{}, false
+	}
+	e.Device = string(utf16.Decode(link[:end]))
+	return e, true
 }
 
 // maxUevent is the kernel's own bound (UEVENT_BUFFER_SIZE) with room to spare.

@@ -1,8 +1,14 @@
 package system
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf16"
 )
 
 const (
@@ -17,9 +23,9 @@ func TestParseUevent(t *testing.T) {
 		want    Event
 		ok      bool
 	}{
-		{loopChanged, Event{Changed, "/devices/virtual/block/loop0", "loop0", true}, true},
-		{stickAdded, Event{Added, "/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "sdb1", false}, true},
-		{strings.ReplaceAll(strings.ReplaceAll(stickAdded, "add@", "remove@"), "=add", "=remove"), Event{Removed, "/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "sdb1", false}, true},
+		{loopChanged, Event{Action: Changed, Device: "/devices/virtual/block/loop0", Name: "loop0", Whole: true}, true},
+		{stickAdded, Event{Action: Added, Device: "/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", Name: "sdb1"}, true},
+		{strings.ReplaceAll(strings.ReplaceAll(stickAdded, "add@", "remove@"), "=add", "=remove"), Event{Action: Removed, Device: "/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", Name: "sdb1"}, true},
 		{strings.ReplaceAll(stickAdded, "SUBSYSTEM=block", "SUBSYSTEM=usb"), Event{}, false},
 		{strings.ReplaceAll(stickAdded, "DEVNAME=sdb1", "DEVNAME="), Event{}, false},
 		{strings.ReplaceAll(stickAdded, "add@", "remove@"), Event{}, false},
@@ -46,5 +52,90 @@ func FuzzUevent(f *testing.F) {
 		if !ok && e != (Event{}) {
 			t.Errorf("%q is refused with %+v", message, e)
 		}
+	})
+}
+
+// As Windows names the interface of a stick.
+const stickLink = `\\?\USBSTOR#Disk&Ven_SanDisk&Prod_Cruzer_Blade&Rev_1.00#00000000000000000000&0#{53f56307-b6bf-11d0-94f2-00a0c91efb8b}`
+
+func TestInterfaceEvent(t *testing.T) {
+	link := append(utf16.Encode([]rune(stickLink)), 0, 'x')
+	for _, c := range []struct {
+		action uint32
+		link   []uint16
+		want   Event
+		ok     bool
+	}{
+		{0, link, Event{Action: Added, Device: stickLink, Whole: true}, true},
+		{1, link, Event{Action: Removed, Device: stickLink, Whole: true}, true},
+		{2, link, Event{}, false},
+		{0, link[:len(link)-2], Event{}, false}, // without an end
+		{0, []uint16{0}, Event{}, false},
+		{0, nil, Event{}, false},
+		{0, append(slices.Repeat([]uint16{'x'}, maxLink+1), 0), Event{}, false},
+		{0, []uint16{0xd800, 0}, Event{Action: Added, Device: "\uFFFD", Whole: true}, true},
+	} {
+		got, ok := interfaceEvent(c.action, true, c.link)
+		if got != c.want || ok != c.ok {
+			t.Errorf("interfaceEvent(%d, %v): got %+v, %v; want %+v, %v", c.action, c.link, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+func FuzzInterfaceEvent(f *testing.F) {
+	f.Add(uint32(0), true, "\\\\?\\x\x00")
+	f.Fuzz(func(t *testing.T, action uint32, whole bool, link string) {
+		e, ok := interfaceEvent(action, whole, utf16.Encode([]rune(link)))
+		if ok == (e == Event{}) || ok && (e.Device == "" || e.Action == Overrun) {
+			t.Errorf("%d, %q: got %+v, %v", action, link, e, ok)
+		}
+	})
+}
+
+// TestDisksAreLookedForWhereNobodyTells says once why, and then only tells
+// when there is something else, or nothing is known.
+func TestDisksAreLookedForWhereNobodyTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		untold := errors.New("not here")
+		var list []string
+		var failed error
+		told := make(chan Event, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			lookForDisks(ctx, untold, func() ([]string, error) { return list, failed }, func(e Event) { told <- e })
+		}()
+		if e := <-told; e != (Event{Action: Overrun, Untold: untold}) {
+			t.Errorf("first: got %+v", e)
+		}
+		for _, c := range []struct {
+			list   []string
+			failed error
+			want   int
+		}{
+			{nil, nil, 0},
+			{[]string{"a"}, nil, 1},
+			{[]string{"a"}, nil, 0},
+			{[]string{"b"}, nil, 1},
+			{nil, untold, 1},
+			{nil, untold, 1},
+			{[]string{"b"}, nil, 1},
+			{[]string{"b"}, nil, 0},
+		} {
+			list, failed = c.list, c.failed
+			time.Sleep(lookEvery)
+			synctest.Wait()
+			if len(told) != c.want {
+				t.Errorf("%v, %v: told %d times, want %d", c.list, c.failed, len(told), c.want)
+			}
+			for range len(told) {
+				if e := <-told; e != (Event{Action: Overrun}) {
+					t.Errorf("%v: got %+v", c.list, e)
+				}
+			}
+		}
+		cancel()
+		<-ended
 	})
 }
