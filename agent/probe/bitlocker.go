@@ -81,11 +81,10 @@ const (
 	fveRemovable
 )
 
-// What GetProtectionStatus says.
+// What GetProtectionStatus says; anything else is that it does not know.
 const (
 	protectionOff = iota
 	protectionOn
-	protectionUnknown
 )
 
 // What GetConversionStatus says.
@@ -106,10 +105,7 @@ func contradictsItself(row system.Values) bool {
 }
 
 // isLocked reports whether Windows itself cannot read a volume.
-func isLocked(row system.Values) bool {
-	lock, protection := row.Number("LockStatus"), row.Number("ProtectionStatus")
-	return lock.Known() && lock.Value == 1 && protection.Known() && protection.Value == protectionUnknown
-}
+func isLocked(row system.Values) bool { return row.Number("LockStatus") == posture.Read[int64](1) }
 
 // bitLockerVerdict judges a volume that is not locked by what the methods of
 // its row said. The stored property ProtectionStatus never decides: it is what
