@@ -148,9 +148,12 @@ var rowsets = []RowsetSpec{
 	},
 	{
 		// Who is signed in. State as WTS_CONNECTSTATE_CLASS (0 active, 4
-		// disconnected); Console whether at the machine itself.
+		// disconnected); Console whether at the machine itself; Administrator
+		// whether the session's token names the administrators, if only to deny
+		// them: that includes who is one by a group of a domain or a role of
+		// Entra.
 		Name: Sessions, On: posture.Windows, From: "WTSEnumerateSessions",
-		Values:   []string{"SID", "State", "Console"},
+		Values:   []string{"SID", "State", "Console", "Administrator"},
 		Deadline: 20 * time.Second, Most: someRows,
 	},
 	{

@@ -24,7 +24,7 @@ func sessionRows() ([]Values, error) {
 		if s.SessionID == 0 || s.State == windows.WTSListen {
 			continue // services, and waiting for somebody
 		}
-		sid, err := sessionUser(s.SessionID)
+		sid, administrator, err := sessionUser(s.SessionID)
 		if err == nil && sid == "" {
 			continue // a screen on which nobody is signed in yet
 		}
@@ -32,28 +32,53 @@ func sessionRows() ([]Values, error) {
 			"SID":     valueOf(sid, err)(TextValue),
 			"State":   NumberValue(int64(s.State)),
 			"Console": FlagValue(s.SessionID == console),
+
+			"Administrator": administrator,
 		})
 	}
 	return rows, nil
 }
 
-// sessionUser returns whose session it is, "" if it is nobody's.
-func sessionUser(session uint32) (string, error) {
+// sessionUser returns whose session it is, "" if it is nobody's, and whether
+// that is an administrator, which only a token tells.
+func sessionUser(session uint32) (string, Value, error) {
 	var token windows.Token
 	err := windows.WTSQueryUserToken(session, &token)
 	if errors.Is(err, windows.ERROR_NO_TOKEN) {
-		return "", nil
+		return "", Value{}, nil
 	}
 	if err != nil {
 		// Only the system itself is given such tokens.
-		return loggedOn(session, err)
+		sid, err := loggedOn(session, err)
+		return sid, Value{}, err
 	}
 	defer token.Close()
 	user, err := token.GetTokenUser()
 	if err != nil {
-		return "", err
+		return "", Value{}, err
 	}
-	return user.User.Sid.String(), nil
+	administrator, err := isAdministratorToken(token)
+	return user.User.Sid.String(), valueOf(administrator, err)(FlagValue), nil
+}
+
+// isAdministratorToken reports whether the administrators are among a token's
+// groups, in force or not: those of who has not been asked for consent are
+// there to be denied.
+func isAdministratorToken(token windows.Token) (bool, error) {
+	administrators, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
+	if err != nil {
+		return false, err
+	}
+	groups, err := token.GetTokenGroups()
+	if err != nil {
+		return false, err
+	}
+	for _, g := range groups.AllGroups() {
+		if g.Sid.Equals(administrators) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // logon is a SECURITY_LOGON_SESSION_DATA, as far as it is read.
