@@ -72,8 +72,12 @@ var telling = []string{"/etc/passwd", "/etc/hostname", "/proc/sys/kernel/hostnam
 // names from us there is no recording: it could not be scrubbed.
 func (r *Recorder) learn(ctx context.Context) ([]*reading, error) {
 	reads := slices.Clone(r.reads)
-	if r.reader.Platform() == posture.Windows {
+	switch r.reader.Platform() {
+	case posture.Windows:
 		told, err := learnKeys(ctx, r.reader)
+		return append(reads, told...), err
+	case posture.MacOS:
+		told, err := learnMac(ctx, r.reader)
 		return append(reads, told...), err
 	}
 	for _, name := range telling {
