@@ -174,11 +174,11 @@ func windowsAdministrators(
 	if err != nil {
 		return count, absentFor[bool](err), []posture.Gap{rowsetGap(system.Sessions, err)}
 	}
-	daily, who := dailyUser(ctx, sys, sessions, profiles)
-	if who != posture.None {
-		return count, posture.Unread[bool](who), nil
+	daily := findDailyUser(ctx, sys, sessions, profiles)
+	if daily.absent != posture.None {
+		return count, posture.Unread[bool](daily.absent), nil
 	}
-	return count, isAdministrator(daily, members, accounts, open), nil
+	return count, daily.administers(members, accounts, open), nil
 }
 
 // person reports whether a member is a person's account that can sign in, or
@@ -207,37 +207,51 @@ func (m windowsAdmin) person(accounts []localAccount, profiles []string) (bool, 
 // Interactive, Authenticated Users, Users.
 var wideGroups = []string{"S-1-1-0", "S-1-5-4", "S-1-5-11", "S-1-5-32-545"}
 
-// isAdministrator reports whether somebody can administer the machine. A local
-// account belongs to no group of a domain.
-func isAdministrator(daily string, members []windowsAdmin, accounts []localAccount, open posture.Absence) posture.Reading[bool] {
-	for _, m := range members {
-		if m.sid == daily || slices.Contains(wideGroups, m.sid) {
-			return posture.Read(true)
-		}
-	}
-	local := slices.ContainsFunc(accounts, func(a localAccount) bool { return a.sid == daily })
-	if local || open == posture.None {
-		return posture.Read(false)
-	}
-	return posture.Unread[bool](open)
+// dailyUser is who mostly uses the machine: whoever is signed in at it, else
+// whose profile was loaded last. It never leaves this package.
+type dailyUser struct {
+	sid string
+	// token says whether the token of the session names the administrators;
+	// only if it is signed in.
+	token  posture.Reading[bool]
+	absent posture.Absence // why it cannot be told who that is
 }
 
-// dailyUser returns who mostly uses the machine: whoever is signed in at it,
-// else whose profile was loaded last. It says why that cannot be told.
-func dailyUser(ctx context.Context, sys system.Reader, sessions []system.Values, profiles []string) (string, posture.Absence) {
+func findDailyUser(ctx context.Context, sys system.Reader, sessions []system.Values, profiles []string) dailyUser {
 	for _, row := range sessions {
 		console, sid := row.Flag("Console"), row.Text("SID")
 		switch {
 		case !console.Known():
-			return "", console.Absent
+			return dailyUser{absent: console.Absent}
 		case !console.Value, sid.Absent == posture.Unsupported: // nobody has signed in there
 		case !sid.Known():
-			return "", sid.Absent
+			return dailyUser{absent: sid.Absent}
 		case isPerson(sid.Value):
-			return sid.Value, posture.None
+			return dailyUser{sid.Value, row.Flag("Administrator"), posture.None}
 		}
 	}
-	return lastLoaded(ctx, sys, profiles)
+	sid, absent := lastLoaded(ctx, sys, profiles)
+	return dailyUser{sid, unsupported[bool](), absent}
+}
+
+// administers reports whether the person can administer the machine: as a
+// member, or by the token of the session, which knows the groups of a domain
+// and the roles of Entra too. Without one only a local account, which belongs
+// to neither, is known not to.
+func (d dailyUser) administers(members []windowsAdmin, accounts []localAccount, open posture.Absence) posture.Reading[bool] {
+	for _, m := range members {
+		if m.sid == d.sid || slices.Contains(wideGroups, m.sid) {
+			return posture.Read(true)
+		}
+	}
+	if d.token.Absent != posture.Unsupported {
+		return d.token
+	}
+	local := slices.ContainsFunc(accounts, func(a localAccount) bool { return a.sid == d.sid })
+	if local || open == posture.None {
+		return posture.Read(false)
+	}
+	return posture.Unread[bool](open)
 }
 
 // lastLoaded returns whose profile was loaded last.
