@@ -9,11 +9,13 @@ import (
 	"strings"
 )
 
+const computerName = `HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName`
+
 // tellingKeys are the keys that hold the names to be scrubbed. They are read
 // for that even if no probe asked for them.
 var tellingKeys = []string{
 	profileList,
-	`HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName`,
+	computerName,
 	`HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters`,
 	`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`,
 	`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon`,
@@ -21,7 +23,7 @@ var tellingKeys = []string{
 }
 
 // learnKeys returns the readings of a Windows machine that tell names. If it
-// keeps them from us it fails: there could be no scrubbing.
+// keeps the first two from us it fails: there could be no scrubbing.
 func learnKeys(ctx context.Context, r Reader) ([]*reading, error) {
 	var reads []*reading
 	read := func(name string) ([]string, error) {
@@ -29,6 +31,8 @@ func learnKeys(ctx context.Context, r Reader) ([]*reading, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNotRecorded), errors.Is(err, errors.ErrUnsupported):
 			return nil, nil
+		case err != nil && name != computerName && !strings.HasPrefix(name, profileList):
+			return nil, nil // what it holds is not recorded either
 		case err != nil:
 			return nil, err
 		}
@@ -62,6 +66,7 @@ func learnKeys(ctx context.Context, r Reader) ([]*reading, error) {
 // learnWindows takes from a reading of a Windows machine the names of people,
 // machines and domains, and serial numbers.
 func (s *scrubber) learnWindows(r *reading) {
+	s.learnPartitions(r)
 	for _, name := range []string{r.File, r.Part, r.Dir, r.Link, r.Stat} {
 		s.learnHomes(name)
 	}

@@ -26,19 +26,24 @@ type scrubber struct {
 	names map[string]string // by what is replaced; "" for a shape of its own
 	order []string          // the same, longest first
 	used  map[string]int    // pseudonyms given out, by kind
+	// starts are where partitions begin on a disk, by its path.
+	starts map[string][]int64
 }
 
 // newScrubber learns from the readings of a machine which words to replace
 // everywhere.
 func newScrubber(on posture.Platform, reads []*reading) (*scrubber, error) {
-	s := &scrubber{on: on, key: make([]byte, 32), names: map[string]string{}, used: map[string]int{}}
+	s := &scrubber{on: on, key: make([]byte, 32), names: map[string]string{}, used: map[string]int{}, starts: map[string][]int64{}}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, fmt.Errorf("draw a key: %w", err)
 	}
 	for _, r := range reads {
-		if on == posture.Windows {
+		switch on {
+		case posture.Windows:
 			s.learnWindows(r)
-		} else {
+		case posture.MacOS:
+			s.learnOnMac(r)
+		default:
 			s.learn(r)
 		}
 	}
@@ -225,8 +230,11 @@ func isPublic(r *reading) bool {
 // reading returns a scrubbed copy of a reading, or false if nothing of it may
 // be kept.
 func (s *scrubber) reading(r reading) (reading, bool) {
-	if s.on == posture.Windows {
+	switch s.on {
+	case posture.Windows:
 		return s.windowsReading(r)
+	case posture.MacOS:
+		return s.macReading(r)
 	}
 	if r.File == "/etc/os-release" || r.File == "/usr/lib/os-release" {
 		return r, true // the same on every machine of its kind

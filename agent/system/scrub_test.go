@@ -1,6 +1,8 @@
 package system
 
 import (
+	"bytes"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -117,6 +119,43 @@ func TestScrubWindowsText(t *testing.T) {
 	upper, small := s.windowsText(`Volume{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}`, asName), s.windowsText(`volume{de94bba4-06d1-4d40-a16a-bfd50179d6ac}`, asName)
 	if !strings.EqualFold(upper, small) || strings.Contains(small, "de94bba4") {
 		t.Errorf("one volume became %q and %q", upper, small)
+	}
+}
+
+// TestScrubPartitions: of a table of partitions, where they lie and what they
+// are stays; which they are is what Windows' volumes are called then.
+func TestScrubPartitions(t *testing.T) {
+	table := make([]byte, 2*partitionEntry)
+	copy(table, "type of the one.its own identity\x00\x00\x02\x00\x00\x00\x00\x00\xff\xff\x03\x00\x00\x00\x00\x00attributM\x00A\x00U\x00D\x00")
+	encoded := base64.StdEncoding.EncodeToString(table)
+	header := base64.StdEncoding.EncodeToString([]byte("\xeb\x58\x90-FVE-FS-Maud"))
+	list := []*reading{
+		{Part: "/device/PhysicalDrive0", Offset: 1024, Length: len(table), Base64: &encoded},
+		{Part: "/device/PhysicalDrive0", Offset: 512 * 0x20000, Length: 15, Base64: &header},
+	}
+	s, err := newScrubber(posture.Windows, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean, ok := s.reading(*list[0])
+	if !ok {
+		t.Fatal("the table was not kept")
+	}
+	got, err := base64.StdEncoding.DecodeString(*clean.Base64)
+	if err != nil || len(got) != len(table) || string(got[:16]) != "type of the one." || !bytes.Equal(got[32:48], table[32:48]) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if rest := append(got[48:partitionEntry:partitionEntry], got[partitionEntry:]...); !bytes.Equal(rest, make([]byte, len(rest))) {
+		t.Errorf("more of it was kept: %q", rest)
+	}
+	was, is := guidText(table[16:32]), guidText(got[16:32])
+	if volume := s.windowsText("Volume{"+strings.ToLower(was)+"}", asName); was == is || !strings.EqualFold(volume, "Volume{"+is+"}") {
+		t.Errorf("the partition %s became %s, and its volume %s", was, is, volume)
+	}
+	clean, ok = s.reading(*list[1])
+	got, err = base64.StdEncoding.DecodeString(*clean.Base64)
+	if !ok || err != nil || string(got) != "\xeb\x58\x90-FVE-FS-\x00\x00\x00\x00" {
+		t.Errorf("the start of the partition: got %q, %v", got, err)
 	}
 }
 

@@ -109,8 +109,7 @@ func (s *scrubber) binary(r *reading) bool {
 	}
 	switch {
 	case r.Part != "" && (below("/dev", r.Part) || below("/device", r.Part)):
-		kept := keepHeaders(data, r.Offset)
-		encoded := base64.StdEncoding.EncodeToString(kept)
+		encoded := base64.StdEncoding.EncodeToString(s.device(r, data))
 		r.Base64 = &encoded
 		return true
 	case r.File != "" && isSerial(r.File):
@@ -158,9 +157,11 @@ func keepHeaders(data []byte, offset int64) []byte {
 		keep(1296, 1312) // whether there is a key bag
 	case bytes.HasPrefix(data, []byte("-FVE-FS-")):
 		keepFVE(kept, data)
-	case offset == 2*512 || offset == 2*4096: // a table of partitions, read only after its signature
-		for i := int64(0); i < int64(len(data)); i += 128 {
-			keep(offset+i, offset+i+16) // the type of each, the same on every disk
+	case isPartitionTable(offset, data):
+		clear(kept) // names lie in these spans
+		for i := int64(0); i < int64(len(data)); i += partitionEntry {
+			keep(offset+i, offset+i+16)    // the type of each, the same on every disk
+			keep(offset+i+32, offset+i+48) // where it lies
 		}
 	}
 	if offset == 0 {

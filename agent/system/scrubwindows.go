@@ -55,7 +55,7 @@ func (s *scrubber) windowsText(t string, how scrubbing) string {
 		case strings.HasPrefix(strings.ToUpper(id), "S-1-"):
 			b.WriteString(s.sid(id))
 		case brace > 0 || how != asName:
-			b.WriteString(id[:brace] + s.shape(id[brace:], true))
+			b.WriteString(id[:brace] + s.shape(id[brace:brace+36], true) + id[brace+36:])
 		default:
 			b.WriteString(id)
 		}
