@@ -3,12 +3,12 @@ package beds
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -49,7 +49,22 @@ func newWindows(t *testing.T) *windows {
 	_, err = bed("fresh")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	w.holds()
 	return w
+}
+
+// holds keeps Windows going until the test ends. Between two programs Wine
+// would stop its services, and forget the hives of all but one person.
+func (w *windows) holds() {
+	w.t.Helper()
+	cmd := exec.Command("./wine-bed.sh", "hold")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	must(w.t, cmd.Start())
+	w.t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended with the bed
+		_ = cmd.Wait()
+	})
+	w.does("cmd", "/c", "ver")
 }
 
 // bed calls wine-bed.sh and returns what it printed.
@@ -107,18 +122,30 @@ type answer struct {
 	status         int
 }
 
-// tries runs a program to its end.
+// tries runs a program to its end. What it prints goes to files, not to pipes:
+// what Wine starts beside it would keep those open.
 func (w *windows) tries(program string, args ...string) answer {
 	w.t.Helper()
+	stdout, err := os.Create(filepath.Join(w.dir, "stdout"))
+	must(w.t, err)
+	stderr, err := os.Create(filepath.Join(w.dir, "stderr"))
+	must(w.t, err)
 	cmd := w.command(program, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	err = cmd.Run()
+	must(w.t, errors.Join(stdout.Close(), stderr.Close()))
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		w.t.Fatalf("run %s: %v", program, err)
 	}
-	return answer{strings.ReplaceAll(stdout.String(), "\r\n", "\n"), strings.ReplaceAll(stderr.String(), "\r\n", "\n"), cmd.ProcessState.ExitCode()}
+	return answer{printed(w.t, stdout.Name()), printed(w.t, stderr.Name()), cmd.ProcessState.ExitCode()}
+}
+
+func printed(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	must(t, err)
+	return strings.ReplaceAll(string(data), "\r\n", "\n")
 }
 
 // does runs a program that must succeed, and returns what it printed.
@@ -131,23 +158,18 @@ func (w *windows) does(program string, args ...string) string {
 	return a.stdout
 }
 
-// drive returns where on this machine a path of C: lies: `users\pupil`.
-func (w *windows) drive(path string) string {
+// bedRoot is the folder that is / in the bed.
+func bedRoot() string {
 	dir := os.Getenv("BED_WINE")
 	if dir == "" {
 		dir = "/var/cache/caretaker-wine"
 	}
-	return filepath.Join(dir, "root/root/windows/drive_c", filepath.FromSlash(strings.ReplaceAll(path, `\`, "/")))
+	return filepath.Join(dir, "root")
 }
 
-// put copies a file to where Windows sees it, and returns its path there.
-func (w *windows) put(name string, from io.Reader) string {
-	w.t.Helper()
-	f, err := os.Create(filepath.Join(w.dir, name))
-	must(w.t, err)
-	_, err = io.Copy(f, from)
-	must(w.t, errors.Join(err, f.Close()))
-	return `Z:` + strings.ReplaceAll(f.Name(), "/", `\`)
+// drive returns where on this machine a path of C: lies: `users\pupil`.
+func (w *windows) drive(path string) string {
+	return filepath.Join(bedRoot(), "root/windows/drive_c", filepath.FromSlash(strings.ReplaceAll(path, `\`, "/")))
 }
 
 func abs(t *testing.T, name string) string {
