@@ -65,6 +65,19 @@ func lookForDisks(ctx context.Context, untold error, list func() ([]string, erro
 	}
 }
 
+// diskNames returns the nodes of disks and partitions (disk4, disk4s1) among
+// the names in macOS's /dev, sorted.
+func diskNames(names []string) []string {
+	var list []string
+	for _, name := range names {
+		if number, ok := strings.CutPrefix(name, "disk"); ok && number != "" && strings.Trim(number, "0123456789s") == "" {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // maxLink bounds the symbolic link of a device interface, in UTF-16 units.
 const maxLink = 1 << 10
 

@@ -55,6 +55,13 @@ func FuzzUevent(f *testing.F) {
 	})
 }
 
+func TestDiskNames(t *testing.T) {
+	got := diskNames([]string{"disk4s1", "rdisk4", "null", "disk0", "disk", "disk10s2s1", "diskarbitration"})
+	if want := []string{"disk0", "disk10s2s1", "disk4s1"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // As Windows names the interface of a stick.
 const stickLink = `\\?\USBSTOR#Disk&Ven_SanDisk&Prod_Cruzer_Blade&Rev_1.00#00000000000000000000&0#{53f56307-b6bf-11d0-94f2-00a0c91efb8b}`
 
