@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/agent/probe"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -48,7 +49,21 @@ func PrintReport(w io.Writer, r posture.Report, p *policy.Policy) {
 	for _, s := range []string{"Not met", "Not proven", "Met", "Not applicable"} {
 		printFindings(w, s, r.Findings, rules)
 	}
+	printWithheld(w, r.Facts)
 	printFacts(w, r.Facts)
+}
+
+// printWithheld says what macOS keeps from the agent, and how it is let in.
+func printWithheld(w io.Writer, f posture.Facts) {
+	list := probe.WantsFullDiskAccess(f)
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nWithheld by macOS until the agent has Full Disk Access\n")
+	for _, what := range list {
+		fmt.Fprintf(w, "  %s\n", what)
+	}
+	fmt.Fprintln(w, "  To give it: System Settings, Privacy & Security, Full Disk Access; or the profile that comes with the installer.")
 }
 
 func printFindings(w io.Writer, s string, findings []posture.Finding, rules map[string]policy.Rule) {

@@ -138,6 +138,23 @@ func TestExtensionsThatWait(t *testing.T) {
 	}
 }
 
+// TestWhatFullDiskAccessWouldOpen: a refusal is told in words, for a Mac alone.
+func TestWhatFullDiskAccessWouldOpen(t *testing.T) {
+	facts := posture.Facts{
+		System:   posture.Found("", posture.System{Platform: posture.MacOS}),
+		Media:    askMedia(t, systemtest.Load(t, "testdata/media/macos-15-stick-denied")),
+		Volumes:  askVolumes(t, systemtest.Load(t, "testdata/volumes/macos-13-intel-part-denied")),
+		Programs: Programs(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused")),
+	}
+	if list := WantsFullDiskAccess(facts); len(list) != 3 {
+		t.Errorf("it would open %q", list)
+	}
+	facts.System.Items[0].Platform = posture.Linux
+	if list := WantsFullDiskAccess(facts); list != nil {
+		t.Errorf("on Linux it would open %q", list)
+	}
+}
+
 func FuzzMacTools(f *testing.F) {
 	f.Add([]byte("FileVault is On.\nEncryption in progress: Percent completed = 42\n"))
 	f.Add([]byte("XProtect launch scans: enabled\nXProtect background scans: enabled\n"))
