@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -59,9 +60,10 @@ func KeepSmall() {
 func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	// Whoever may change the folder may make this machine say anything. On
 	// Windows anybody may make one of that name before the agent does.
-	if err := durable.CheckWriters(c.State); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.State); errors.Is(err, fs.ErrNotExist) {
 		return enroll.ErrNotEnrolled
-	} else if err != nil {
+	}
+	if err := durable.MakePrivate(c.State); err != nil {
 		return fmt.Errorf("trust the agent's state folder: %w", err)
 	}
 	unlock, err := durable.Lock(state{c.State}.path(lockFile))

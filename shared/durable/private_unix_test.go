@@ -24,8 +24,11 @@ func TestPrivateFolder(t *testing.T) {
 		if err := os.Chmod(made, mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := MakePrivate(made); !errors.Is(err, want) {
+		if err := CheckWriters(made); !errors.Is(err, want) {
 			t.Errorf("mode %v: got %v, want %v", mode, err, want)
+		}
+		if err := errors.Join(MakePrivate(made), CheckWriters(made)); err != nil {
+			t.Errorf("mode %v, put right: got %v", mode, err)
 		}
 	}
 	if err := CheckWriters(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
