@@ -80,7 +80,11 @@ func diskRows(ctx context.Context) ([]Values, error) {
 		row := askDevice(ctx, path, []string{
 			"Number", "BusType", "Removable", "Media", "Writable", "Vendor", "Product", "Revision", "Serial", "Size", "SectorSize",
 		}, diskValues)
-		addPlace(row, path, true)
+		if d, err := addPlace(row, path); err != nil {
+			row["RemovalPolicy"] = FailedValue(coded(err))
+		} else {
+			row["RemovalPolicy"] = numberOf(d.property(pnpRemovalPolicy))
+		}
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -98,27 +102,22 @@ func opticalRows(ctx context.Context) ([]Values, error) {
 		for _, name := range []string{"Removable", "Revision", "SectorSize"} {
 			delete(row, name)
 		}
-		addPlace(row, path, false)
+		_, _ = addPlace(row, path) // the row says what of it failed
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// addPlace adds where in the tree of devices the device is.
-func addPlace(row Values, path string, policy bool) {
+// addPlace adds where in the tree of devices the device of an interface is,
+// and returns it.
+func addPlace(row Values, path string) (device, error) {
 	d, err := deviceOf(path)
 	if err != nil {
 		row["Instance"], row["Parents"] = FailedValue(coded(err)), FailedValue(coded(err))
-		if policy {
-			row["RemovalPolicy"] = FailedValue(coded(err))
-		}
-		return
+		return device{}, err
 	}
-	row["Instance"] = TextValue(d.instance)
-	row["Parents"] = valueOf(d.parents())(TextsValue)
-	if policy {
-		row["RemovalPolicy"] = numberOf(d.property(pnpRemovalPolicy))
-	}
+	row["Instance"], row["Parents"] = TextValue(d.instance), valueOf(d.parents())(TextsValue)
+	return d, nil
 }
 
 // valueOf returns a function that makes a value of what was read, or of why it
@@ -242,10 +241,10 @@ func portableRows(ctx context.Context) ([]Values, error) {
 			return nil, err
 		}
 		row := Values{}
-		addPlace(row, path, false)
-		d, err := deviceOf(path)
+		d, err := addPlace(row, path)
 		if err != nil {
-			rows = append(rows, Values{"Instance": row["Instance"], "Parents": row["Parents"], "Service": FailedValue(coded(err))})
+			row["Service"] = FailedValue(coded(err))
+			rows = append(rows, row)
 			continue
 		}
 		row["Service"] = textOf(d.property(pnpService))
