@@ -144,7 +144,7 @@ func TestWhatFullDiskAccessWouldOpen(t *testing.T) {
 		System:   posture.Found("", posture.System{Platform: posture.MacOS}),
 		Media:    askMedia(t, systemtest.Load(t, "testdata/media/macos-15-stick-denied")),
 		Volumes:  askVolumes(t, systemtest.Load(t, "testdata/volumes/macos-13-intel-part-denied")),
-		Programs: Programs(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused")),
+		Programs: macPrograms(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused"), Question{}),
 	}
 	if list := WantsFullDiskAccess(facts); len(list) != 3 {
 		t.Errorf("it would open %q", list)
@@ -163,6 +163,8 @@ func FuzzMacTools(f *testing.F) {
 	f.Add([]byte("2026-11-20 10:00:00.000 sysadminctl[99:1] screenLock delay is 300 seconds\n"))
 	f.Add([]byte("Battery Power:\n displaysleep         2\nAC Power:\n displaysleep         10\n"))
 	f.Add([]byte("GroupMembers: FFFFEEEE-DDDD-CCCC-BBBB-AAAA00000000\nNestedGroups: x\n"))
+	f.Add([]byte("Getting global account policies\n" + plistHead + "<dict><key>policyCategoryPasswordContent</key><array><dict><key>policyContent</key>" +
+		"<string>policyAttributePassword matches '.{4,}+'</string></dict></array></dict></plist>\n"))
 	f.Add([]byte("System Integrity Protection status: unknown (Custom Configuration).\n\tFilesystem Protections: disabled\n"))
 	f.Add([]byte(`{"SPHardwareDataType":[{"machine_name":"MacBook Air","machine_model":"Mac14,2"}]}` + "\n"))
 	f.Fuzz(func(t *testing.T, out []byte) {
@@ -182,6 +184,7 @@ func FuzzMacTools(f *testing.F) {
 			t.Errorf("%d administrators", r.Value)
 		}
 		parseIntegrity(out)
+		parsePasswordPolicy(out)
 		parseMacModel(out)
 	})
 }

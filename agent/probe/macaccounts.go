@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,6 +30,53 @@ func macAutoLogon(ctx context.Context, sys system.Reader) posture.Reading[bool] 
 		return absentFor[bool](err)
 	case keptErr != nil:
 		return absentFor[bool](keptErr)
+	}
+	return posture.Read(false)
+}
+
+// macPasswords says whether no local account may have an empty password, by the
+// policy that is set for all of them. Whether one has, only trying to sign in
+// would tell: without a policy that is not known.
+func macPasswords(ctx context.Context, sys system.Reader) (set, required posture.Reading[bool]) {
+	out, err := sys.Run(ctx, system.MacPasswordPolicy)
+	if err != nil {
+		why := posture.Unread[bool](macAbsence(err))
+		return why, why
+	}
+	required = parsePasswordPolicy(out.Stdout)
+	if set = required; set == posture.Read(false) {
+		set = unsupported[bool]()
+	}
+	return set, required
+}
+
+// minimumLength finds the least length that a policy asks for, which is
+// written as a pattern: policyAttributePassword matches '.{4,}+'.
+var minimumLength = regexp.MustCompile(`^policyAttributePassword matches '\.\{([0-9]{1,4}),[0-9]*\}\+?'$`)
+
+// parsePasswordPolicy reads a property list behind a line of words. Where no
+// policy is set it is not there.
+func parsePasswordPolicy(out []byte) posture.Reading[bool] {
+	text, err := wholeText(out)
+	words, list, _ := strings.Cut(text, "\n")
+	if err != nil || !strings.HasPrefix(words, "Getting global account policies") {
+		return posture.Unread[bool](posture.Unreadable)
+	}
+	if strings.TrimSpace(list) == "" {
+		return posture.Read(false)
+	}
+	policies, err := parsePlist([]byte(list))
+	if err != nil {
+		return absentFor[bool](err)
+	}
+	content, err := policies.list("policyCategoryPasswordContent")
+	if err != nil {
+		return absentFor[bool](err)
+	}
+	for _, c := range content {
+		if m := minimumLength.FindStringSubmatch(c.text("policyContent")); m != nil && strings.Trim(m[1], "0") != "" {
+			return posture.Read(true)
+		}
 	}
 	return posture.Read(false)
 }

@@ -18,7 +18,7 @@ func macSecurity(ctx context.Context, sys system.Reader, q Question) posture.Ans
 	s.RebootDue = unsupported[bool]() // macOS keeps to itself what waits for a restart
 	s.Firewall = macFirewall(ctx, sys)
 	readMacLock(ctx, sys, &s)
-	s.PasswordSet = unsupported[bool]() // only trying to sign in would tell
+	s.PasswordSet, s.PasswordRequired = macPasswords(ctx, sys)
 	s.AutoLogon = macAutoLogon(ctx, sys)
 	s.AutoRun = posture.Read(false) // macOS starts no program from a medium by itself
 	s.Administrators = macAdministrators(ctx, sys)

@@ -17,12 +17,12 @@ var xprotectBundles = []string{
 }
 
 // xprotect describes the scanner that is a part of macOS. It needs no licence,
-// and nobody says when its definitions were made: their maker publishes them
-// when there is need, sometimes weeks apart, so that their age proves nothing.
+// and nobody says when its definitions were made, nor whether they are current:
+// their maker publishes them when there is need, sometimes weeks apart.
 func xprotect(ctx context.Context, sys system.Reader) posture.Antivirus {
 	a := posture.Antivirus{
 		Product: "xprotect", Name: "Apple XProtect", Version: unsupported[string](), Expired: posture.Read(false),
-		Updating: xprotectUpdating(ctx, sys), DefinitionsAt: unsupportedTime,
+		Updating: xprotectUpdating(ctx, sys), DefinitionsAt: unsupportedTime, Undated: true, Current: unsupported[bool](),
 	}
 	out, err := sys.Run(ctx, system.XProtectStatus)
 	switch {

@@ -55,6 +55,7 @@ const (
 	MacPower                Command = "pmset-custom"
 	MacAdministrators       Command = "dscl-admin"
 	MacGroups               Command = "id-groups"
+	MacPasswordPolicy       Command = "pwpolicy-accounts"
 	MacHardware             Command = "system-profiler-hardware"
 	MacKernel               Command = "sysctl-hardware"
 	MacHostname             Command = "scutil-hostname"
@@ -335,6 +336,14 @@ var commands = []CommandSpec{
 		Paths:    []string{"/usr/bin/id"},
 		Args:     []string{"-G"},
 		Deadline: 20 * time.Second, Limit: small, AsConsoleUser: true,
+	},
+	{
+		// What every local account's password must be, as a property list
+		// after a line of words.
+		Name: MacPasswordPolicy, On: posture.MacOS,
+		Paths:    []string{"/usr/bin/pwpolicy"},
+		Args:     []string{"-getaccountpolicies"},
+		Deadline: 20 * time.Second, Limit: 1 << 20,
 	},
 	{
 		Name: MacHardware, On: posture.MacOS,

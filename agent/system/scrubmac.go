@@ -30,7 +30,7 @@ var macKeys = []string{
 	"ProductName", "ProductVersion", "ProductVersionExtra", "ProductBuildVersion", "AutomaticCheckEnabled", "AutomaticDownload",
 	"AutomaticallyInstallMacOSUpdates", "ConfigDataInstall", "CriticalUpdateInstall", "LastFullSuccessfulDate", "LastSuccessfulDate",
 	"RecommendedUpdates", "Product Key", "Display Name", "Display Version", "idleTime", "askForPassword", "askForPasswordDelay",
-	"autoLoginUser", "date", "displayName", "displayVersion", "processName",
+	"autoLoginUser", "policyCategoryPasswordContent", "policyContent", "date", "displayName", "displayVersion", "processName",
 	// applications
 	"CFBundleName", "CFBundleDisplayName", "CFBundleShortVersionString", "CFBundleVersion", "CFBundleExecutable", "CFBundleIdentifier",
 	// the computer, and Microsoft Defender's own account of itself
@@ -181,6 +181,14 @@ func (s *scrubber) macOutput(c Command, out string) *string {
 		}
 		text = b.String()
 		return &text
+	case MacPasswordPolicy:
+		words, list, _ := strings.Cut(out, "\n")
+		if value, err := plist.Parse([]byte(list)); err == nil {
+			out = words + "\n" + string(plist.Encode(s.macValue("", value)))
+		} else if strings.TrimSpace(list) != "" {
+			return nil
+		}
+		return &out
 	case FileVaultStatus:
 		text = deferredUser.ReplaceAllString(out, "for user 'user'")
 	case MacAdministrators:
