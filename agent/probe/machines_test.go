@@ -29,7 +29,7 @@ var assessed = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 var asked = map[string]func(context.Context, system.Reader) any{
 	"system":    func(ctx context.Context, sys system.Reader) any { return System(ctx, sys) },
 	"antivirus": func(ctx context.Context, sys system.Reader) any { return AntivirusProducts(ctx, sys) },
-	"programs":  func(ctx context.Context, sys system.Reader) any { return Programs(ctx, sys) },
+	"programs":  func(ctx context.Context, sys system.Reader) any { return Programs(ctx, sys, Question{}) },
 	"security": func(ctx context.Context, sys system.Reader) any {
 		return SecurityFacts(ctx, sys, Question{Now: assessed})
 	},

@@ -70,10 +70,7 @@ func All() []Probe {
 				return AntivirusProducts(ctx, sys)
 			},
 			func(f *posture.Facts) *posture.Answer[posture.Antivirus] { return &f.Antivirus }),
-		probe("programs", 6*time.Hour, 2*time.Minute,
-			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.Program] {
-				return Programs(ctx, sys)
-			},
+		probe("programs", 6*time.Hour, 2*time.Minute, Programs,
 			func(f *posture.Facts) *posture.Answer[posture.Program] { return &f.Programs }),
 		probe("security", time.Hour, 3*time.Minute,
 			func(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {

@@ -28,12 +28,12 @@ var packageManagers = []programSource{
 
 // Programs lists what is installed for everybody, by the system's own records.
 // A source that is there and cannot be read is a gap.
-func Programs(ctx context.Context, sys system.Reader) posture.Answer[posture.Program] {
+func Programs(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Program] {
 	switch sys.Platform() {
 	case posture.Linux:
 		return listPrograms(ctx, sys, "package managers", packageManagers)
 	case posture.Windows:
-		return listPrograms(ctx, sys, "registry", windowsSources)
+		return windowsPrograms(ctx, sys, q.PersonalUse)
 	case posture.MacOS:
 		return macPrograms(ctx, sys)
 	}

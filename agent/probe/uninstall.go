@@ -20,6 +20,27 @@ var windowsSources = []programSource{
 	{"store apps", storePrograms},
 }
 
+// everybodysSources are those of a device that is also its user's own: the
+// names of what people chose for themselves stay on it.
+var everybodysSources = []programSource{
+	windowsSources[0],
+	windowsSources[1],
+	{"programs of people, on a device that is also their own", withheldPrograms},
+	{"store apps for everybody", storeForEverybody},
+}
+
+// windowsPrograms lists what is installed on Windows.
+func windowsPrograms(ctx context.Context, sys system.Reader, personalUse bool) posture.Answer[posture.Program] {
+	if personalUse {
+		return listPrograms(ctx, sys, "registry", everybodysSources)
+	}
+	return listPrograms(ctx, sys, "registry", windowsSources)
+}
+
+func withheldPrograms(context.Context, system.Reader) ([]posture.Program, error) {
+	return nil, errNotVisible
+}
+
 const uninstall = `\Microsoft\Windows\CurrentVersion\Uninstall`
 
 // uninstallPrograms lists what Windows lists as installed for everybody.
@@ -134,16 +155,25 @@ func storePrograms(ctx context.Context, sys system.Reader) ([]posture.Program, e
 	for _, p := range people {
 		own[p.name+"_"+p.publisher] = true
 	}
-	var list []posture.Program
-	for _, p := range append(everybody, people...) {
-		if p.resource == "~" && own[p.name+"_"+p.publisher] {
-			continue
-		}
-		list = append(list, posture.Program{
+	everybody = slices.DeleteFunc(everybody, func(p packageName) bool { return p.resource == "~" && own[p.name+"_"+p.publisher] })
+	return programsOf(append(everybody, people...)), errors.Join(err, listErr, peopleErr)
+}
+
+// storeForEverybody lists the packaged apps that everybody gets.
+func storeForEverybody(ctx context.Context, sys system.Reader) ([]posture.Program, error) {
+	root, err := settings(ctx, sys, appxForAll)
+	everybody, listErr := packages(root.Keys)
+	return programsOf(everybody), errors.Join(err, listErr)
+}
+
+func programsOf(list []packageName) []posture.Program {
+	programs := make([]posture.Program, 0, len(list))
+	for _, p := range list {
+		programs = append(programs, posture.Program{
 			Source: "store", Name: p.name, Version: p.version, Architecture: packageArchitectures[p.architecture],
 		})
 	}
-	return list, errors.Join(err, listErr, peopleErr)
+	return programs
 }
 
 // packagesOfPeople reads the packages of people, which stand in a hive of

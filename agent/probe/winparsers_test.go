@@ -2,10 +2,12 @@ package probe
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/agent/system/systemtest"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -151,6 +153,21 @@ func TestPackageNames(t *testing.T) {
 	} {
 		if p, ok := parsePackageName(full); !ok || p.app() != want {
 			t.Errorf("%q is an app: %t, want %t", full, p.app(), want)
+		}
+	}
+}
+
+// TestPeoplesProgramsStay: on a device that is also its user's own, what people
+// chose for themselves is not named.
+func TestPeoplesProgramsStay(t *testing.T) {
+	machine := systemtest.Load(t, "testdata/programs/windows-pupil-laptop")
+	answer := Programs(t.Context(), machine, Question{PersonalUse: true})
+	if answer.Complete() || len(answer.Items) == 0 {
+		t.Errorf("got %d items and gaps %v", len(answer.Items), answer.Gaps)
+	}
+	for _, p := range answer.Items {
+		if slices.Contains([]string{"Discord", "Google Chrome", "Microsoft Teams classic"}, p.Name) || p.Architecture == "amd64" {
+			t.Errorf("%s is named", p.Name)
 		}
 	}
 }
