@@ -3,15 +3,14 @@ package app
 import (
 	"path/filepath"
 
-	"golang.org/x/sys/windows"
+	"github.com/caretaker-school/caretaker/agent/system"
 )
 
 // DefaultState is the folder of the agent's state where the installers put it.
-// The system is asked for its place, not the environment: that is anybody's.
 func DefaultState() string {
-	data, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, 0)
+	data, err := system.ProgramData()
 	if err != nil {
-		data = `C:\ProgramData`
+		data = `C:\ProgramData` // where it is, unless somebody has moved it
 	}
 	return filepath.Join(data, "Caretaker")
 }

@@ -43,7 +43,6 @@ func Service() Definition {
 			"SeChangeNotifyPrivilege",       // pass through folders; everybody has it
 			"SeAssignPrimaryTokenPrivilege", // start children with less than it has itself
 			"SeIncreaseQuotaPrivilege",      // demanded beside the former
-			"SeSystemEnvironmentPrivilege",  // read the firmware's variables: is Secure Boot on?
 		},
 		EventSource: "Caretaker",
 	}

@@ -251,10 +251,16 @@ func (c Child) surroundings(files []windows.Handle) (environment []uint16, folde
 	if err != nil {
 		return nil, nil, err
 	}
+	data, err := ProgramData()
+	if err != nil {
+		return nil, nil, err
+	}
 	if folder, err = windows.UTF16PtrFromString(own); err != nil {
 		return nil, nil, err
 	}
-	variables := append([]string{"SystemRoot=" + root, "windir=" + root, "SystemDrive=" + root[:2]}, c.settings()...)
+	variables := append([]string{
+		"SystemRoot=" + root, "windir=" + root, "SystemDrive=" + root[:2], "ProgramData=" + data, "ALLUSERSPROFILE=" + data,
+	}, c.settings()...)
 	if len(files) > 0 {
 		var handles []string
 		for _, h := range files {

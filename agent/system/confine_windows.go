@@ -24,11 +24,10 @@ var (
 const (
 	writeRestricted = 0x8 // a flag of CreateRestrictedToken
 
-	logonNewCredentials        = 9
-	logonProviderWinNT50       = 3
-	writeRestrictedGroup       = "S-1-5-33"
-	changeNotifyPrivilege      = "SeChangeNotifyPrivilege"
-	systemEnvironmentPrivilege = "SeSystemEnvironmentPrivilege"
+	logonNewCredentials   = 9
+	logonProviderWinNT50  = 3
+	writeRestrictedGroup  = "S-1-5-33"
+	changeNotifyPrivilege = "SeChangeNotifyPrivilege"
 )
 
 // confinement is the token of a child.
@@ -58,8 +57,8 @@ type confinement struct {
 // the account is a person's own, as in `check`, its network credentials stay
 // the person's: to replace them takes a right that people do not have.
 //
-// A SystemChild loses the privileges that no probe needs. It is not restricted
-// for writing: the providers behind WMI act in its name, and open for writing
+// A SystemChild has no other privilege either. It is not restricted for
+// writing: the providers behind WMI act in its name, and open for writing
 // what they only read.
 //
 // If the account is the machine's own, what cannot be taken away is
@@ -138,9 +137,7 @@ func folderToken(own windows.Token, machine bool) (_ windows.Token, missing []st
 
 // systemToken makes the token of a SystemChild, and looks at what came of it.
 func systemToken(own windows.Token) (_ windows.Token, missing []string, err error) {
-	// The second reads the firmware's variables: is Secure Boot on?
-	keep := []string{changeNotifyPrivilege, systemEnvironmentPrivilege}
-	remove, err := privilegesBeyond(own, keep...)
+	remove, err := privilegesBeyond(own, changeNotifyPrivilege)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -148,7 +145,7 @@ func systemToken(own windows.Token) (_ windows.Token, missing []string, err erro
 	if err != nil {
 		return 0, nil, err
 	}
-	if left, err := privilegesBeyond(token, keep...); err != nil || len(left) > 0 {
+	if left, err := privilegesBeyond(token, changeNotifyPrivilege); err != nil || len(left) > 0 {
 		missing = append(missing, reason("it keeps privileges of its account", err))
 	}
 	return token, missing, nil
@@ -230,25 +227,21 @@ func restrictToken(from windows.Token, flags uintptr, remove []windows.LUIDAndAt
 }
 
 // privilegesBeyond returns the privileges that a token has and should not.
-func privilegesBeyond(token windows.Token, keep ...string) ([]windows.LUIDAndAttributes, error) {
-	var kept []windows.LUID
-	for _, name := range keep {
-		text, err := windows.UTF16PtrFromString(name)
-		if err != nil {
-			return nil, err
-		}
-		var id windows.LUID
-		if err := windows.LookupPrivilegeValue(nil, text, &id); err != nil {
-			return nil, fmt.Errorf("look up %s: %w", name, err)
-		}
-		kept = append(kept, id)
+func privilegesBeyond(token windows.Token, keep string) ([]windows.LUIDAndAttributes, error) {
+	text, err := windows.UTF16PtrFromString(keep)
+	if err != nil {
+		return nil, err
+	}
+	var kept windows.LUID
+	if err := windows.LookupPrivilegeValue(nil, text, &kept); err != nil {
+		return nil, fmt.Errorf("look up %s: %w", keep, err)
 	}
 	data, err := tokenInformation(token, windows.TokenPrivileges)
 	if err != nil {
 		return nil, fmt.Errorf("read its privileges: %w", err)
 	}
 	all := (*windows.Tokenprivileges)(unsafe.Pointer(unsafe.SliceData(data))).AllPrivileges()
-	return slices.DeleteFunc(slices.Clone(all), func(p windows.LUIDAndAttributes) bool { return slices.Contains(kept, p.Luid) }), nil
+	return slices.DeleteFunc(slices.Clone(all), func(p windows.LUIDAndAttributes) bool { return p.Luid == kept }), nil
 }
 
 // isRestricted reports whether a token has a list of those in whose name it
