@@ -241,3 +241,22 @@ func TestAThousandQuestionsLeaveNothing(t *testing.T) {
 		t.Errorf("private bytes: %d after 100 questions, %d after 1000 more", bytes, bytesAfter)
 	}
 }
+
+// TestTheReaderAsksApart and leaves no process behind when its work is done.
+func TestTheReaderAsksApart(t *testing.T) {
+	reader := New("/")
+	rows, err := reader.Rows(t.Context(), DefenderStatus)
+	if err == nil && len(rows) == 0 || err != nil && CodeOf(err) == 0 {
+		t.Errorf("got %v, %v", rows, err)
+	}
+	p := asideOfThis.process
+	if p == nil {
+		t.Fatal("no process was started")
+	}
+	EndApart()
+	<-p.gone
+	if asideOfThis.process != nil {
+		t.Error("a process that is gone is kept")
+	}
+	EndApart() // with nothing to end
+}

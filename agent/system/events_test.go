@@ -104,42 +104,43 @@ func FuzzInterfaceEvent(f *testing.F) {
 func TestDisksAreLookedForWhereNobodyTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		untold := errors.New("not here")
-		var list []string
-		var failed error
+		steps := []struct {
+			list   []string
+			failed error
+			want   []Event
+		}{
+			{nil, nil, []Event{{Action: Overrun, Untold: untold}}},
+			{nil, nil, nil},
+			{[]string{"a"}, nil, []Event{{Action: Overrun}}},
+			{[]string{"a"}, nil, nil},
+			{[]string{"b"}, nil, []Event{{Action: Overrun}}},
+			{nil, untold, []Event{{Action: Overrun}}},
+			{nil, untold, []Event{{Action: Overrun}}},
+			{[]string{"b"}, nil, []Event{{Action: Overrun}}},
+			{[]string{"b"}, nil, nil},
+		}
 		told := make(chan Event, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			lookForDisks(ctx, untold, func() ([]string, error) { return list, failed }, func(e Event) { told <- e })
+			looked := 0
+			lookForDisks(ctx, untold, func() ([]string, error) {
+				looked++
+				return steps[looked-1].list, steps[looked-1].failed
+			}, func(e Event) { told <- e })
 		}()
-		if e := <-told; e != (Event{Action: Overrun, Untold: untold}) {
-			t.Errorf("first: got %+v", e)
-		}
-		for _, c := range []struct {
-			list   []string
-			failed error
-			want   int
-		}{
-			{nil, nil, 0},
-			{[]string{"a"}, nil, 1},
-			{[]string{"a"}, nil, 0},
-			{[]string{"b"}, nil, 1},
-			{nil, untold, 1},
-			{nil, untold, 1},
-			{[]string{"b"}, nil, 1},
-			{[]string{"b"}, nil, 0},
-		} {
-			list, failed = c.list, c.failed
-			time.Sleep(lookEvery)
-			synctest.Wait()
-			if len(told) != c.want {
-				t.Errorf("%v, %v: told %d times, want %d", c.list, c.failed, len(told), c.want)
+		for i, step := range steps {
+			if i > 0 {
+				time.Sleep(lookEvery)
 			}
+			synctest.Wait()
+			var got []Event
 			for range len(told) {
-				if e := <-told; e != (Event{Action: Overrun}) {
-					t.Errorf("%v: got %+v", c.list, e)
-				}
+				got = append(got, <-told)
+			}
+			if !slices.Equal(got, step.want) {
+				t.Errorf("step %d: got %+v, want %+v", i, got, step.want)
 			}
 		}
 		cancel()
