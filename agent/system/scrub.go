@@ -298,6 +298,7 @@ var (
 	hexadecimal = regexp.MustCompile(`[0-9A-Fa-f]{16,}`)
 	uuid        = regexp.MustCompile(`[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}`)
 	fatSerial   = regexp.MustCompile(`\b[0-9A-F]{4}-[0-9A-F]{4}\b`)
+	years       = regexp.MustCompile(`^(19|20)[0-9]{2}-(19|20)[0-9]{2}$`)
 	macAddress  = regexp.MustCompile(`\b[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}\b`)
 	address     = regexp.MustCompile(`[0-9A-Za-z:.]*[:.][0-9A-Za-z:.]*`) // candidates: netip decides
 	mail        = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
@@ -316,9 +317,18 @@ func (s *scrubber) text(t string, public bool) string {
 	}
 	t = mail.ReplaceAllString(t, "somebody@example.org")
 	t = macAddress.ReplaceAllStringFunc(t, hex)
-	t = fatSerial.ReplaceAllStringFunc(t, hex)
+	t = fatSerial.ReplaceAllStringFunc(t, s.fatSerial)
 	t = hexadecimal.ReplaceAllStringFunc(t, hex)
 	return address.ReplaceAllStringFunc(t, s.address)
+}
+
+// fatSerial replaces the serial number of a FAT. Two years, as in the names of
+// programs, stay.
+func (s *scrubber) fatSerial(x string) string {
+	if years.MatchString(x) {
+		return x
+	}
+	return s.shape(x, true)
 }
 
 // address replaces an IP address; what only looks like one stays.

@@ -24,6 +24,7 @@ func TestScrubText(t *testing.T) {
 		{"/home/ada/x ada's adamant", "/home/user1/x user1's adamant"},
 		{"Lovelace ubuntu", "person2 ubuntu"},
 		{"12:30:45 0000:00:14.0 1.2.3 std::string ::1 0.0.0.0", "12:30:45 0000:00:14.0 1.2.3 std::string ::1 0.0.0.0"},
+		{"Visual C++ 2015-2022 (x86)", "Visual C++ 2015-2022 (x86)"},
 		{"a@b.example", "somebody@example.org"},
 		{"uid=1000 size=15376318464", "uid=1000 size=15376318464"},
 	} {

@@ -84,7 +84,7 @@ func (s *scrubber) windowsWords(t string, how scrubbing) string {
 		return t
 	}
 	t = macAddress.ReplaceAllStringFunc(t, hex)
-	t = fatSerial.ReplaceAllStringFunc(t, hex)
+	t = fatSerial.ReplaceAllStringFunc(t, s.fatSerial)
 	return s.addresses(t)
 }
 
