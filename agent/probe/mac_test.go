@@ -140,11 +140,12 @@ func TestExtensionsThatWait(t *testing.T) {
 
 // TestWhatFullDiskAccessWouldOpen: a refusal is told in words, for a Mac alone.
 func TestWhatFullDiskAccessWouldOpen(t *testing.T) {
+	refused := systemtest.Load(t, "testdata/programs/macos-26-refused")
 	facts := posture.Facts{
 		System:   posture.Found("", posture.System{Platform: posture.MacOS}),
 		Media:    askMedia(t, systemtest.Load(t, "testdata/media/macos-15-stick-denied")),
 		Volumes:  askVolumes(t, systemtest.Load(t, "testdata/volumes/macos-13-intel-part-denied")),
-		Programs: macPrograms(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused"), Question{}),
+		Programs: macPrograms(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused")),
 	}
 	if list := WantsFullDiskAccess(facts); len(list) != 3 {
 		t.Errorf("it would open %q", list)
