@@ -13,12 +13,12 @@ import (
 // whose presence could not be looked for is a gap, so that "none" is only said
 // of a machine that was looked at everywhere.
 func AntivirusProducts(ctx context.Context, sys system.Reader) posture.Answer[posture.Antivirus] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return linuxAntivirus(ctx, sys)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsAntivirus(ctx, sys)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macAntivirus(ctx, sys)
 	}
 	return posture.NotFound[posture.Antivirus]("", posture.NotAsked)

@@ -14,12 +14,12 @@ import (
 // Media returns the removable and hot-plugged storage that is attached to a
 // machine, and the phones. Readers without a medium are left out.
 func Media(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Medium] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return linuxMedia(ctx, sys, q)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsMedia(ctx, sys, q)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macMedia(ctx, sys, q)
 	}
 	return posture.NotFound[posture.Medium]("", posture.NotAsked)

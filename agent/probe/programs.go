@@ -29,12 +29,12 @@ var packageManagers = []programSource{
 // Programs lists what is installed for everybody, by the system's own records.
 // A source that is there and cannot be read is a gap.
 func Programs(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Program] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return listPrograms(ctx, sys, "package managers", packageManagers)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsPrograms(ctx, sys, q.PersonalUse)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macPrograms(ctx, sys)
 	}
 	return posture.NotFound[posture.Program]("", posture.NotAsked)

@@ -10,12 +10,12 @@ import (
 // SecurityFacts gathers the single facts about how the device is kept. Each is
 // read for itself: what one source hides leaves the others as they are.
 func SecurityFacts(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return linuxSecurity(ctx, sys, q)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsSecurity(ctx, sys, q)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macSecurity(ctx, sys, q)
 	}
 	return posture.NotFound[posture.Security]("", posture.NotAsked)

@@ -10,12 +10,12 @@ import (
 
 // System describes the device itself.
 func System(ctx context.Context, sys system.Reader) posture.Answer[posture.System] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return linuxSystem(ctx, sys)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsSystem(ctx, sys)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macSystem(ctx, sys)
 	}
 	return posture.NotFound[posture.System]("", posture.NotAsked)

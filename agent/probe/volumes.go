@@ -17,12 +17,12 @@ import (
 // partitions that are not mounted, and its swap areas. What lies on removable
 // media belongs to Media, unless the system itself runs from it.
 func Volumes(ctx context.Context, sys system.Reader) posture.Answer[posture.Volume] {
-	switch sys.Platform() {
-	case posture.Linux:
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
 		return linuxVolumes(ctx, sys)
-	case posture.Windows:
+	case system.JudgesWindows && on == posture.Windows:
 		return windowsVolumes(ctx, sys)
-	case posture.MacOS:
+	case system.JudgesMacOS && on == posture.MacOS:
 		return macVolumes(ctx, sys)
 	}
 	return posture.NotFound[posture.Volume]("", posture.NotAsked)

@@ -30,7 +30,8 @@ type Replay struct {
 
 var _ Reader = (*Replay)(nil)
 
-// OpenReplay reads the recorded machine in a folder.
+// OpenReplay reads the recorded machine in a folder. One of a system whose
+// machines this build does not judge is refused.
 func OpenReplay(dir string) (*Replay, error) {
 	head, err := os.ReadFile(filepath.Join(dir, MachineFile))
 	if err != nil {
@@ -41,10 +42,17 @@ func OpenReplay(dir string) (*Replay, error) {
 		return nil, fmt.Errorf("open recorded machine: %w", err)
 	}
 	r, err := NewReplay(head, reads)
+	if err == nil && !judges(r.Platform()) {
+		err = fmt.Errorf("it is of %s, and this agent judges machines of its own system only: build one without the tag oneplatform", r.Platform())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open recorded machine %s: %w", dir, err)
 	}
 	return r, nil
+}
+
+func judges(p posture.Platform) bool {
+	return JudgesLinux && p == posture.Linux || JudgesWindows && p == posture.Windows || JudgesMacOS && p == posture.MacOS
 }
 
 // NewReplay makes a Replay of the content of a recorded machine's two files.

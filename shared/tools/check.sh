@@ -7,7 +7,7 @@ PATH=$PWD/.tools:$PATH
 for t in $1; do
 	echo "check: vet and build for $t"
 	GOOS=${t%/*} GOARCH=${t#*/} CGO_ENABLED=0 go vet -tags grpcnotrace ./...
-	GOOS=${t%/*} GOARCH=${t#*/} CGO_ENABLED=0 go build -tags grpcnotrace -o /dev/null ./agent
+	GOOS=${t%/*} GOARCH=${t#*/} CGO_ENABLED=0 go build -tags grpcnotrace,oneplatform -o /dev/null ./agent
 	GOOS=${t%/*} GOARCH=${t#*/} CGO_ENABLED=0 go build -o /dev/null ./collector
 done
 
