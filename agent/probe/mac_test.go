@@ -145,7 +145,7 @@ func TestWhatFullDiskAccessWouldOpen(t *testing.T) {
 		System:   posture.Found("", posture.System{Platform: posture.MacOS}),
 		Media:    askMedia(t, systemtest.Load(t, "testdata/media/macos-15-stick-denied")),
 		Volumes:  askVolumes(t, systemtest.Load(t, "testdata/volumes/macos-13-intel-part-denied")),
-		Programs: macPrograms(t.Context(), systemtest.Load(t, "testdata/programs/macos-26-refused")),
+		Programs: macPrograms(t.Context(), refused),
 	}
 	if list := WantsFullDiskAccess(facts); len(list) != 3 {
 		t.Errorf("it would open %q", list)
