@@ -17,6 +17,7 @@ import (
 
 const (
 	hashLimit       = 4 << 30 // bytes of a file that is hashed
+	judgeLimit      = 1 << 30 // bytes of a file whose signature is judged, which cannot be stopped
 	hashBuffer      = 256 << 10
 	executableLimit = 20_000 // executables that are reported
 )
@@ -158,6 +159,10 @@ func (w *walker) identify(f system.WalkedFile) (p program, keep bool) {
 // settled.
 func (w *walker) judge(f system.WalkedFile, p *program) bool {
 	if f.Signature == nil || p.format != posture.PE {
+		return true
+	}
+	if f.Identity.Size > judgeLimit {
+		p.signature = posture.Unread[posture.SignatureState](posture.TimedOut)
 		return true
 	}
 	s, err := f.Signature(w.ctx)

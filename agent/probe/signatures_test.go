@@ -126,6 +126,17 @@ func TestASignatureThatCouldNotBeJudgedIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestAVastProgramIsNotJudged: whoever judges it reads all of it, and cannot be
+// stopped.
+func TestAVastProgramIsNotJudged(t *testing.T) {
+	file := judgedFile(quiz(t, "1", signature(t)), `{"state":"valid","signer":"Hollybank Software Ltd"}`)
+	file = strings.Replace(file, "{", fmt.Sprintf(`{"identity":{"Inode":1,"Size":%d},`, judgeLimit+1), 1)
+	got, _ := Executables(t.Context(), judgedFolders(t, file), nil, false, wide)
+	if len(got.Items) != 1 || got.Items[0].Signature != posture.Unread[posture.SignatureState](posture.TimedOut) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestVersionsInAnyLanguageAndInNumbers(t *testing.T) {
 	fixed := func(file, product uint64) []byte {
 		b := make([]byte, 52)

@@ -118,8 +118,10 @@ func TestFoldersAreWhereAPersonPutThem(t *testing.T) {
 		{"a folder of the system", `"Desktop":"%SystemRoot%\\System32","Personal":"C:\\Program Files\\Quiz"`, []string{
 			`downloads C:\Users\ada Downloads`,
 		}, []posture.Gap{gap(posture.OnDesktop, posture.Unsupported), gap(posture.Documents, posture.Unsupported)}},
-		{"made to hurt", `"Desktop":"C:\\Users\\ada\\..\\bea","Personal":"\\\\?\\C:\\Users\\bea","{374DE290-123F-4565-9164-39C4925E467B}":"C:\\x:stream"`, nil,
-			[]posture.Gap{gap(posture.OnDesktop, posture.NotVisible), gap(posture.Downloads, posture.NotVisible), gap(posture.Documents, posture.NotVisible)}},
+		{
+			"made to hurt", `"Desktop":"C:\\Users\\ada\\..\\bea","Personal":"\\\\?\\C:\\Users\\bea","{374DE290-123F-4565-9164-39C4925E467B}":"C:\\x:stream"`, nil,
+			[]posture.Gap{gap(posture.OnDesktop, posture.NotVisible), gap(posture.Downloads, posture.NotVisible), gap(posture.Documents, posture.NotVisible)},
+		},
 	} {
 		got, gaps := startsOf(t, c.folders, environment)
 		slices.SortStableFunc(got, func(a, b string) int { return slices.Index(c.want, a) - slices.Index(c.want, b) })

@@ -64,8 +64,8 @@ type walkedFolder struct {
 	depth int    // how many folders deeper the walk may go
 }
 
-// NTSTATUS codes that x/sys does not name.
-const statusOplockBreak = windows.NTStatus(0x108) // STATUS_OPLOCK_BREAK_IN_PROGRESS
+// errOplock is STATUS_OPLOCK_BREAK_IN_PROGRESS, which x/sys does not name.
+const errOplock = windows.NTStatus(0x108)
 
 // failed records an error of the file system. What went away while it was
 // looked at is no gap.
@@ -126,12 +126,10 @@ func (w *walker) begin(top windows.Handle) error {
 		return err
 	}
 	number := uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)
-	volume, id, err := idOf(top)
-	if err != nil { // a file system that has no more than the old numbers
-		w.volume, w.ids = uint64(info.VolumeSerialNumber), false
-		return nil
+	w.volume, w.ids = uint64(info.VolumeSerialNumber), false
+	if volume, id, err := idOf(top); err == nil { // else it has no more than the old numbers
+		w.volume, w.ids = volume, id != fileID{low: number}
 	}
-	w.volume, w.ids = volume, id != fileID{low: number}
 	return nil
 }
 
@@ -386,7 +384,7 @@ func openObject(dir windows.Handle, name *windows.NTUnicodeString, attributes, a
 	var done windows.IO_STATUS_BLOCK
 	err := windows.NtCreateFile(&handle, access|windows.SYNCHRONIZE, &object, &done, nil, 0, shareAll, windows.FILE_OPEN, options|always, 0, 0)
 	runtime.KeepAlive(name)
-	if errors.Is(err, statusOplockBreak) {
+	if errors.Is(err, errOplock) {
 		// It is open, but would have to wait until whoever holds it lets go,
 		// which may be never.
 		windows.CloseHandle(handle)
