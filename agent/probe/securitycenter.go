@@ -282,6 +282,7 @@ func merged(rows []registration) posture.Antivirus {
 		Product: v.product, Name: v.name,
 		Version: unsupported[string](), Updating: unsupported[bool](),
 		Definitions: unsupported[string](), DefinitionsAt: unsupportedTime, Passive: unsupported[bool](),
+		Undated: v.product != defenderProduct, // Security Center knows whether, never when
 	}
 	count := map[productState]int{}
 	unsure := posture.None

@@ -61,7 +61,7 @@ func unregistered(v windowsVendor, running serviceList) (posture.Antivirus, bool
 		Product: v.product, Name: v.name,
 		Version: unsupported[string](), On: running.running(v.services...), RealTime: unsupported[bool](),
 		Expired: unsupported[bool](), Updating: unsupported[bool](),
-		Definitions: unsupported[string](), DefinitionsAt: unsupportedTime,
+		Definitions: unsupported[string](), DefinitionsAt: unsupportedTime, Undated: true,
 		Current: unsupported[bool](), Passive: unsupported[bool](),
 	}, true
 }
