@@ -49,13 +49,9 @@ const lookEvery = time.Minute
 func lookForDisks(ctx context.Context, untold error, list func() ([]string, error), handle func(Event)) {
 	before, failed := list()
 	handle(Event{Action: Overrun, Untold: untold})
-	again := time.NewTicker(lookEvery)
-	defer again.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		if !rest(ctx, lookEvery) {
 			return
-		case <-again.C:
 		}
 		now, err := list()
 		if err != nil || failed != nil || !slices.Equal(before, now) {
@@ -63,6 +59,14 @@ func lookForDisks(ctx context.Context, untold error, list func() ([]string, erro
 		}
 		before, failed = now, err
 	}
+}
+
+// rest waits for a time, and reports false if the context ended first.
+func rest(ctx context.Context, d time.Duration) bool {
+	over, stop := context.WithTimeout(ctx, d)
+	defer stop()
+	<-over.Done()
+	return ctx.Err() == nil
 }
 
 // diskNames returns the nodes of disks and partitions (disk4, disk4s1) among
