@@ -11,8 +11,8 @@ import (
 
 // userInfo is a USER_INFO_20.
 type userInfo struct {
-	name, fullName, comment *uint16
-	flags, id               uint32
+	_, _, _   *uint16 // names and a comment, which are people's
+	flags, id uint32
 }
 
 // accountRows answers Accounts. No account is looked up by its name, which
@@ -87,8 +87,8 @@ func modals[T any](level uintptr, take func(*T) error) error {
 // accountDomain returns the SID that all local accounts begin with.
 func accountDomain() (string, error) {
 	type info struct {
-		name *uint16
-		sid  *windows.SID
+		_   *uint16 // its name
+		sid *windows.SID
 	}
 	domain := ""
 	err := modals(2, func(i *info) error {
@@ -103,7 +103,7 @@ func accountDomain() (string, error) {
 
 // minPasswordLength returns how long a local account's password must be.
 func minPasswordLength() (int64, error) {
-	type info struct{ length, maxAge, minAge, forceLogoff, history uint32 }
+	type info struct{ length, _, _, _, _ uint32 }
 	length := int64(0)
 	err := modals(0, func(i *info) error {
 		length = int64(i.length)
@@ -156,9 +156,9 @@ func sidValue(sid *windows.SID) Value {
 
 func memberUses(group *uint16) (map[string]int64, error) {
 	type member struct {
-		sid  *windows.SID
-		use  uint32
-		name *uint16
+		sid *windows.SID
+		use uint32
+		_   *uint16 // its name
 	}
 	uses := map[string]int64{}
 	err := netList(members(group, 1), func(m *member) {

@@ -2,9 +2,6 @@ package system
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,14 +44,6 @@ func parseBootID(text string) (string, error) {
 		return "", fmt.Errorf("read which boot this is: %.60q is not a boot identifier", text)
 	}
 	return id, nil
-}
-
-// bootIDOf makes the identifier of a boot of what the kernel noted when it
-// began, and nobody changes after.
-func bootIDOf(noted int64) string {
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("caretaker boot\x00"), uint64(noted)))
-	x := hex.EncodeToString(sum[:16])
-	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
 }
 
 // maxUptime is more than any machine stays up.

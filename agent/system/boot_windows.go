@@ -2,6 +2,9 @@ package system
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -25,6 +28,14 @@ func (windowsReader) boot(ctx context.Context) (id string, uptime time.Duration,
 		return "", 0, fmt.Errorf("read which boot this is: %w", coded(err))
 	}
 	return bootIDOf(noted), windows.DurationSinceBoot(), nil
+}
+
+// bootIDOf makes the identifier of a boot of what the kernel noted when it
+// began, and nobody changes after.
+func bootIDOf(noted int64) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("caretaker boot\x00"), uint64(noted)))
+	x := hex.EncodeToString(sum[:16])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
 }
 
 // bootNoted returns when the kernel's own process began. Where no such process

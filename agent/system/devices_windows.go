@@ -2,6 +2,7 @@ package system
 
 import (
 	"encoding/binary"
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -24,7 +25,7 @@ func readDevice(device string, offset int64, length int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer windows.CloseHandle(handle)
+	defer func() { _ = windows.CloseHandle(handle) }()
 	sector, size, err := deviceSize(handle)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func readSectors(handle windows.Handle, data []byte, from int64) (int, error) {
 		overlapped := windows.Overlapped{Offset: uint32(at), OffsetHigh: uint32(at >> 32)}
 		var n uint32
 		err := windows.ReadFile(handle, data[read:min(len(data), read+1<<20)], &n, &overlapped)
-		if err == windows.ERROR_HANDLE_EOF || err == nil && n == 0 {
+		if errors.Is(err, windows.ERROR_HANDLE_EOF) || err == nil && n == 0 {
 			return read, nil
 		}
 		if err != nil {

@@ -49,7 +49,7 @@ func askDevice(ctx context.Context, path string, names []string, read func(windo
 		if err != nil {
 			return nil, err
 		}
-		defer windows.CloseHandle(handle)
+		defer func() { _ = windows.CloseHandle(handle) }()
 		return read(handle), nil
 	})
 	if err != nil {
@@ -123,11 +123,11 @@ func addPlace(row Values, path string) (device, error) {
 // valueOf returns a function that makes a value of what was read, or of why it
 // was not.
 func valueOf[T any](v T, err error) func(func(T) Value) Value {
-	return func(make func(T) Value) Value {
+	return func(as func(T) Value) Value {
 		if err != nil {
 			return FailedValue(coded(err))
 		}
-		return make(v)
+		return as(v)
 	}
 }
 

@@ -75,7 +75,7 @@ func openPath(name string, access, options uint32) (windows.Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer windows.CloseHandle(drive)
+	defer func() { _ = windows.CloseHandle(drive) }()
 	return openAt(drive, strings.Join(below, `\`), access, options)
 }
 
@@ -114,7 +114,7 @@ func openRegular(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer windows.CloseHandle(handle)
+	defer func() { _ = windows.CloseHandle(handle) }()
 	if err := checkRegular(handle); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func openFolder(name string) (*os.File, error) {
 		err = checkPlace(info.FileAttributes)
 	}
 	if err != nil {
-		windows.CloseHandle(handle)
+		_ = windows.CloseHandle(handle)
 		return nil, err
 	}
 	return os.NewFile(uintptr(handle), ""), nil

@@ -56,7 +56,7 @@ func activeScheme() (windows.GUID, error) {
 	if err := called(result); err != nil {
 		return windows.GUID{}, err
 	}
-	defer windows.LocalFree(windows.Handle(unsafe.Pointer(scheme)))
+	defer func() { _, _ = windows.LocalFree(windows.Handle(unsafe.Pointer(scheme))) }()
 	return *scheme, nil
 }
 

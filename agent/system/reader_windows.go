@@ -101,7 +101,7 @@ func (windowsReader) Link(ctx context.Context, name string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		defer windows.CloseHandle(handle)
+		defer func() { _ = windows.CloseHandle(handle) }()
 		data := make([]byte, windows.MAXIMUM_REPARSE_DATA_BUFFER_SIZE)
 		n, err := control(handle, windows.FSCTL_GET_REPARSE_POINT, nil, data)
 		if errors.Is(err, windows.ERROR_NOT_A_REPARSE_POINT) {
@@ -125,7 +125,7 @@ func (windowsReader) Stat(ctx context.Context, name string) (Stat, error) {
 		if err != nil {
 			return Stat{}, err
 		}
-		defer windows.CloseHandle(handle)
+		defer func() { _ = windows.CloseHandle(handle) }()
 		return statHandle(handle)
 	})
 	if err != nil {

@@ -8,14 +8,6 @@ import (
 	"unicode/utf16"
 )
 
-// Bounds of one key of the registry.
-const (
-	maxSubkeys    = 65536
-	maxKeyValues  = 4096
-	maxValueBytes = 1 << 20  // of one value; more is a value that failed
-	maxKeyBytes   = 16 << 20 // of all values together
-)
-
 // The types of a value in the registry that mean something here.
 const (
 	regNone      = 0

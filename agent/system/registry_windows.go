@@ -12,6 +12,14 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
+// Bounds of one key of the registry.
+const (
+	maxSubkeys    = 65536
+	maxKeyValues  = 4096
+	maxValueBytes = 1 << 20  // of one value; more is a value that failed
+	maxKeyBytes   = 16 << 20 // of all values together
+)
+
 // Key implements Reader.
 func (windowsReader) Key(ctx context.Context, name string) (RegistryKey, error) {
 	if !isKeyPath(name) || strings.ContainsRune(name, 0) {

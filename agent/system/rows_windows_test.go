@@ -87,7 +87,7 @@ func TestCoded(t *testing.T) {
 	if !errors.Is(err, errors.ErrUnsupported) || CodeOf(err) != 126 {
 		t.Errorf("a library that is not there: got %v", err)
 	}
-	if err := coded(fs.ErrInvalid); err != fs.ErrInvalid {
+	if err := coded(fs.ErrInvalid); !errors.Is(err, fs.ErrInvalid) || CodeOf(err) != 0 {
 		t.Errorf("an error of ours: got %v", err)
 	}
 }

@@ -92,8 +92,10 @@ func TestScrubWindowsText(t *testing.T) {
 		{`C:\Users\mwhitlock\x`, asValue, `C:\Users\user1\x`},
 		{`C:\Users\Public\HP\.NET v4.5\NET`, asValue, `C:\Users\Public\HP\user2\NET`},
 		{"Vaughan's stick", asValue, "person2's stick"},
-		{"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464", asValue,
-			"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"},
+		{
+			"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464", asValue,
+			"S-1-5-18 S-1-5-32-544 S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464",
+		},
 		{"{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}", asName, "{DE94BBA4-06D1-4D40-A16A-BFD50179D6AC}"},
 		{"Acme.Sums_1.2.3.4_x64__8wekyb3d8bbwe", asValue, "Acme.Sums_1.2.3.4_x64__8wekyb3d8bbwe"},
 		{"1.2.3.4", asVersion, "1.2.3.4"},

@@ -17,7 +17,7 @@ func serviceRows(ctx context.Context) ([]Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer windows.CloseServiceHandle(manager)
+	defer func() { _ = windows.CloseServiceHandle(manager) }()
 	var rows []Values
 	buffer := make([]byte, maxServiceBytes)
 	var resume uint32
@@ -57,7 +57,7 @@ func startOf(manager windows.Handle, name *uint16) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer windows.CloseServiceHandle(service)
+	defer func() { _ = windows.CloseServiceHandle(service) }()
 	buffer := make([]byte, 8<<10) // the most that it can be
 	config := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&buffer[0]))
 	var needed uint32

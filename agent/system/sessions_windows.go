@@ -2,6 +2,7 @@ package system
 
 import (
 	"errors"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -143,4 +144,11 @@ func isInteractive(kind uint32) bool {
 		return true
 	}
 	return false
+}
+
+// isPersonSID reports whether an identifier of Windows' may be a person's: of
+// an account of a machine or a domain, or of one in Microsoft's cloud.
+func isPersonSID(sid string) bool {
+	sid = strings.ToUpper(sid)
+	return strings.HasPrefix(sid, "S-1-5-21-") || strings.HasPrefix(sid, "S-1-12-1-")
 }

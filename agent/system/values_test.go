@@ -79,8 +79,12 @@ func TestValuesClaimNothing(t *testing.T) {
 		name string
 		want posture.Absence
 	}{
-		{"TEXT", posture.None}, {"null", posture.Unsupported}, {"nothing", posture.Unsupported}, {"failed", posture.Denied},
-		{"number", posture.Unreadable}, {"bytes", posture.Unreadable},
+		{"TEXT", posture.None},
+		{"null", posture.Unsupported},
+		{"nothing", posture.Unsupported},
+		{"failed", posture.Denied},
+		{"number", posture.Unreadable},
+		{"bytes", posture.Unreadable},
 	} {
 		if got := row.Text(c.name); got.Absent != c.want {
 			t.Errorf("the text %q: got %v, want %v", c.name, got.Absent, c.want)

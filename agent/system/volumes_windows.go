@@ -37,7 +37,7 @@ func volumeNames() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer windows.FindVolumeClose(search)
+	defer func() { _ = windows.FindVolumeClose(search) }()
 	var names []string
 	for {
 		names = append(names, windows.UTF16ToString(buffer))
