@@ -57,8 +57,11 @@ func (windowsReader) File(ctx context.Context, name string, limit int64) ([]byte
 
 // Part implements Reader.
 func (windowsReader) Part(ctx context.Context, name string, offset int64, length int) ([]byte, error) {
-	if offset < 0 || length < 0 || length > maxPart {
+	switch {
+	case offset < 0, length < 0:
 		return nil, fmt.Errorf("read part of %s: %w", name, fs.ErrInvalid)
+	case length > maxPart:
+		return nil, fmt.Errorf("read part of %s: %w", name, ErrTooLarge)
 	}
 	data, err := within(ctx, func() ([]byte, error) {
 		if device, ok := devicePath(name); ok {

@@ -37,7 +37,8 @@ type Reader interface {
 	Dir(ctx context.Context, path string) ([]Entry, error)
 	// Link returns what a symbolic link points to, unresolved.
 	Link(ctx context.Context, path string) (string, error)
-	// Stat describes what lies at path, following links.
+	// Stat describes what lies at path, following links. On Windows no link is
+	// ever followed, by no method: it may lead to another machine.
 	Stat(ctx context.Context, path string) (Stat, error)
 	// Run runs a command of the allow-list and returns what it printed. A
 	// command that is not installed fails with fs.ErrNotExist; an exit status
