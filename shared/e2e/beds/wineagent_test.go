@@ -31,6 +31,11 @@ func (w *windows) agent() string {
 // seen returns the path by which Windows sees a file of this machine.
 func seen(name string) string { return "Z:" + strings.ReplaceAll(name, "/", `\`) }
 
+// here returns where on this machine a file lies that Windows sees.
+func here(path string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(path, "Z:"), `\`, "/")
+}
+
 // here returns a file of the test's folder, and the path by which Windows sees
 // it.
 func (w *windows) here(name string) (path, there string) {

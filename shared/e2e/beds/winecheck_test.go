@@ -95,16 +95,26 @@ func TestARecordedWindowsIsTheSameOnLinux(t *testing.T) {
 	for _, hive := range []string{"machine.reg", "pupil.reg", "teacher.reg"} {
 		w.imports(hive)
 	}
+	homework := program(t, w)
 	for _, person := range people {
 		must(t, os.MkdirAll(w.drive(`users\`+person+`\Downloads`), 0o755))
-		must(t, os.WriteFile(w.drive(`users\`+person+`\Downloads\homework of `+person+`.exe`), program(t, w), 0o755))
+		must(t, os.WriteFile(w.drive(`users\`+person+`\Downloads\homework of `+person+`.exe`), homework, 0o755))
 	}
 	recording, there := w.here("recording")
 	w.does(w.agent(), "record", there)
 	want, got := w.checks(), onLinux(t, "check", "--json", "--replay", recording)
-	// A recording stands for no machine, and its time is its own.
-	if len(want.Facts.System.Items) == 1 && len(got.Facts.System.Items) == 1 {
-		want.Facts.System.Items[0].Hostname = got.Facts.System.Items[0].Hostname
+	if gaps := got.Facts.Executables.Gaps; len(want.Facts.Executables.Items) != 1 || !slices.Contains(gaps, posture.Gap{Source: "recording", Absent: posture.NotVisible}) {
+		t.Errorf("the executables are %+v, and by the recording, which has none, %+v", want.Facts.Executables, got.Facts.Executables)
+	}
+	// Nor has it names, or what volumes are told apart by.
+	for _, f := range []*posture.Facts{&want.Facts, &got.Facts} {
+		f.Executables, f.Scripts = posture.Answer[posture.Executable]{}, posture.Answer[posture.Tally]{}
+		for i := range f.System.Items {
+			f.System.Items[i].Hostname = ""
+		}
+		for i := range f.Volumes.Items {
+			f.Volumes.Items[i].ID = ""
+		}
 	}
 	if diff := cmp.Diff(timeless(want.Facts), timeless(got.Facts)); diff != "" {
 		t.Errorf("the recording is not what was recorded (-Windows +Linux):\n%s", diff)

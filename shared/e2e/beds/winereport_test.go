@@ -2,6 +2,7 @@ package beds
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,13 +17,19 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
+// limit is how long an agent may run under Wine, as a guest has a limit.
+const limit = 5 * time.Minute
+
 // newHost starts a collector for the agent under Wine.
 func (w *windows) newHost() *host {
 	w.t.Helper()
 	data, err := os.MkdirTemp("", "bed") // a short path: a socket lies in it
 	must(w.t, err)
 	w.t.Cleanup(func() { must(w.t, os.RemoveAll(data)) })
-	return &host{guest: &guest{t: w.t, out: w.dir}, data: filepath.Join(data, "data"), booted: make(chan error, 1)}
+	h := &host{guest: &guest{t: w.t, out: w.dir}, data: filepath.Join(data, "data"), booted: make(chan error, 1)}
+	late := time.AfterFunc(limit, func() { h.booted <- errors.New("it takes too long") })
+	w.t.Cleanup(func() { late.Stop() })
+	return h
 }
 
 // enrols makes the prefix a device of the host's school.
@@ -44,9 +51,9 @@ func (w *windows) runs(h *host) (kill func()) {
 	w.t.Helper()
 	log, err := os.OpenFile(filepath.Join(w.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(w.t, err)
-	limit, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // as a guest has one
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	w.t.Cleanup(cancel)
-	cmd := exec.CommandContext(limit, "./wine-bed.sh", "run", w.agent(), "run")
+	cmd := exec.CommandContext(ctx, "./wine-bed.sh", "run", w.agent(), "run")
 	cmd.Stdout, cmd.Stderr = log, log
 	must(w.t, cmd.Start())
 	must(w.t, log.Close())
