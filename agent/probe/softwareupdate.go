@@ -167,8 +167,13 @@ type macRelease struct {
 // comes out; what is then, and what of a version newer than this table, is not
 // known.
 var macReleases = []macRelease{
-	{11, ""}, {12, ""}, {13, ""}, {14, ""},
-	{15, "2027-08-31"}, {26, "2028-08-31"}, {27, "2029-08-31"},
+	{11, ""},
+	{12, ""},
+	{13, ""},
+	{14, ""},
+	{15, "2027-08-31"},
+	{26, "2028-08-31"},
+	{27, "2029-08-31"},
 }
 
 // macSupport reports whether a version is still mended. When that ends, nobody

@@ -96,8 +96,16 @@ func TestProfileGrantsThisProgramAlone(t *testing.T) {
 
 func TestProfileRefusesWhatIsNotOne(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"A1B2C3D4E5"}, {"a1b2c3d4e5", "School"}, {"A1B2C3D4E", "School"}, {"A1B2C3D4E5", ""}, {"A1B2C3D4E5", "<School>"},
-		{`A1B2C3D4"5`, "School"}, {"A1B2C3D4E5", "School|", "x"}, {"A1B2C3D4E5", "School", "x", "y", "z"}, {"A1B2C3D4E5", "a\nb"},
+		{},
+		{"A1B2C3D4E5"},
+		{"a1b2c3d4e5", "School"},
+		{"A1B2C3D4E", "School"},
+		{"A1B2C3D4E5", ""},
+		{"A1B2C3D4E5", "<School>"},
+		{`A1B2C3D4"5`, "School"},
+		{"A1B2C3D4E5", "School|", "x"},
+		{"A1B2C3D4E5", "School", "x", "y", "z"},
+		{"A1B2C3D4E5", "a\nb"},
 	} {
 		if data, err := profile(t, args...); err == nil || len(data) > 0 {
 			t.Errorf("%q makes\n%s", args, data)
