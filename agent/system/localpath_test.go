@@ -34,9 +34,9 @@ func TestLocalPath(t *testing.T) {
 
 func TestDevicePath(t *testing.T) {
 	for name, want := range map[string]string{
-		"/device/PhysicalDrive0":                               `\\.\PhysicalDrive0`,
-		"/device/CdRom0":                                       `\\.\CdRom0`,
-		"/device/PhysicalDrive12":                              `\\.\PhysicalDrive12`,
+		"/device/PhysicalDrive0":  `\\.\PhysicalDrive0`,
+		"/device/CdRom0":          `\\.\CdRom0`,
+		"/device/PhysicalDrive12": `\\.\PhysicalDrive12`,
 		"/device/Volume{0a1b2c3d-0000-1111-2222-333344445555}": `\\?\Volume{0a1b2c3d-0000-1111-2222-333344445555}`,
 	} {
 		if got, ok := devicePath(name); !ok || got != want {
