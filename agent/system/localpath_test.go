@@ -37,6 +37,7 @@ func TestDevicePath(t *testing.T) {
 		"/device/PhysicalDrive0":  `\\.\PhysicalDrive0`,
 		"/device/CdRom0":          `\\.\CdRom0`,
 		"/device/PhysicalDrive12": `\\.\PhysicalDrive12`,
+
 		"/device/Volume{0a1b2c3d-0000-1111-2222-333344445555}": `\\?\Volume{0a1b2c3d-0000-1111-2222-333344445555}`,
 	} {
 		if got, ok := devicePath(name); !ok || got != want {
