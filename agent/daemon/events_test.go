@@ -28,7 +28,7 @@ func TestEventsAreWhatAnAdministratorLooksFor(t *testing.T) {
 	log.Log(t.Context(), Notice, "the service has started")
 	log.With("of", "disks").Warn("changes are looked for at the usual times only", "reason", errors.New("it is not\r\nthere"))
 	log.WithGroup("disk").Error("assessment failed", "left", 3)
-	log.Error(strings.Repeat("long ", maxEvent))
+	log.Error("too long", "text", strings.Repeat("long ", maxEvent))
 	want := []string{
 		`info 1 msg="the service has started"`,
 		`warning 2 msg="changes are looked for at the usual times only" of=disks reason="it is not\r\nthere"`,

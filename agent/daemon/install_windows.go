@@ -28,7 +28,7 @@ func (d Definition) Install(program string, arguments ...string) (lacking []stri
 	if err != nil {
 		return nil, fmt.Errorf("ask the Service Control Manager: %w", err)
 	}
-	defer m.Disconnect()
+	defer func() { _ = m.Disconnect() }()
 	s, err := m.CreateService(d.Name, program, mgr.Config{
 		StartType: mgr.StartAutomatic, ErrorControl: mgr.ErrorNormal, DisplayName: d.DisplayName, Description: d.Description,
 	}, append(append([]string{}, d.Arguments...), arguments...)...)
@@ -109,7 +109,7 @@ func (d Definition) Remove(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the Service Control Manager: %w", err)
 	}
-	defer m.Disconnect()
+	defer func() { _ = m.Disconnect() }()
 	if err := d.remove(ctx, m); err != nil {
 		return err
 	}

@@ -16,6 +16,10 @@ import (
 // maxFile bounds each file that a child writes, or what it starts, in bytes.
 const maxFile = 256 << 20
 
+// pipesAfterDeath is how long a killed command's pipes are waited for: a
+// grandchild in another process group may hold them open.
+const pipesAfterDeath = time.Second
+
 // ChildFile returns, in a child, the file that the parent gave it as
 // Child.Files[n].
 func ChildFile(n int, name string) *os.File { return os.NewFile(uintptr(3+n), name) }
@@ -46,7 +50,7 @@ func started(cmd *exec.Cmd, stdin io.WriteCloser) *childProcess {
 				return 0, 0
 			}
 			if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-				peak = int64(usage.Maxrss) * maxrssUnit
+				peak = usage.Maxrss * maxrssUnit
 			}
 			return peak, state.UserTime() + state.SystemTime()
 		},

@@ -197,7 +197,7 @@ func (c Child) create(token windows.Token, job *job, stdin, stdout, stderr *os.F
 	if err != nil {
 		return 0, err
 	}
-	defer windows.CloseHandle(info.Thread)
+	defer func() { _ = windows.CloseHandle(info.Thread) }()
 	if err := letRun(info); err != nil {
 		job.kill()
 		return 0, errors.Join(err, windows.CloseHandle(info.Process))

@@ -133,7 +133,7 @@ func ownState(request []byte) state {
 	}
 	s := state{Env: os.Environ()}
 	token := windows.GetCurrentProcessToken()
-	left, err := privilegesBeyond(token, changeNotifyPrivilege)
+	left, err := privileges(token)
 	if err != nil {
 		panic(err)
 	}

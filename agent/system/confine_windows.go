@@ -118,7 +118,7 @@ func folderToken(own windows.Token, machine bool) (_ windows.Token, missing []st
 	if err != nil {
 		return 0, nil, err
 	}
-	remove, err := privilegesBeyond(base, changeNotifyPrivilege)
+	remove, err := privileges(base)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -126,7 +126,7 @@ func folderToken(own windows.Token, machine bool) (_ windows.Token, missing []st
 	if err != nil {
 		return 0, nil, err
 	}
-	if left, err := privilegesBeyond(token, changeNotifyPrivilege); err != nil || len(left) > 0 {
+	if left, err := privileges(token); err != nil || len(left) > 0 {
 		missing = append(missing, reason("it keeps privileges of its account", err))
 	}
 	if restricted, err := isRestricted(token); err != nil || !restricted {
@@ -137,7 +137,7 @@ func folderToken(own windows.Token, machine bool) (_ windows.Token, missing []st
 
 // systemToken makes the token of a SystemChild, and looks at what came of it.
 func systemToken(own windows.Token) (_ windows.Token, missing []string, err error) {
-	remove, err := privilegesBeyond(own, changeNotifyPrivilege)
+	remove, err := privileges(own)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -145,7 +145,7 @@ func systemToken(own windows.Token) (_ windows.Token, missing []string, err erro
 	if err != nil {
 		return 0, nil, err
 	}
-	if left, err := privilegesBeyond(token, changeNotifyPrivilege); err != nil || len(left) > 0 {
+	if left, err := privileges(token); err != nil || len(left) > 0 {
 		missing = append(missing, reason("it keeps privileges of its account", err))
 	}
 	return token, missing, nil
@@ -226,15 +226,16 @@ func restrictToken(from windows.Token, flags uintptr, remove []windows.LUIDAndAt
 	return token, nil
 }
 
-// privilegesBeyond returns the privileges that a token has and should not.
-func privilegesBeyond(token windows.Token, keep string) ([]windows.LUIDAndAttributes, error) {
-	text, err := windows.UTF16PtrFromString(keep)
+// privileges returns the privileges of a token beside the one to pass through
+// folders.
+func privileges(token windows.Token) ([]windows.LUIDAndAttributes, error) {
+	text, err := windows.UTF16PtrFromString(changeNotifyPrivilege)
 	if err != nil {
 		return nil, err
 	}
 	var kept windows.LUID
 	if err := windows.LookupPrivilegeValue(nil, text, &kept); err != nil {
-		return nil, fmt.Errorf("look up %s: %w", keep, err)
+		return nil, fmt.Errorf("look up %s: %w", changeNotifyPrivilege, err)
 	}
 	data, err := tokenInformation(token, windows.TokenPrivileges)
 	if err != nil {

@@ -1,13 +1,6 @@
 package system
 
-import (
-	"bytes"
-	"time"
-)
-
-// pipesAfterDeath is how long a killed command's pipes are waited for: a
-// grandchild in another process group may hold them open.
-const pipesAfterDeath = time.Second
+import "bytes"
 
 // limited keeps the first bytes written to it and tells when there are more.
 // It hides its buffer, whose ReadFrom would take everything.
