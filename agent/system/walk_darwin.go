@@ -290,12 +290,12 @@ func (d *darwin) walkStarts(ctx context.Context) (walkStarts, error) {
 		rest = append(rest, whole)
 	}
 	for _, m := range mounts {
-		if below("/Volumes", m.point) {
-			if m.local {
-				s.list = append(s.list, walkStart{path: m.point, class: posture.OnMedia})
-			} else {
-				s.gaps = append(s.gaps, posture.Gap{Source: string(posture.OnMedia), Absent: posture.NotVisible})
-			}
+		switch {
+		case !below("/Volumes", m.point), m.snapshot:
+		case m.local:
+			s.list = append(s.list, walkStart{path: m.point, class: posture.OnMedia})
+		default:
+			s.gaps = append(s.gaps, posture.Gap{Source: string(posture.OnMedia), Absent: posture.NotVisible})
 		}
 	}
 	for _, dir := range macTemporary {
@@ -307,8 +307,9 @@ func (d *darwin) walkStarts(ctx context.Context) (walkStarts, error) {
 
 // macMount is one line of the kernel's table of mounts.
 type macMount struct {
-	point string
-	local bool // it may be walked
+	point    string
+	local    bool // it may be walked
+	snapshot bool // of a volume as it was, as backups have them
 }
 
 type macMountTable []macMount
@@ -324,7 +325,9 @@ func macMounts() (macMountTable, error) {
 	}
 	var list macMountTable
 	for i := range table[:min(n, len(table))] {
-		list = append(list, macMount{point: unix.ByteSliceToString(table[i].Mntonname[:]), local: mountedHere(&table[i])})
+		list = append(list, macMount{
+			point: unix.ByteSliceToString(table[i].Mntonname[:]), local: mountedHere(&table[i]), snapshot: table[i].Flags&unix.MNT_SNAPSHOT != 0,
+		})
 	}
 	return list, nil
 }
