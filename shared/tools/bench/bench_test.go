@@ -112,3 +112,21 @@ func TestHurriedClockStaysInThePast(t *testing.T) {
 		t.Errorf("after a minute it is %s from the beginning", now.Sub(began))
 	}
 }
+
+func TestWindowsRowsSayWhatWasMeasured(t *testing.T) {
+	rows, err := windowsRows([]byte(`{"assessment":1.5,"processes":[1.2,0.3],"server":0.6,"peak":52428800,"resident":41943040,"private":31457280}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 3 || rows[0].ours != 1.5 || rows[1].ours != 50 || rows[2].ours != 40 {
+		t.Errorf("got %+v", rows)
+	}
+	for _, r := range rows {
+		if r.want != justTold || r.limit == 0 {
+			t.Errorf("%s is judged, or has no limit beside it", r.what)
+		}
+	}
+	if _, err := windowsRows([]byte("no measure")); err == nil {
+		t.Error("what is no measure is taken for one")
+	}
+}

@@ -50,6 +50,7 @@ func measures() []measure {
 		{"reports", (*bench).reports},
 		{"memory", (*bench).memory},
 		{"view", (*bench).view},
+		{"windows", (*bench).windows},
 	}
 }
 
