@@ -2,13 +2,12 @@ package beds
 
 import (
 	"encoding/binary"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"os"
 )
 
 // The ways in which a volume's key is kept, as BitLocker numbers them.
