@@ -59,7 +59,7 @@ test)
 	;;
 beds)
 	packages qemu-system-x86 busybox-static cpio kmod cryptsetup-bin dmsetup udev e2fsprogs \
-		dosfstools util-linux iproute2 dash xz-utils debootstrap osslsigncode
+		dosfstools util-linux iproute2 dash xz-utils debootstrap debian-archive-keyring osslsigncode
 	wine
 	;;
 bench)
