@@ -3,10 +3,15 @@ package e2e
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
+
+	collectorapp "github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/view"
 )
 
 var update = flag.Bool("update", false, "rewrite the list of the JSON documents' fields")
@@ -37,6 +42,50 @@ func making(n string) map[string][]string {
 	}
 }
 
+// deeds are the commands that need one another, or change what they answer.
+var deeds = []string{
+	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence verify",
+	"policy diff", "policy rollback", "ledger checkpoint",
+}
+
+// doing does them, about a breach of the laptop that nobody has decided about,
+// and returns what each answered.
+func doing(t *testing.T, x *talk, person string) map[string]string {
+	t.Helper()
+	answers := map[string]string{}
+	at := []string{"--data", x.Data, "--json"}
+	do := func(args ...string) string {
+		t.Helper()
+		name := args[0] + " " + args[1]
+		answers[name] = good(t, "caretaker-collector", append(args, at...)...)
+		return answers[name]
+	}
+	school := []string{"--school", schoolName}
+	key := asJSON[collectorapp.KeyAnswer](t, do("key", "create", "--account", person, "--label", "story"))
+	do("key", "list")
+	do("key", "revoke", key.ID)
+	open := asJSON[view.BreachPage](t, good(t, "caretaker-collector", append([]string{"breach", "list", "--school", schoolName}, at...)...))
+	i := slices.IndexFunc(open.Breaches, func(b view.Breach) bool { return b.Status == breach.Open })
+	if i < 0 {
+		t.Fatalf("no breach is open: %+v", open)
+	}
+	for _, deed := range []string{"acknowledge", "resolve"} {
+		do(append([]string{"breach", deed, x.Device, open.Breaches[i].Rule, "--reason", "a story"}, school...)...)
+	}
+	file := filepath.Join(t.TempDir(), "evidence")
+	do(append([]string{"evidence", "device", x.Device, "--output", file}, school...)...)
+	checked := command(t, "caretaker-collector", "evidence", "verify", file, "--json")
+	if checked.Status != 3 || !strings.Contains(checked.Stderr, "ORIGIN NOT PROVEN") {
+		t.Errorf("evidence without trust: status %d, %s", checked.Status, checked.Stderr)
+	}
+	answers["evidence verify"] = checked.Stdout
+	do(append([]string{"policy", "diff", "testdata/hollybank.yaml", "--from", "1"}, school...)...)
+	good(t, "caretaker-collector", append([]string{"policy", "publish", "testdata/hollybank.yaml", "--school", schoolName}, at...)...)
+	do(append([]string{"policy", "rollback", "1"}, school...)...)
+	do(append([]string{"ledger", "checkpoint"}, school...)...)
+	return answers
+}
+
 func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 	x := newTalk(t)
 	x.says() // that a stick is in it
@@ -55,6 +104,9 @@ func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 		return all
 	}
 	made := answers(making("one"))
+	for name, answer := range doing(t, x, "person-one") {
+		made[name] = answer
+	}
 	x.killCollector()
 	x.startCollector()
 	read := func() map[string]string {
@@ -76,7 +128,11 @@ func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 	}
 	// How far the view has come may differ by what is under way.
 	fields["status"] = fieldsOf(t, good(t, "caretaker-collector", "status", "--json", "--data", x.Data))
-	for name, alone := range answers(making("two")) {
+	again := answers(making("two"))
+	for name, answer := range doing(t, x, "person-two") {
+		again[name] = answer
+	}
+	for name, alone := range again {
 		fields[name] = fieldsOf(t, made[name])
 		if name == "init" {
 			continue // says in a field of its own whether a collector runs
@@ -179,6 +235,9 @@ func TestEveryCommandAnswersWithOneDocument(t *testing.T) {
 		known[name] = args
 	}
 	known["status"] = []string{"status"} // its fields alone
+	for _, name := range deeds {
+		known[name] = strings.Fields(name)
+	}
 	for _, group := range commandsIn(help) {
 		inner := commandsIn(good(t, "caretaker-collector", group, "--help"))
 		if len(inner) == 0 {
