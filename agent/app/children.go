@@ -34,7 +34,7 @@ const (
 func childLimits() map[system.Role]system.Limits {
 	return map[system.Role]system.Limits{
 		system.FolderChild: {Deadline: 15 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 16 * mebibyte},
-		system.SystemChild: {Deadline: 10 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 64 * mebibyte},
+		system.SystemChild: {Deadline: 15 * time.Minute, Memory: 80 * mebibyte, MaxAnswer: 64 * mebibyte},
 	}
 }
 

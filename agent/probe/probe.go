@@ -72,7 +72,8 @@ func All() []Probe {
 			func(f *posture.Facts) *posture.Answer[posture.Antivirus] { return &f.Antivirus }),
 		probe("programs", 6*time.Hour, 2*time.Minute, Programs,
 			func(f *posture.Facts) *posture.Answer[posture.Program] { return &f.Programs }),
-		probe("security", time.Hour, 3*time.Minute,
+		// What waits of Windows' updates may take six minutes of it (system.WindowsUpdateList).
+		probe("security", time.Hour, 7*time.Minute,
 			func(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.Security] {
 				return SecurityFacts(ctx, sys, q)
 			},
