@@ -40,11 +40,11 @@ func windowsFirewall(ctx context.Context, sys system.Reader, running serviceList
 		}
 		own = both(own, p.refuses(ctx, sys))
 	}
-	if own.Known() && own.Value {
-		return own, nil
-	}
 	if server := isServer(ctx, sys); server.Known() && server.Value {
 		return own, nil // other firewalls have nowhere to register
+	}
+	if own.Known() && own.Value {
+		return ownInForce(ctx, sys)
 	}
 	other, gaps := otherFirewall(ctx, sys)
 	switch {
@@ -137,7 +137,6 @@ func firewallDispute(a, b posture.Reading[bool]) posture.Reading[bool] {
 // otherFirewall reports whether a firewall that is not Windows' own is on, and
 // Security Center calls it good.
 func otherFirewall(ctx context.Context, sys system.Reader) (posture.Reading[bool], []posture.Gap) {
-	const provider = 1 // WSC_SECURITY_PROVIDER_FIREWALL
 	rows, err := sys.Rows(ctx, system.FirewallProducts)
 	if err != nil {
 		gap := rowsetGap(system.FirewallProducts, err)
@@ -160,6 +159,50 @@ func otherFirewall(ctx context.Context, sys system.Reader) (posture.Reading[bool
 	if on.Known() && !on.Value {
 		return on, nil
 	}
+	good, gaps := firewallHealth(ctx, sys)
+	if !good.Known() {
+		return good, gaps
+	}
+	return both(on, good), nil
+}
+
+// ownInForce reports whether Windows' own firewall, whose settings say that it
+// is on, is the one that counts. A firewall of another maker takes its place
+// by registering, and the settings stay as they are: if that one is off,
+// paused or has run out, nothing may be refused. With such a one, or where it
+// cannot be told, only Security Center knows.
+func ownInForce(ctx context.Context, sys system.Reader) (posture.Reading[bool], []posture.Gap) {
+	rows, err := sys.Rows(ctx, system.FirewallProducts)
+	doubt := posture.None
+	var gaps []posture.Gap
+	if err != nil {
+		gap := rowsetGap(system.FirewallProducts, err)
+		gaps, doubt = []posture.Gap{gap}, gap.Absent
+	}
+	for _, row := range rows {
+		switch r, ok := registered(row); {
+		case !ok:
+			doubt = posture.Unreadable
+		case r.gone.Known() && r.gone.Value:
+		case r.gone.Known() && r.state == posture.Read(productOn):
+		default:
+			doubt = firstAbsence(r.gone.Absent, r.state.Absent, posture.NotVisible)
+		}
+	}
+	if doubt == posture.None {
+		return posture.Read(true), nil
+	}
+	good, more := firewallHealth(ctx, sys)
+	if good.Known() && good.Value {
+		return good, nil
+	}
+	return posture.Unread[bool](doubt), append(gaps, more...)
+}
+
+// firewallHealth reports whether Security Center calls the machine's firewall
+// good, whosever it is.
+func firewallHealth(ctx context.Context, sys system.Reader) (posture.Reading[bool], []posture.Gap) {
+	const provider = 1 // WSC_SECURITY_PROVIDER_FIREWALL
 	health, err := sys.Rows(ctx, system.SecurityHealth)
 	if err != nil {
 		gap := rowsetGap(system.SecurityHealth, err)
@@ -168,7 +211,7 @@ func otherFirewall(ctx context.Context, sys system.Reader) (posture.Reading[bool
 	for _, row := range health {
 		kind, result, state := row.Number("Provider"), row.Number("Result"), row.Number("Health")
 		if kind.Known() && kind.Value == provider && result.Known() && result.Value == 0 && state.Known() {
-			return both(on, posture.Read(state.Value == 0)), nil
+			return posture.Read(state.Value == 0), nil
 		}
 	}
 	return posture.Unread[bool](posture.Unreadable), nil
