@@ -168,10 +168,13 @@ func readSecurityCenter(ctx context.Context, sys system.Reader, running serviceL
 		c.gaps = append(c.gaps, rowsetGap(system.SecurityList, listErr))
 	}
 	switch {
-	case awake.Known() && !awake.Value:
+	case !awake.Known():
+		c.gaps = append(c.gaps, posture.Gap{Source: "whether Security Center runs", Absent: awake.Absent})
+		c.forget(awake.Absent)
+	case !awake.Value:
 		// What it was told when it last ran proves nothing now.
 		c.gaps = append(c.gaps, posture.Gap{Source: "Security Center does not run", Absent: posture.NotVisible})
-		c.forget()
+		c.forget(posture.NotVisible)
 	case err == nil && good && len(c.byProduct) == 0:
 		c.gaps = append(c.gaps, posture.Gap{Source: "Security Center names no product and calls antivirus good", Absent: posture.Unreadable})
 	}
@@ -241,10 +244,10 @@ func (c *securityCenter) takeListed(r registration, running serviceList) {
 }
 
 // forget keeps the products and drops what is said of them.
-func (c *securityCenter) forget() {
+func (c *securityCenter) forget(why posture.Absence) {
 	for _, rows := range c.byProduct {
 		for i := range rows {
-			rows[i].state, rows[i].current = posture.Unread[productState](posture.NotVisible), posture.Unread[bool](posture.NotVisible)
+			rows[i].state, rows[i].current = posture.Unread[productState](why), posture.Unread[bool](why)
 		}
 	}
 }
