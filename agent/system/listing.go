@@ -10,10 +10,6 @@ import (
 const (
 	attributeDirectory = 0x10
 	attributeReparse   = 0x400
-	// attributesAway are those of a file or folder whose content, or part of
-	// it, is somewhere else (OFFLINE, RECALL_ON_OPEN, RECALL_ON_DATA_ACCESS):
-	// reading it would fetch that.
-	attributesAway = 0x1000 | 0x40000 | 0x400000
 )
 
 // listed is one name in a folder, as Windows tells it of the folder's handle.

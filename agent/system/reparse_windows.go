@@ -1,7 +1,12 @@
 package system
 
-// Tags of reparse points, as they stand on disks.
+// Attributes of files and tags of reparse points, as they stand on disks.
 const (
+	// attributesAway are those of a file or folder whose content, or part of
+	// it, is somewhere else (OFFLINE, RECALL_ON_OPEN, RECALL_ON_DATA_ACCESS):
+	// reading it would fetch that.
+	attributesAway = 0x1000 | 0x40000 | 0x400000
+
 	tagSurrogate   = 0x20000000 // another name for what lies elsewhere: junctions, symbolic links, mounted volumes
 	tagAppExecLink = 0x8000001b // an alias of a packaged app
 	tagUnixSocket  = 0x80000023
