@@ -106,7 +106,8 @@ var dispatchTable = sync.OnceValue(func() *[12]uintptr {
 		return 0
 	})
 	table[slotInvoke] = windows.NewCallback(func(o *object, id uintptr, _ *ole.GUID, _, how uintptr, given *dispatchArguments, result *ole.VARIANT,
-		exception *dispatchException, _ uintptr) uintptr {
+		exception *dispatchException, _ uintptr,
+	) uintptr {
 		args := slices.Clone(unsafe.Slice(given.values, given.count))
 		slices.Reverse(args)
 		v, failed := o.answer(names[int32(id)], uint16(how), args)

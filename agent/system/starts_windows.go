@@ -36,14 +36,14 @@ func openStart(s walkStart) (windows.Handle, error) {
 	for err == nil && len(below) > 0 {
 		above := dir
 		dir, err = openFolderInside(above, below[0])
-		windows.CloseHandle(above)
+		_ = windows.CloseHandle(above)
 		if err != nil {
 			return 0, err
 		}
 		below = below[1:]
 	}
 	if err != nil {
-		windows.CloseHandle(dir)
+		_ = windows.CloseHandle(dir)
 		return 0, err
 	}
 	return dir, nil
@@ -73,7 +73,7 @@ func openFolderInside(above windows.Handle, name string) (windows.Handle, error)
 		err = checkPlace(now.attributes)
 	}
 	if err != nil {
-		windows.CloseHandle(dir)
+		_ = windows.CloseHandle(dir)
 		return 0, err
 	}
 	return dir, nil
