@@ -164,11 +164,12 @@ func parseAPFSList(data []byte) ([]apfsStore, error) {
 }
 
 // holdsFiles reports whether people's files may lie on the volume: those with
-// the role Data and those without any. The rest belong to macOS: System is
+// the role Data and those without any, and copies of them (Backup). The rest belong to macOS: System is
 // sealed and the same on every Mac, VM is always encrypted, and Preboot,
 // Recovery and their like are needed before anybody can give a password.
 func (v apfsVolume) holdsFiles() bool {
-	return len(v.roles) == 0 || slices.Contains(v.roles, "Data") || slices.Contains(v.roles, "User")
+	return len(v.roles) == 0 || slices.Contains(v.roles, "Data") || slices.Contains(v.roles, "User") ||
+		slices.Contains(v.roles, "Backup")
 }
 
 // coverage returns how much of the volume is encrypted, by what diskutil says.
