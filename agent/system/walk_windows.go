@@ -111,7 +111,7 @@ func (w *walker) start(ctx context.Context, s walkStart) error {
 	case err != nil:
 		return w.failed(s.class, err)
 	}
-	defer windows.CloseHandle(top)
+	defer func() { _ = windows.CloseHandle(top) }()
 	if err := w.begin(top); err != nil {
 		return w.failed(s.class, err)
 	}
@@ -245,7 +245,7 @@ func (w *walker) descend(ctx context.Context, dir walkedFolder, e *listed, s wal
 	if next.Handle, err = openInside(dir.Handle, e.name, readFolder, windows.FILE_DIRECTORY_FILE); err != nil {
 		return w.failed(s.class, err)
 	}
-	defer windows.CloseHandle(next.Handle)
+	defer func() { _ = windows.CloseHandle(next.Handle) }()
 	now, err := stateOf(next.Handle)
 	if err != nil {
 		return w.failed(s.class, err)
@@ -268,7 +268,7 @@ func (w *walker) file(dir walkedFolder, e *listed, class posture.Location) error
 	if err != nil {
 		return w.failed(class, err)
 	}
-	defer windows.CloseHandle(handle)
+	defer func() { _ = windows.CloseHandle(handle) }()
 	now, err := w.stateOf(handle)
 	switch {
 	case err != nil:
@@ -387,7 +387,7 @@ func openObject(dir windows.Handle, name *windows.NTUnicodeString, attributes, a
 	if errors.Is(err, errOplock) {
 		// It is open, but would have to wait until whoever holds it lets go,
 		// which may be never.
-		windows.CloseHandle(handle)
+		_ = windows.CloseHandle(handle)
 	}
 	if err != nil {
 		return 0, err
