@@ -31,7 +31,7 @@ func watch(ctx context.Context, names []string, changed func()) error {
 	if err != nil {
 		return err
 	}
-	defer windows.CloseHandle(ended)
+	defer func() { _ = windows.CloseHandle(ended) }()
 	w := &watches{handles: []windows.Handle{ended}, again: []func() (bool, error){nil}}
 	defer w.close()
 	if err := w.add(names); err != nil {
