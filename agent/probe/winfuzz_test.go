@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,27 @@ func FuzzProductState(f *testing.F) {
 		if state.Known() && int64(state.Value) != n>>12&0xf {
 			// On, snoozed and expired are 1, 2 and 3 there as here.
 			t.Errorf("%#x is taken for %v", n, state.Value)
+		}
+	})
+}
+
+func FuzzSaverPath(f *testing.F) {
+	for _, s := range []string{
+		`C:\Windows\system32\scrnsave.scr`, `%SystemRoot%\system32\ssText3d.scr`, "hollybank.scr", `"C:\PROGRA~1\x.scr"`,
+		`\\server\share\x.scr`, `C:\Users\person\x.scr`, `C:\Windows\..\Users\person\x.scr`, `%APPDATA%\x.scr`, "", `%windir%\`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, saver string) {
+		path, below := parseSaver(saver)
+		if below {
+			path = `C:\WINDOWS\` + path
+		}
+		if !mayLook(path) {
+			return
+		}
+		if at := strings.ToLower(path); strings.HasPrefix(at, `\\`) || strings.HasPrefix(at[1:], `:\users\`) || strings.Contains(at, "..") {
+			t.Errorf("%q is looked for at %q", saver, path)
 		}
 	})
 }

@@ -165,7 +165,7 @@ func managedLimit(ctx context.Context, sys system.Reader) lockTimer {
 
 // saverTimer is after how long one person's screen saver locks. Each setting
 // comes from policy, else from the person's own. Without a saver that is named
-// nothing starts, and nothing locks.
+// and there nothing starts, and nothing locks.
 func saverTimer(ctx context.Context, sys system.Reader, sid string) lockTimer {
 	own, err := mustSettings(ctx, sys, `HKU\`+sid+ownDesktop)
 	if err != nil {
@@ -185,6 +185,9 @@ func saverTimer(ctx context.Context, sys system.Reader, sid string) lockTimer {
 		if err != nil {
 			return timerFor(err)
 		}
+	}
+	if err := saverThere(ctx, sys, saver); err != nil {
+		return timerFor(err)
 	}
 	seconds, isSet, err := settingNumber("ScreenSaveTimeOut", policy, own)
 	switch timer := timerOf(seconds, isSet, err); {

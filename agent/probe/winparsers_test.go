@@ -122,6 +122,30 @@ func TestNoTwoVendorsShare(t *testing.T) {
 	}
 }
 
+// TestSaverPaths: where a screen saver is looked for, and where it is not.
+func TestSaverPaths(t *testing.T) {
+	for _, c := range []struct {
+		saver, path string
+		below, look bool
+	}{
+		{`C:\Windows\system32\scrnsave.scr`, `C:\Windows\system32\scrnsave.scr`, false, true},
+		{`"D:\Savers\x.scr"`, `D:\Savers\x.scr`, false, true},
+		{`%SystemRoot%\system32\ssText3d.scr`, `system32\ssText3d.scr`, true, false},
+		{`%WINDIR%\x.scr`, `x.scr`, true, false},
+		{"hollybank.scr", `System32\hollybank.scr`, true, false},
+		{`C:\Users\person\x.scr`, `C:\Users\person\x.scr`, false, false},
+		{`C:\WINDOWS\system32\PHOTOS~1.SCR`, `C:\WINDOWS\system32\PHOTOS~1.SCR`, false, true},
+		{`C:\Users~1\person\x.scr`, `C:\Users~1\person\x.scr`, false, false},
+		{`\\server\share\x.scr`, `\\server\share\x.scr`, false, false},
+		{`%APPDATA%\x.scr`, `%APPDATA%\x.scr`, false, false},
+	} {
+		path, below := parseSaver(c.saver)
+		if path != c.path || below != c.below || !below && mayLook(path) != c.look {
+			t.Errorf("%s: %q, below %v, looked for %v", c.saver, path, below, mayLook(path))
+		}
+	}
+}
+
 func TestPackageNames(t *testing.T) {
 	for full, want := range map[string]packageName{
 		"SpotifyAB.SpotifyMusic_1.251.512.0_x64__zpdnekdrzrea0":                       {"SpotifyAB.SpotifyMusic", "1.251.512.0", "x64", "", "zpdnekdrzrea0"},
