@@ -28,6 +28,9 @@ func TestFileVaultSays(t *testing.T) {
 	}{
 		{"FileVault is On.\n", yes, ""},
 		{"FileVault is Off.\n", no, ""},
+		{"FileVault is On.\nFileVault master keychain appears to be installed.\n", yes, ""},
+		{"FileVault master keychain appears to be installed.\nFileVault is Off.\n", no, ""},
+		{"FileVault master keychain appears to be installed.\n", unread, ""},
 		{"FileVault is On.\nEncryption in progress: Percent completed = 42\n", yes, posture.Encrypting},
 		{"FileVault is On.\nEncryption in progress: Percent completed = 42.7\n", yes, posture.Encrypting},
 		{"Encryption in progress: Pending\n", unread, posture.Encrypting},
