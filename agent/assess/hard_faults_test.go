@@ -311,6 +311,7 @@ func believed(what string, f fault) bool {
 		"link /etc/systemd/system/display-manager.service", "file /etc/gdm3/custom.conf", // nobody is signed in by itself
 		"stat /opt/sophos-spl/", "stat /usr/sbin/clamd", "stat /opt/microsoft/mdatp/", // a product that is not installed
 		`key HKLM\SOFTWARE\Policies\`, `\CurrentVersion\Policies\Explorer`, // a school that sets no such policy
+		`\Software\Policies\Microsoft\Windows\Control Panel\Desktop`,
 		"dir /opt/homebrew/", "dir /usr/local/C", // a Mac without Homebrew
 	} {
 		if strings.Contains(what, one) {
