@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -68,6 +69,25 @@ func readLocalAccounts(ctx context.Context, sys system.Reader) ([]localAccount, 
 		list = append(list, localAccount{sid.Value, row.Number("Flags")})
 	}
 	return list, nil
+}
+
+// leftBehind reports whether a profile is of a local account that is switched
+// off or was removed. Which accounts are of this machine, the built-in
+// administrator's identifier says, which all others but its end share.
+func leftBehind(sid string, accounts []localAccount) bool {
+	const administrator = "-500"
+	ours := false
+	for _, a := range accounts {
+		if a.sid == sid {
+			off := a.disabled()
+			return off.Known() && off.Value
+		}
+		if machine, ok := strings.CutSuffix(a.sid, administrator); ok && isPerson(a.sid) {
+			number, under := strings.CutPrefix(sid, machine+"-")
+			ours = ours || under && !strings.Contains(number, "-")
+		}
+	}
+	return ours
 }
 
 // passwordRequired reports whether no local account that can sign in may have

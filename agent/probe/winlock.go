@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 
 	"github.com/caretaker-school/caretaker/agent/system"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -60,7 +61,10 @@ type windowsPeople struct {
 	err    error // why it is not known who is loaded
 }
 
-func readWindowsPeople(ctx context.Context, sys system.Reader) windowsPeople {
+// readWindowsPeople finds the people of a machine. A profile that nobody can
+// sign in to any more, as those that the maker of a machine or somebody who left
+// leave behind, hides nobody.
+func readWindowsPeople(ctx context.Context, sys system.Reader, accounts []localAccount, accountsErr error) windowsPeople {
 	var p windowsPeople
 	if p.loaded, _, p.err = loadedHives(ctx, sys); p.err != nil {
 		p.hidden = absentFor[bool](p.err)
@@ -70,6 +74,9 @@ func readWindowsPeople(ctx context.Context, sys system.Reader) windowsPeople {
 	if err != nil {
 		p.hidden = absentFor[bool](err)
 		return p
+	}
+	if accountsErr == nil {
+		all = slices.DeleteFunc(all, func(sid string) bool { return leftBehind(sid, accounts) })
 	}
 	p.hidden = posture.Read(someHidden(all, p.loaded))
 	return p

@@ -24,7 +24,11 @@ func windowsSecurity(ctx context.Context, sys system.Reader, q Question) posture
 	s.Firewall, gaps = windowsFirewall(ctx, sys, running)
 	add(gaps...)
 
-	who := readWindowsPeople(ctx, sys)
+	accounts, err := readLocalAccounts(ctx, sys)
+	if err != nil {
+		add(rowsetGap(system.Accounts, err))
+	}
+	who := readWindowsPeople(ctx, sys, accounts, err)
 	power, gaps := readWindowsPower(ctx, sys)
 	add(gaps...)
 	if who.err != nil {
@@ -36,10 +40,6 @@ func windowsSecurity(ctx context.Context, sys system.Reader, q Question) posture
 	s.AutoRun = windowsAutoRun(ctx, sys, who)
 
 	s.AutoLogon = windowsAutoLogon(ctx, sys)
-	accounts, err := readLocalAccounts(ctx, sys)
-	if err != nil {
-		add(rowsetGap(system.Accounts, err))
-	}
 	s.PasswordRequired = passwordRequired(ctx, sys, accounts, err)
 	s.PasswordSet = s.PasswordRequired
 	if s.PasswordSet.Known() && !s.PasswordSet.Value {
