@@ -14,6 +14,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/evidence"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // errUnproven means that evidence is consistent and nothing says whose it is;
@@ -60,7 +61,7 @@ func evidenceDevice(o *options) *cobra.Command {
 			"`evidence verify` checks on any machine. Times are like \"2026-10-23 16:20\" or 2026-10-23T16:20:00+01:00.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
-			args.Device, args.At = rest[0], time.Now()
+			args.Device = rest[0]
 			if at != "" {
 				zone, err := time.LoadLocation(how.zone)
 				if err != nil {
@@ -109,9 +110,9 @@ func evidenceVerify(o *options) *cobra.Command {
 			"because no --trust was given.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			sealed, err := os.ReadFile(args[0])
+			sealed, err := readEvidence(args[0])
 			if err != nil {
-				return fmt.Errorf("read the evidence: %w", err)
+				return err
 			}
 			known, err := parseTrust(trust)
 			if err != nil {
@@ -119,7 +120,7 @@ func evidenceVerify(o *options) *cobra.Command {
 			}
 			b, v, err := evidence.Verify(sealed, known)
 			if err != nil {
-				fmt.Fprintf(c.OutOrStdout(), "NOT GOOD: %v\n", err)
+				fmt.Fprintf(c.OutOrStdout(), "NOT GOOD: %s\n", wire.Visible(err.Error(), maxWords))
 				return errBad
 			}
 			if o.json {
@@ -142,6 +143,18 @@ func evidenceVerify(o *options) *cobra.Command {
 	c.Flags().StringVar(&trust, "trust", "", "the school's key (caretaker.school/…), or a file with it or with a checkpoint of the school's")
 	how.flags(c)
 	return c
+}
+
+// maxWords bounds what is said of a file that anybody may have made, in bytes.
+const maxWords = 2000
+
+func readEvidence(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the evidence: %w", err)
+	}
+	defer f.Close()
+	return evidence.Read(f)
 }
 
 // parseTrust reads a school's key, or a file that holds one or a checkpoint.

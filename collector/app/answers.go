@@ -75,7 +75,7 @@ type DecidedBreach struct {
 type EvidenceArguments struct {
 	School string    `json:"school"`
 	Device string    `json:"device"` // identifier or host name
-	At     time.Time `json:"at"`
+	At     time.Time `json:"at"`     // zero: now
 }
 
 // EvidenceAnswer is a sealed bundle, as evidence.Verify takes it.

@@ -16,9 +16,13 @@ func (c *collector) evidence(ctx context.Context, a EvidenceArguments) (Evidence
 	if err != nil {
 		return EvidenceAnswer{}, err
 	}
+	now := c.clock.Now()
+	if a.At.IsZero() {
+		a.At = now
+	}
 	b, err := evidence.Collect(ctx,
 		evidence.School{ID: s.ID, Name: s.Name, Key: s.verifier, Ledger: s.ledger, Roster: s.roster},
-		evidence.Question{Device: d.ID, At: a.At, By: operator(), Now: c.clock.Now()})
+		evidence.Question{Device: d.ID, At: a.At, By: operator(), Now: now})
 	if err != nil {
 		return EvidenceAnswer{}, err
 	}

@@ -10,6 +10,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
@@ -95,11 +97,18 @@ const (
 // ErrNoDevice says that the school has no such device.
 var ErrNoDevice = errors.New("the school has no such device")
 
+// ErrNotYet says that nothing is proven of what is to come.
+var ErrNotYet = errors.New("the moment that is asked about has not come yet")
+
 // Collect gathers what the ledger holds about a device up to a moment.
 func Collect(ctx context.Context, s School, q Question) (*Bundle, error) {
 	device, ok := s.Roster.Device(q.Device)
 	if !ok {
 		return nil, fmt.Errorf("gather evidence about %s: %w", q.Device, ErrNoDevice)
+	}
+	q.At, q.Now = q.At.UTC().Truncate(time.Millisecond), q.Now.UTC().Truncate(time.Millisecond)
+	if q.At.After(q.Now) {
+		return nil, fmt.Errorf("gather evidence about %s: %w", q.Device, ErrNotYet)
 	}
 	note, err := s.Ledger.Checkpoint(ctx)
 	if err != nil {
@@ -115,7 +124,7 @@ func Collect(ctx context.Context, s School, q Question) (*Bundle, error) {
 	}
 	b := &Bundle{
 		Format: Format, School: s.ID, SchoolName: s.Name, Key: s.Key.String(), Device: q.Device,
-		At: q.At.UTC(), MadeAt: q.Now.UTC().Truncate(time.Millisecond), MadeBy: q.By, Checkpoint: string(note), Entries: g.entries(),
+		At: q.At, MadeAt: q.Now, MadeBy: q.By, Checkpoint: string(note), Entries: g.entries(),
 	}
 	b.Sheet, err = Answer(b)
 	return b, err
@@ -134,7 +143,10 @@ func (b *Bundle) Seal(key *identity.SchoolKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal evidence about %s: %w", b.Device, err)
 	}
-	return append(base64.StdEncoding.AppendEncode(file, seal), '\n'), nil
+	if file = append(base64.StdEncoding.AppendEncode(file, seal), '\n'); len(file) > maxBundle {
+		return nil, fmt.Errorf("seal evidence about %s: it would have %d bytes, and nobody reads more than %d", b.Device, len(file), maxBundle)
+	}
+	return file, nil
 }
 
 // gathering takes entries out of the ledger.
@@ -156,14 +168,14 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 	if err := g.token(ctx, d, enrolment); err != nil {
 		return err
 	}
-	reports, err := g.reports(ctx, d)
+	reports, err := g.reports(ctx, d, enrolment)
 	if err != nil || len(reports) == 0 {
 		return err
 	}
 	if err := g.state(ctx, reports); err != nil {
 		return err
 	}
-	if err := g.contact(ctx, reports[len(reports)-1]); err != nil {
+	if err := g.contact(ctx, d, reports[len(reports)-1]); err != nil {
 		return err
 	}
 	return g.gaps(ctx, enrolment, reports)
@@ -175,35 +187,26 @@ func (g *gathering) token(ctx context.Context, d roster.Device, enrolment *Entry
 	if err != nil {
 		return err
 	}
-	for r, err := range g.Ledger.Entries(ctx, 0, ledger.Index(enrolment.Index)) {
-		if err != nil {
-			return err
-		}
+	return g.backwards(ctx, 0, ledger.Index(enrolment.Index), func(r ledger.Record) (done bool, err error) {
 		if r.Envelope.Kind != proof.KindToken || r.Envelope.Subject != "token:"+e.Token {
-			continue
+			return false, nil
 		}
 		taken, err := g.takeRecord(r)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return g.bodies(ctx, taken, roster.SectionToken)
-	}
-	return nil
+		return true, g.bodies(ctx, taken, roster.SectionToken)
+	})
 }
 
-// report is a report of the device, with its entry.
-type report struct {
-	record    ledger.Record
-	statement proof.ReportStatement
-}
-
-// reports takes every report that the device made up to the moment, by its own
-// clock, oldest first.
-func (g *gathering) reports(ctx context.Context, d roster.Device) ([]report, error) {
+// reports takes every report that the device made up to the moment, oldest
+// first.
+func (g *gathering) reports(ctx context.Context, d roster.Device, enrolment *Entry) ([]signedReport, error) {
 	if d.Last == 0 {
 		return nil, nil
 	}
-	var list []report
+	var list []signedReport
+	records := map[uint64]ledger.Record{}
 	for i, ok := d.Entry, true; ok; {
 		if uint64(i) < g.size {
 			r, err := g.Ledger.Read(ctx, i)
@@ -214,9 +217,8 @@ func (g *gathering) reports(ctx context.Context, d roster.Device) ([]report, err
 			if err != nil {
 				return nil, fmt.Errorf("read report in entry %d: %w", i, err)
 			}
-			if s.MadeAt <= uint64(g.q.At.UnixMilli()) {
-				list = append(list, report{r, s})
-			}
+			list = append(list, signedReport{entry{uint64(i), r.Envelope}, s})
+			records[uint64(i)] = r
 		}
 		if len(list) > mostReports {
 			return nil, fmt.Errorf("it made more than %d reports", mostReports)
@@ -227,8 +229,13 @@ func (g *gathering) reports(ctx context.Context, d roster.Device) ([]report, err
 		}
 	}
 	slices.Reverse(list)
+	admitted, err := proof.DecodeEnvelope(enrolment.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	list = list[:upTo(entry{enrolment.Index, admitted}, list, g.q.At)]
 	for _, r := range list {
-		if _, err := g.takeRecord(r.record); err != nil {
+		if _, err := g.takeRecord(records[r.index]); err != nil {
 			return nil, err
 		}
 	}
@@ -237,16 +244,16 @@ func (g *gathering) reports(ctx context.Context, d roster.Device) ([]report, err
 
 // state takes what the reports said of encryption, what the last of them said
 // of everything else that matters, and the media of the last days.
-func (g *gathering) state(ctx context.Context, reports []report) error {
+func (g *gathering) state(ctx context.Context, reports []signedReport) error {
 	last := reports[len(reports)-1]
-	bySequence := map[uint64]report{}
+	bySequence := map[uint64]signedReport{}
 	for _, r := range reports {
 		bySequence[r.statement.Sequence] = r
 		names := []string{wire.Encryption}
-		if time.UnixMilli(int64(r.statement.MadeAt)).After(g.q.At.AddDate(0, 0, -mediaDays)) {
+		if r.mayTellOf(g.q.At.AddDate(0, 0, -mediaDays)) {
 			names = append(names, wire.MediaEvents)
 		}
-		if err := g.bodies(ctx, g.taken[r.record.Index], names...); err != nil {
+		if err := g.bodies(ctx, g.taken[ledger.Index(r.index)], names...); err != nil {
 			return err
 		}
 	}
@@ -255,7 +262,7 @@ func (g *gathering) state(ctx context.Context, reports []report) error {
 			continue
 		}
 		if r, ok := bySequence[ref.Carried]; ok {
-			if err := g.bodies(ctx, g.taken[r.record.Index], ref.Name); err != nil {
+			if err := g.bodies(ctx, g.taken[ledger.Index(r.index)], ref.Name); err != nil {
 				return err
 			}
 		}
@@ -263,76 +270,110 @@ func (g *gathering) state(ctx context.Context, reports []report) error {
 	return nil
 }
 
-// contact takes the last contact of the device up to the moment: the device's
-// word that its last report still held.
-func (g *gathering) contact(ctx context.Context, last report) error {
-	looked := 0
-	var found ledger.Record
-	number := -1
-	for r, err := range g.Ledger.Entries(ctx, last.record.Index+1, ledger.Index(g.size)) {
-		if err != nil {
-			return err
-		}
-		if r.Envelope.Kind != proof.KindContacts {
-			continue
-		}
-		for n := range r.Envelope.Sections {
-			if looked++; looked > mostContacts {
-				break
-			}
-			c, ok, err := g.contactIn(ctx, r, n)
-			if err != nil {
-				return err
-			}
-			if ok && c.Report == last.statement.Sequence && c.MadeAt <= uint64(g.q.At.UnixMilli()) {
-				found, number = r, n
-			}
-		}
-		if looked > mostContacts {
-			break
-		}
+// contact takes the last contact that the collector had of the device at the
+// moment: the device's word that its last report still held.
+func (g *gathering) contact(ctx context.Context, d roster.Device, last signedReport) error {
+	if d.Contact.Report < last.statement.Sequence {
+		return nil // there never was one
 	}
-	if number < 0 {
-		return nil
-	}
-	e, err := g.takeRecord(found)
+	first := ledger.Index(last.index + 1)
+	end, err := g.receivedBy(ctx, first)
 	if err != nil {
 		return err
 	}
-	return g.body(ctx, e, found, number)
+	looked := 0
+	return g.backwards(ctx, first, end, func(r ledger.Record) (done bool, err error) {
+		if r.Envelope.Kind != proof.KindContacts || moment(r.Envelope.ReceivedAt).After(g.q.At) {
+			return false, nil
+		}
+		looked += len(r.Envelope.Sections)
+		found, err := g.contactIn(ctx, r, last)
+		return found || looked > mostContacts, err
+	})
 }
 
-// contactIn reads a contact, and reports whether it is the device's.
-func (g *gathering) contactIn(ctx context.Context, r ledger.Record, n int) (proof.ContactStatement, bool, error) {
-	body, err := g.Ledger.Body(ctx, r.Index, n)
-	if errors.Is(err, ledger.ErrForgotten) {
-		return proof.ContactStatement{}, false, nil
+// atOnce is how many entries are read at once, backwards.
+const atOnce = 256
+
+// backwards visits entries, the last first, until one is what was looked for.
+func (g *gathering) backwards(ctx context.Context, first, end ledger.Index, visit func(ledger.Record) (done bool, err error)) error {
+	for end > first {
+		from := max(first, end-min(end, atOnce))
+		records := make([]ledger.Record, 0, atOnce)
+		for r, err := range g.Ledger.Entries(ctx, from, end) {
+			if err != nil {
+				return err
+			}
+			records = append(records, r)
+		}
+		for _, r := range slices.Backward(records) {
+			if done, err := visit(r); done || err != nil {
+				return err
+			}
+		}
+		end = from
 	}
-	if err != nil {
-		return proof.ContactStatement{}, false, err
+	return nil
+}
+
+// receivedBy returns the end of the entries that the collector had received by
+// the moment, or first if that is none of those from first on.
+func (g *gathering) receivedBy(ctx context.Context, first ledger.Index) (ledger.Index, error) {
+	var failed error
+	n := sort.Search(int(g.size-uint64(first)), func(n int) bool {
+		r, err := g.Ledger.Read(ctx, first+ledger.Index(n))
+		failed = cmp.Or(failed, err)
+		return err != nil || moment(r.Envelope.ReceivedAt).After(g.q.At)
+	})
+	return first + ledger.Index(n), failed
+}
+
+// contactIn takes the last contact of an entry that confirms a report, and
+// reports whether there is one.
+func (g *gathering) contactIn(ctx context.Context, r ledger.Record, last signedReport) (bool, error) {
+	hash := proof.HashReport(last.envelope.Statement)
+	for n := range slices.Backward(r.Envelope.Sections) {
+		body, err := g.Ledger.Body(ctx, r.Index, n)
+		if errors.Is(err, ledger.ErrForgotten) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Contains(body, []byte(g.q.Device)) {
+			continue
+		}
+		signed, err := proof.DecodeSignedContact(body)
+		if err != nil {
+			return false, err
+		}
+		c, err := proof.DecodeContactStatement(signed.Statement)
+		if err != nil {
+			return false, err
+		}
+		if c.Device != string(g.q.Device) || c.Report != last.statement.Sequence || c.Hash != hash {
+			continue
+		}
+		e, err := g.takeRecord(r)
+		if err != nil {
+			return false, err
+		}
+		return true, g.body(ctx, e, r, n)
 	}
-	if !bytes.Contains(body, []byte(g.q.Device)) {
-		return proof.ContactStatement{}, false, nil
-	}
-	signed, err := proof.DecodeSignedContact(body)
-	if err != nil {
-		return proof.ContactStatement{}, false, err
-	}
-	c, err := proof.DecodeContactStatement(signed.Statement)
-	return c, err == nil && c.Device == string(g.q.Device), err
+	return false, nil
 }
 
 // gaps takes the collector's own word on reports that are missing. They stand
 // beside the reports that showed it.
-func (g *gathering) gaps(ctx context.Context, enrolment *Entry, reports []report) error {
-	before, next := ledger.Index(enrolment.Index), uint64(1)
+func (g *gathering) gaps(ctx context.Context, enrolment *Entry, reports []signedReport) error {
+	before, next, hash := enrolment.Index, uint64(1), proof.Digest{}
 	for _, r := range reports {
-		if r.statement.Sequence != next {
-			if err := g.gapsBetween(ctx, before, r.record.Index); err != nil {
+		if r.statement.Sequence != next || r.statement.Previous != hash {
+			if err := g.gapsBetween(ctx, ledger.Index(before), ledger.Index(r.index)); err != nil {
 				return err
 			}
 		}
-		before, next = r.record.Index, r.statement.Sequence+1
+		before, next, hash = r.index, r.statement.Sequence+1, proof.HashReport(r.envelope.Statement)
 	}
 	return nil
 }

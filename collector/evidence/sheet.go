@@ -29,7 +29,9 @@ const (
 )
 
 // Sheet is the answer for people. It follows from a bundle's entries alone.
-// Times are the device's own, as it signed them, unless said otherwise.
+// Times are the device's own, as it signed them, unless said otherwise. Those of
+// spans, and Since, HeldAt and ReadAt, are moved to where the collector's clock
+// allows them if the device's own said something impossible.
 type Sheet struct {
 	State      State     `json:"state"`         // at the moment that was asked about, as last proven
 	Why        string    `json:"why,omitempty"` // for NotProven
@@ -71,6 +73,13 @@ type Span struct {
 	Why   string    `json:"why,omitempty"` // for NotProven and Missing
 	First uint64    `json:"first"`         // sequences of those reports
 	Last  uint64    `json:"last"`
+	Quiet *Quiet    `json:"quiet,omitempty"` // the longest time between two of those reports, if there are two
+}
+
+// Quiet is a time without a report.
+type Quiet struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // opened is a bundle's entries, decoded.
@@ -80,8 +89,9 @@ type opened struct {
 	key       *ecdsa.PublicKey
 	admitted  entry
 	reports   []signedReport
+	places    []placed // of the reports
 	tokens    []roster.Token
-	contact   *proof.ContactStatement
+	contact   *contact // the last
 	gaps      []roster.Gap
 	bodies    map[proof.Digest][]byte
 }
@@ -89,6 +99,11 @@ type opened struct {
 type entry struct {
 	index    uint64
 	envelope proof.Envelope
+}
+
+type contact struct {
+	statement proof.ContactStatement
+	received  time.Time
 }
 
 type signedReport struct {
@@ -108,7 +123,7 @@ func Answer(b *Bundle) (Sheet, error) {
 	}
 	sum := sha256.Sum256(point)
 	s := Sheet{
-		State: NotProven, Why: "it has not reported", EnrolledAt: moment(o.admitted.envelope.ReceivedAt), EnrolledIn: o.admitted.index,
+		State: NotProven, Why: "it had not reported by then", EnrolledAt: moment(o.admitted.envelope.ReceivedAt), EnrolledIn: o.admitted.index,
 		Token: o.enrolment.Token, KeyPrint: hex.EncodeToString(sum[:]),
 		Spans: []Span{}, Volumes: []posture.Volume{}, Antivirus: []posture.Antivirus{}, Attached: []posture.Medium{}, Media: []posture.MediumEvent{}, Unread: []string{},
 	}
@@ -125,8 +140,6 @@ func Answer(b *Bundle) (Sheet, error) {
 	s.NotKnown = o.notKnown(s)
 	return s, nil
 }
-
-func moment(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
 
 // open decodes the entries, and refuses what does not belong to the device.
 func open(b *Bundle) (*opened, error) {
@@ -152,6 +165,15 @@ func open(b *Bundle) (*opened, error) {
 	if o.key == nil {
 		return nil, errors.New("it does not hold the device's enrolment")
 	}
+	for i, r := range o.reports {
+		if i > 0 && r.statement.Sequence <= o.reports[i-1].statement.Sequence {
+			return nil, fmt.Errorf("entry %d: report %d comes after report %d", r.index, r.statement.Sequence, o.reports[i-1].statement.Sequence)
+		}
+	}
+	if n := upTo(o.admitted, o.reports, b.At); n < len(o.reports) {
+		return nil, fmt.Errorf("entry %d: report %d was made after the moment that is asked about", o.reports[n].index, o.reports[n].statement.Sequence)
+	}
+	o.places = place(o.admitted, o.reports)
 	return o, nil
 }
 
@@ -179,10 +201,15 @@ func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
 			return err
 		}
 		c, err := proof.DecodeContactStatement(signed.Statement)
-		if err == nil && c.Device != string(o.bundle.Device) {
+		received := moment(e.envelope.ReceivedAt)
+		switch {
+		case err != nil:
+		case c.Device != string(o.bundle.Device):
 			err = fmt.Errorf("the contact is of %.70q", c.Device)
+		case received.After(o.bundle.At):
+			err = errors.New("the contact came after the moment that is asked about")
 		}
-		o.contact = &c
+		o.contact = &contact{c, received}
 		return err
 	case proof.KindGap:
 		g, err := roster.DecodeGap(bodies[roster.SectionGap])
@@ -209,42 +236,6 @@ func (o *opened) enrolled(e entry, body []byte) (err error) {
 	}
 	o.key = key
 	return nil
-}
-
-// history follows what the reports said, one after the other.
-func (o *opened) history(s *Sheet) {
-	next := uint64(1)
-	for _, r := range o.reports {
-		at := moment(r.statement.MadeAt)
-		if r.statement.Sequence > next {
-			from := s.EnrolledAt
-			if n := len(s.Spans); n > 0 {
-				from = s.Spans[n-1].To
-			}
-			s.Spans = append(s.Spans, Span{
-				From: from, To: at, State: Missing, Why: o.gapReason(next), First: next, Last: r.statement.Sequence - 1,
-			})
-		}
-		next = r.statement.Sequence + 1
-		state, why := o.disks(r)
-		if n := len(s.Spans); n > 0 && s.Spans[n-1].State == state && s.Spans[n-1].Why == why {
-			s.Spans[n-1].To, s.Spans[n-1].Last = at, r.statement.Sequence
-			continue
-		}
-		s.Spans = append(s.Spans, Span{From: at, To: at, State: state, Why: why, First: r.statement.Sequence, Last: r.statement.Sequence})
-	}
-	last := s.Spans[len(s.Spans)-1]
-	s.State, s.Why, s.Since = last.State, last.Why, last.From
-}
-
-// gapReason is what the collector recorded of missing reports.
-func (o *opened) gapReason(sequence uint64) string {
-	for _, g := range o.gaps {
-		if g.From <= sequence && sequence <= g.To {
-			return g.Reason
-		}
-	}
-	return roster.GapUnknown
 }
 
 func (o *opened) facts(r signedReport, name string) (posture.Facts, string) {
@@ -331,10 +322,12 @@ func (o *opened) last(s *Sheet) {
 			s.ReadAt = moment(ref.ReadAt)
 		}
 	}
-	if c := o.contact; c != nil && c.Report == r.statement.Sequence {
-		s.HeldAt = moment(c.MadeAt)
-		if c.ReadAt > 0 && moment(c.ReadAt).After(s.ReadAt) {
-			s.ReadAt = moment(c.ReadAt)
+	made := o.places[len(o.places)-1].at
+	s.ReadAt = earlier(s.ReadAt, made)
+	if c := o.contact; c != nil && c.statement.Report == r.statement.Sequence && c.statement.Hash == proof.HashReport(r.envelope.Statement) {
+		s.HeldAt = later(made, earlier(moment(c.statement.MadeAt), c.received))
+		if c.statement.ReadAt > 0 {
+			s.ReadAt = later(s.ReadAt, earlier(moment(c.statement.ReadAt), s.HeldAt))
 		}
 	}
 	for _, name := range []string{wire.System, wire.Encryption, wire.Antivirus, wire.Media, wire.Security} {
@@ -343,6 +336,7 @@ func (o *opened) last(s *Sheet) {
 			s.Unread = append(s.Unread, name+": "+why)
 			continue
 		}
+		s.Unread = append(s.Unread, unread(name, f)...)
 		s.Volumes = append(s.Volumes, f.Volumes.Items...)
 		s.Antivirus = append(s.Antivirus, f.Antivirus.Items...)
 		s.Attached = append(s.Attached, f.Media.Items...)
@@ -355,6 +349,35 @@ func (o *opened) last(s *Sheet) {
 	}
 }
 
+// unread lists what a section says that it could not read.
+func unread(name string, f posture.Facts) []string {
+	switch name {
+	case wire.System:
+		return absences(name, f.System)
+	case wire.Encryption:
+		return absences(name, f.Volumes)
+	case wire.Antivirus:
+		return absences(name, f.Antivirus)
+	case wire.Media:
+		return absences(name, f.Media)
+	case wire.MediaEvents:
+		return absences(name, f.MediaEvents)
+	case wire.Security:
+		return absences(name, f.Security)
+	}
+	return nil
+}
+
+func absences[T any](name string, a posture.Answer[T]) (list []string) {
+	if a.Absent != posture.None {
+		return []string{name + ": " + a.Absent.String()}
+	}
+	for _, g := range a.Gaps {
+		list = append(list, fmt.Sprintf("a part of %s: %s, %s", name, g.Source, g.Absent))
+	}
+	return list
+}
+
 func (o *opened) media(s *Sheet) {
 	from := o.bundle.At.AddDate(0, 0, -mediaDays)
 	for _, r := range o.reports {
@@ -365,10 +388,13 @@ func (o *opened) media(s *Sheet) {
 		}
 		f, why := o.facts(r, wire.MediaEvents)
 		if why != "" {
-			if moment(r.statement.MadeAt).After(from) {
+			if r.mayTellOf(from) {
 				s.Unread = append(s.Unread, fmt.Sprintf("%s of report %d: %s", wire.MediaEvents, r.statement.Sequence, why))
 			}
 			continue
+		}
+		for _, u := range unread(wire.MediaEvents, f) {
+			s.Unread = append(s.Unread, fmt.Sprintf("of report %d %s", r.statement.Sequence, u))
 		}
 		for _, e := range f.MediaEvents.Items {
 			if e.At.After(from) && !e.At.After(o.bundle.At) {
@@ -376,6 +402,12 @@ func (o *opened) media(s *Sheet) {
 			}
 		}
 	}
+}
+
+// mayTellOf reports whether a report can tell of what happened after a moment:
+// by its own clock, or because it came after it.
+func (r signedReport) mayTellOf(from time.Time) bool {
+	return later(moment(r.statement.MadeAt), moment(r.envelope.ReceivedAt)).After(from)
 }
 
 // notKnown lists what no record can say.
@@ -391,15 +423,5 @@ func (o *opened) notKnown(s Sheet) []string {
 	if slices.ContainsFunc(s.Spans, func(p Span) bool { return p.State == Missing }) {
 		list = append(list, "what the missing reports said")
 	}
-	if late := s.Reported.ReceivedAt.Sub(s.Reported.MadeAt); late < -clockTolerance {
-		list = append(list, "what time it was on the device: its clock was ahead of the collector's")
-	} else if late > reportedLate {
-		list = append(list, "when exactly the last report was made: it came late, and its time is the device's own word")
-	}
-	return list
+	return append(list, o.clocks(s)...)
 }
-
-const (
-	clockTolerance = 5 * time.Minute
-	reportedLate   = 6 * time.Hour
-)

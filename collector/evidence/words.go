@@ -1,14 +1,17 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // written is how times are written for people: with the day of the week, which
@@ -39,6 +42,7 @@ func Print(w io.Writer, b *Bundle, zone *time.Location, aware time.Time) error {
 	for _, n := range p.s.NotKnown {
 		p.line("  - %s", n)
 	}
+	p.line("  - whether the school holds anything later than what is here: what is left out at the end does not show")
 	p.line("")
 	p.line("This is evidence, not certification.")
 	if p.err == nil {
@@ -58,7 +62,7 @@ type page struct {
 
 func (p *page) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = io.WriteString(p.w, columns(fmt.Sprintf(format, args...))+"\n")
 	}
 }
 
@@ -82,14 +86,12 @@ func (p *page) head() {
 // answer says in a sentence what was proven, when, and since when.
 func (p *page) answer() {
 	if p.s.Reported.Sequence == 0 {
-		p.line("NOT PROVEN: it has not reported.")
+		p.line("NOT PROVEN: there is no report of it from before then.")
 		p.line("")
 		return
 	}
-	last := p.s.Reported.MadeAt
-	if p.s.HeldAt.After(last) {
-		last = p.s.HeldAt
-	}
+	run := p.s.Spans[len(p.s.Spans)-1]
+	last := later(run.To, p.s.HeldAt)
 	words := map[State]string{
 		Encrypted:    "ENCRYPTED, and its keys were guarded, when it was last heard from",
 		Unprotected:  "ENCRYPTED BUT NOT PROTECTED - a key lay open - when it was last heard from",
@@ -97,8 +99,30 @@ func (p *page) answer() {
 		NotProven:    "NOT PROVEN (" + p.s.Why + ") when it was last heard from",
 	}[p.s.State]
 	p.line("%s, %s: %s before.", words, p.time(last), span(p.b.At.Sub(last)))
-	p.line("Every report since %s said so, %s.", p.time(p.s.Since), span(p.b.At.Sub(p.s.Since)))
+	if last.Sub(p.s.ReadAt) >= time.Minute {
+		p.line("Its disks had last been read %s: %s before.", p.time(p.s.ReadAt), p.ago(p.s.ReadAt))
+	}
+	p.line("Every report from number %d on said so, since %s: %s.", run.First, p.time(p.s.Since), span(p.b.At.Sub(p.s.Since)))
+	p.quiet(run)
 	p.line("")
+}
+
+// ago says how long before the moment something was.
+func (p *page) ago(t time.Time) string {
+	if t.IsZero() {
+		return "nobody knows how long"
+	}
+	return span(p.b.At.Sub(t))
+}
+
+// quietFor is how long may pass between reports without a word.
+const quietFor = 48 * time.Hour
+
+// quiet tells of a long time without a report.
+func (p *page) quiet(s Span) {
+	if q := s.Quiet; q != nil && q.To.Sub(q.From) >= quietFor {
+		p.line("  The longest time between two of those reports was %s, from %s to %s.", span(q.To.Sub(q.From)), p.time(q.From), p.time(q.To))
+	}
 }
 
 func (p *page) timeline() {
@@ -112,6 +136,7 @@ func (p *page) timeline() {
 			why = " (" + s.Why + ")"
 		}
 		p.line("  %s\tto %s\t%s%s", p.time(s.From), p.time(s.To), s.State, why)
+		p.quiet(s)
 	}
 	p.line("")
 }
@@ -140,6 +165,9 @@ func (p *page) disks() {
 }
 
 func (p *page) rest() {
+	if p.s.Reported.Sequence > 0 && len(p.s.Antivirus) == 0 && !slices.ContainsFunc(p.s.Unread, func(u string) bool { return strings.Contains(u, wire.Antivirus) }) {
+		p.line("Antivirus\tnone was found")
+	}
 	for _, a := range p.s.Antivirus {
 		p.line("Antivirus\t%s, on: %s, definitions of %s", visible(a.Name), reading(a.On, yesNo), reading(a.DefinitionsAt, p.time))
 	}
@@ -155,7 +183,11 @@ func (p *page) rest() {
 
 func (p *page) media() {
 	if len(p.s.Media) == 0 {
-		p.line("No medium came or went in the %d days before.", mediaDays)
+		words := ""
+		if len(p.s.Spans) == 0 || p.s.Spans[0].From.After(p.b.At.AddDate(0, 0, -mediaDays)) {
+			words = ", and do not reach that far back"
+		}
+		p.line("Of the %d days before, its reports tell of no medium that came or went%s.", mediaDays, words)
 		p.line("")
 		return
 	}
@@ -170,7 +202,7 @@ func (p *page) media() {
 func (p *page) proof() {
 	p.line("How this is known:")
 	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
-	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), orNothing(visible(p.s.TokenBy)))
+	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), cmp.Or(visible(p.s.TokenBy), "somebody who is not known"))
 	if r := p.s.Reported; r.Sequence > 0 {
 		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d",
 			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy)
@@ -228,6 +260,16 @@ func orNothing(s string) string {
 		return "nothing"
 	}
 	return s
+}
+
+// columns makes a line visible whose columns are divided by tabs. It is the last
+// to see what is printed, whoever wrote it.
+func columns(line string) string {
+	list := strings.Split(line, "\t")
+	for i := range list {
+		list[i] = visible(list[i])
+	}
+	return strings.Join(list, "\t")
 }
 
 // visible shows what a device called itself without letting it write between
