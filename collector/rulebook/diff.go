@@ -36,6 +36,9 @@ type Change struct {
 // rules by identifier.
 func Diff(from, to *policy.Policy) []Change {
 	changes := []Change{}
+	if from.Name != to.Name {
+		changes = append(changes, Change{Words: fmt.Sprintf("the name %q becomes %q", from.Name, to.Name)})
+	}
 	if from.Title != to.Title {
 		changes = append(changes, Change{Words: fmt.Sprintf("the title %q becomes %q", from.Title, to.Title)})
 	}
@@ -90,12 +93,26 @@ func diffParameter(name string, was, is map[string]policy.Parameter) []Change {
 		return change("is new: " + parameterWords(b))
 	case !has:
 		return change("is no longer a parameter; it was " + parameterWords(a))
-	case a.Kind == policy.TextsParameter && b.Kind == policy.TextsParameter:
-		return diffList(name, a.Texts, b.Texts)
-	case parameterWords(a) != parameterWords(b):
-		return change(fmt.Sprintf("was %s and becomes %s", parameterWords(a), parameterWords(b)))
+	case a.Kind != b.Kind:
+		return change(fmt.Sprintf("was %s (%s) and becomes %s (%s)", parameterWords(a), a.Kind, parameterWords(b), b.Kind))
 	}
-	return nil
+	var changes []Change
+	if a.Kind == policy.TextsParameter {
+		changes = diffList(name, a.Texts, b.Texts)
+	} else if x, y := parameterWords(a), parameterWords(b); x != y {
+		changes = change(fmt.Sprintf("was %s and becomes %s", x, y))
+	}
+	if !slices.Equal(a.Choices, b.Choices) {
+		changes = append(changes, change(fmt.Sprintf("could be %s and can be %s", choiceWords(a), choiceWords(b)))...)
+	}
+	return changes
+}
+
+func choiceWords(p policy.Parameter) string {
+	if len(p.Choices) == 0 {
+		return "anything"
+	}
+	return strings.Join(p.Choices, ", ")
 }
 
 func diffList(name string, was, is []string) (changes []Change) {
@@ -168,7 +185,7 @@ func diffRule(a, b policy.Rule) (changes []Change) {
 	if a.Severity != b.Severity {
 		add(rises(a.Severity < b.Severity), "its severity was %s and becomes %s", a.Severity, b.Severity)
 	}
-	if x, y := graceWords(a), graceWords(b); x != y {
+	if x, y := graceWords(a), graceWords(b); a.Grace != b.Grace || a.GraceIn != b.GraceIn {
 		d := rises(b.Grace < a.Grace)
 		if a.GraceIn != b.GraceIn || a.Grace == b.Grace {
 			d = Either
@@ -196,7 +213,7 @@ func diffRule(a, b policy.Rule) (changes []Change) {
 	if a.Side != b.Side || a.For != b.For || !bytes.Equal(a.When, b.When) {
 		add(Either, "what it applies to changes")
 	}
-	if !bytes.Equal(a.Require, b.Require) {
+	if !bytes.Equal(a.Require, b.Require) || !slices.Equal(a.Facts, b.Facts) {
 		add(Either, "what it requires changes")
 	}
 	if !sameVariants(a, b) {
@@ -222,8 +239,10 @@ func graceWords(r policy.Rule) string {
 		return words + " of school days"
 	case policy.OnlineTime:
 		return words + " online"
-	default:
+	case policy.CalendarTime:
 		return words
+	default:
+		return words + " of " + string(r.GraceIn)
 	}
 }
 

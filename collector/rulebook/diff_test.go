@@ -2,6 +2,7 @@ package rulebook_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -120,5 +121,64 @@ func TestDiffSeesEveryChange(t *testing.T) {
 				t.Errorf("%s of %s: %s", name, id, lines(got))
 			}
 		}
+	}
+}
+
+// TestDiffMissesNoField: whatever a field of a policy comes to hold, that is a
+// change that somebody reads before they publish it.
+func TestDiffMissesNoField(t *testing.T) {
+	for part, of := range map[string]func(*policy.Policy) reflect.Value{
+		"policy":    func(p *policy.Policy) reflect.Value { return reflect.ValueOf(p).Elem() },
+		"rule":      func(p *policy.Policy) reflect.Value { return reflect.ValueOf(ruleOf(p, "ENC-02")).Elem() },
+		"parameter": func(p *policy.Policy) reflect.Value { return reflect.ValueOf(&p.Parameters[0]).Elem() },
+	} {
+		for i := range of(&policy.Policy{Parameters: []policy.Parameter{{}}, Rules: []policy.Rule{{ID: "ENC-02"}}}).NumField() {
+			var field string
+			from, to := changedBaseline(t, func(p *policy.Policy) {
+				field = of(p).Type().Field(i).Name
+				v := of(p).Field(i)
+				if kind := policy.ParameterKind(""); part == "parameter" {
+					// The field counts only in a parameter of its kind.
+					kind = map[string]policy.ParameterKind{"Flag": policy.FlagParameter, "Number": policy.NumberParameter, "Text": policy.TextParameter}[field]
+					if kind != "" {
+						p.Parameters[0].Kind = kind
+					}
+				}
+				alter(v)
+			})
+			if part == "policy" && (field == "Format" || field == "Number") {
+				continue // what every publication changes by itself
+			}
+			if got := rulebook.Diff(from, to); len(got) == 0 {
+				t.Errorf("%s: another %s is no change", part, field)
+			}
+		}
+	}
+}
+
+// alter gives a field another value.
+func alter(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int, reflect.Int64:
+		v.SetInt(v.Int() + 1)
+	case reflect.Uint64, reflect.Uint8:
+		v.SetUint(v.Uint() + 1)
+	case reflect.Slice:
+		one := reflect.New(v.Type().Elem()).Elem()
+		alter(one)
+		v.Set(reflect.Append(v, one))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.Zero(v.Type().Key()), reflect.ValueOf("x"))
+	case reflect.Struct:
+		alter(v.Field(0))
+	case reflect.Pointer:
+		v.SetZero()
+	default:
+		panic("a field of a new kind: " + v.String())
 	}
 }
