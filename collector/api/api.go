@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,23 +90,31 @@ func (d *door) framed(mux *http.ServeMux) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		if _, pattern := mux.Handler(r); pattern == "" {
-			d.fail(w, r, d.unrouted(r))
+			allowed, err := d.unrouted(r)
+			if len(allowed) > 0 {
+				w.Header().Set("Allow", strings.Join(allowed, ", "))
+			}
+			d.fail(w, r, err)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// unrouted says what is wrong with a request for which there is no route.
-func (d *door) unrouted(r *http.Request) error {
-	for _, route := range routes() {
+// unrouted says what is wrong with a request for which there is no route, and
+// which methods its address takes.
+func (d *door) unrouted(r *http.Request) (allowed []string, err error) {
+	for _, route := range append(routes(), route{method: http.MethodGet, path: "/openapi.json"}) {
 		probe := http.NewServeMux()
 		probe.Handle(Prefix+route.path, http.NotFoundHandler())
 		if _, pattern := probe.Handler(r); pattern != "" {
-			return &problem{Status: http.StatusMethodNotAllowed, Detail: "this address does not take " + r.Method}
+			allowed = append(allowed, route.method)
 		}
 	}
-	return errNothing
+	if len(allowed) == 0 {
+		return nil, errNothing
+	}
+	return allowed, &problem{Status: http.StatusMethodNotAllowed, Detail: "this address does not take " + strconv.QuoteToASCII(r.Method)}
 }
 
 // visit is one request: who asks, of which school, when.

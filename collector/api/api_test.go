@@ -230,6 +230,10 @@ func TestABadQuestionIsToldWhatIsWrong(t *testing.T) {
 		"/breaches?status=fixed":                  "status is one of pending, open",
 		"/breaches?rule=%ff":                      "no text",
 		"/overview?at=2026-01-01T00:00:00Z":       "takes no parameter",
+		"/breaches?status=%zz":                    "cannot be read",
+		"/breaches?status=open;rule=ENC-01":       "cannot be read",
+		"/breaches?device=":                       "device is empty",
+		"/devices?rule=ENC-01":                    "give standing too",
 		"/breaches?after=" + longText(maxValue+1): "longer than",
 	} {
 		if got, body := w.ask(t, "Morgan Ellis", "GET", "/api/v1/schools/hollybank"+path, ""); got != 400 || !strings.Contains(body, want) {
@@ -239,9 +243,13 @@ func TestABadQuestionIsToldWhatIsWrong(t *testing.T) {
 	for body, want := range map[string]string{
 		"":                                     "EOF",
 		good + good:                            "something follows",
+		good + "}":                             "something follows",
 		`{"kind":"acknowledge","because":"x"}`: "because",
 		strings.Replace(good, "acknowledge", "exempt", 1):             "acknowledge or resolve",
 		strings.Replace(good, "a new disk is ordered", "", 1):         "needs a reason",
+		strings.Replace(good, "a new disk is ordered", " ", 1):        "needs a reason",
+		strings.Replace(good, "a new disk", `\u001b[2J`, 1):           "cannot be seen",
+		strings.Replace(good, "a new disk", `\u202e`, 1):              "U+202E",
 		strings.Replace(good, `"device":"d1",`, "", 1):                "names its device",
 		strings.Replace(good, "a new disk", longText(5000), 1):        "at most 4000",
 		strings.Replace(good, "a new disk", longText(maxDecision), 1): "64 KiB",
@@ -256,6 +264,19 @@ func TestABadQuestionIsToldWhatIsWrong(t *testing.T) {
 	}
 	if len(w.made) != 0 {
 		t.Errorf("decided %+v", w.made)
+	}
+}
+
+// TestAMethodThatIsNotTaken is told which are.
+func TestAMethodThatIsNotTaken(t *testing.T) {
+	w := newWorld(t)
+	for path, want := range map[string]string{"/schools/hollybank/decisions": "POST", "/schools/hollybank/overview": "GET", "/openapi.json": "GET"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, Prefix+path, nil)
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		if got := rec.Header().Get("Allow"); rec.Code != http.StatusMethodNotAllowed || got != want {
+			t.Errorf("%s: %d, Allow %q, want %q", path, rec.Code, got, want)
+		}
 	}
 }
 

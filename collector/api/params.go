@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +42,10 @@ const maxValue = 1024 // bytes of a parameter
 // readParams takes the parameters of a request, and refuses any that the route
 // does not take: a filter that is misspelt must not select everything.
 func readParams(r *http.Request, takes []param) (params, error) {
-	given := r.URL.Query()
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, bad("the parameters behind the question mark cannot be read")
+	}
 	names := make([]string, 0, len(given))
 	for name := range given {
 		names = append(names, name)
@@ -65,6 +69,8 @@ func (p param) check(values []string) error {
 	}
 	for _, v := range values {
 		switch n, err := strconv.Atoi(v); {
+		case v == "" && p.name != afterParam.name:
+			return bad("%s is empty; leave it out if it is not meant", p.name)
 		case len(v) > maxValue || !utf8.ValidString(v):
 			return bad("%s is longer than %d bytes, or no text", p.name, maxValue)
 		case p.whole && (err != nil || n < 1 || n > 500):

@@ -133,6 +133,9 @@ func (d *door) overview(r *http.Request, v visit) (any, error) {
 }
 
 func (d *door) devices(r *http.Request, v visit) (any, error) {
+	if v.params.first("rule") != "" && v.params.first("standing") == "" {
+		return nil, bad("rule says what standing is about: give standing too")
+	}
 	return d.Queries.Devices(r.Context(), v.school.ID, view.DeviceQuery{
 		Search: v.params.first("search"), Rule: v.params.first("rule"), Standing: view.Standing(v.params.first("standing")),
 		Silent: v.params.first("silent") != "", After: v.params.first("after"), Limit: v.params.number("limit"),
@@ -180,7 +183,7 @@ func (d *door) decide(r *http.Request, v visit) (any, error) {
 		return nil, bad("kind is acknowledge or resolve, not %.40q", string(asked.Kind))
 	}
 	made := decision.Decision{Kind: asked.Kind, By: v.account.Name, At: v.now, Reason: asked.Reason, Breach: asked.Breach}
-	if err := made.Check(); err != nil {
+	if err := made.CheckNew(); err != nil {
 		return nil, bad("%s", err.Error())
 	}
 	entry, err := d.Decider.Decide(r.Context(), v.school.ID, made)
@@ -203,7 +206,7 @@ func strictly(body []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the end of the document")
 	}
 	return nil
