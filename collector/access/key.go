@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caretaker-school/caretaker/shared/durable"
 )
@@ -196,7 +198,7 @@ func parseKey(text string) (id string, secret []byte, ok bool) {
 
 func cleanLabel(label string) (string, error) {
 	label = strings.Join(strings.Fields(label), " ")
-	if label == "" || len([]rune(label)) > maxLabel || strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r == 0xFFFD }) {
+	if label == "" || len([]rune(label)) > maxLabel || strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return "", fmt.Errorf("a key needs a label of up to %d characters that says what it is for", maxLabel)
 	}
 	return label, nil

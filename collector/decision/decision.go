@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
@@ -82,9 +84,27 @@ func (d Decision) Check() error {
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
 }
 
+// CheckNew reports what a decision lacks that is about to be recorded. Beyond
+// Check its reason must be words that people can see: what is recorded already
+// is read whatever it holds.
+func (d Decision) CheckNew() error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if strings.TrimFunc(d.Reason, unicode.IsSpace) == "" {
+		return errors.New("a decision needs a reason in words")
+	}
+	for _, r := range d.Reason {
+		if r != '\n' && !unicode.IsPrint(r) || r == utf8.RuneError {
+			return fmt.Errorf("the reason holds the character %U, which cannot be seen", r)
+		}
+	}
+	return nil
+}
+
 // Encode returns the section that carries a decision. salt is random.
 func Encode(d Decision, salt [proof.SaltSize]byte) (proof.Section, error) {
-	if err := d.Check(); err != nil {
+	if err := d.CheckNew(); err != nil {
 		return proof.Section{}, fmt.Errorf("encode a decision: %w", err)
 	}
 	body, err := json.Marshal(d)
