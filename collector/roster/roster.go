@@ -289,7 +289,9 @@ func (r *Roster) foldToken(_ ledger.Record, body []byte) error {
 		return fmt.Errorf("there is a token %s already", t.ID)
 	}
 	r.tokens[t.ID] = &tokenUse{Token: t}
-	r.nextEnd()
+	if ends := uint64(t.Ends.UnixMilli()); r.soonest == 0 || ends < r.soonest {
+		r.soonest = ends // looking through all for each would take long where each device has its own
+	}
 	return nil
 }
 
