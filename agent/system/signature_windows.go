@@ -22,9 +22,22 @@ var errUnsigned = errors.New("there is no signature")
 type judge struct {
 	verify, stateData, signerOf, certOf             *windows.LazyProc
 	acquire, release, hash, find, drop, catalogPath *windows.LazyProc
+
+	catalogues []*catalogues
 }
 
-func newJudge() (j judge, err error) {
+// catalogues are the system's catalogues by one kind of hash. Opening them is
+// dear, so that they stay open from the first question to the last.
+type catalogues struct {
+	algorithm string
+	admin     windows.Handle // 0: not opened yet
+	err       error          // why they cannot be asked by this kind of hash
+}
+
+// newJudge makes a judge for one walk. It is for one question at a time.
+func newJudge() (j *judge, err error) {
+	// Those from before Windows 8 list files by their SHA-1 only.
+	j = &judge{catalogues: []*catalogues{{algorithm: "SHA256"}, {algorithm: "SHA1"}}}
 	for _, f := range []struct {
 		name string
 		into **windows.LazyProc
@@ -41,7 +54,7 @@ func newJudge() (j judge, err error) {
 		{"CryptCATCatalogInfoFromContext", &j.catalogPath},
 	} {
 		if *f.into, err = procedure("wintrust.dll", f.name); err != nil {
-			return j, err
+			return nil, err
 		}
 	}
 	return j, nil
@@ -51,11 +64,14 @@ func newJudge() (j judge, err error) {
 // one in a catalogue that lists it. It asks for nothing on the screen and
 // nothing from the network: revocation is not looked up, and what is not on
 // this machine is not fetched.
-func (j judge) signature(ctx context.Context, file windows.Handle) (Signature, error) {
+func (j *judge) signature(ctx context.Context, file windows.Handle) (Signature, error) {
 	if err := ctx.Err(); err != nil {
 		return Signature{}, err
 	}
-	s, err := j.embedded(file)
+	s, err := Signature{}, errUnsigned
+	if !bareImage(file) {
+		s, err = j.embedded(file)
+	}
 	if errors.Is(err, errUnsigned) {
 		s, err = j.catalogued(file)
 	}
@@ -68,8 +84,19 @@ func (j judge) signature(ctx context.Context, file windows.Handle) (Signature, e
 	return s, nil
 }
 
+// bareImage reports whether a file is a program that holds no signature: there
+// is nothing for the judge to look for in it.
+func bareImage(file windows.Handle) bool {
+	state, err := stateOf(file)
+	if err != nil {
+		return false
+	}
+	_, end, ok, err := imageParts(&readHandle{Handle: file}, state.size)
+	return err == nil && ok && end == state.size
+}
+
 // embedded judges the signature in the file.
-func (j judge) embedded(file windows.Handle) (Signature, error) {
+func (j *judge) embedded(file windows.Handle) (Signature, error) {
 	name, err := windows.UTF16PtrFromString(pathOf(file))
 	if err != nil {
 		return Signature{}, err
@@ -92,7 +119,7 @@ func pathOf(file windows.Handle) string {
 }
 
 // ask asks the judge about a subject, and always lets go of what it keeps.
-func (j judge) ask(file windows.Handle, choice uint32, subject unsafe.Pointer) (Signature, error) {
+func (j *judge) ask(file windows.Handle, choice uint32, subject unsafe.Pointer) (Signature, error) {
 	if _, err := windows.Seek(file, 0, io.SeekStart); err != nil {
 		return Signature{}, coded(err)
 	}
@@ -120,7 +147,7 @@ func (j judge) ask(file windows.Handle, choice uint32, subject unsafe.Pointer) (
 	return Signature{State: state, Signer: signer}, nil
 }
 
-func (j judge) call(data *windows.WinTrustData) (uintptr, uintptr, error) {
+func (j *judge) call(data *windows.WinTrustData) (uintptr, uintptr, error) {
 	action := windows.WINTRUST_ACTION_GENERIC_VERIFY_V2
 	nobody := ^uintptr(0) // INVALID_HANDLE_VALUE: there is no user
 	return j.verify.Call(nobody, uintptr(unsafe.Pointer(&action)), uintptr(unsafe.Pointer(data)))
@@ -136,7 +163,7 @@ func lastCode(err error) uint32 {
 
 // signer returns whom the certificate of the first signer names: its common
 // name, or else its organisation; "" if the judge found none.
-func (j judge) signer(state windows.Handle) string {
+func (j *judge) signer(state windows.Handle) string {
 	if state == 0 {
 		return ""
 	}
@@ -174,36 +201,84 @@ func (j judge) signer(state windows.Handle) string {
 // not Go's.
 func pointer(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
 
-// catalogued judges a file by the first catalogue of the system's that lists
-// it: by its SHA-256, or, as catalogues from before Windows 8 do, by its SHA-1.
-func (j judge) catalogued(file windows.Handle) (Signature, error) {
-	s, err := j.listedBy(file, "SHA256")
-	if errors.Is(err, errUnsigned) || CodeOf(err) == uint32(windows.ERROR_INVALID_PARAMETER) {
-		// The latter says a system whose catalogues have no SHA-256.
-		return j.listedBy(file, "SHA1")
+// close lets go of the catalogues.
+func (j *judge) close() {
+	for _, c := range j.catalogues {
+		if c.admin != 0 {
+			_, _, _ = j.release.Call(uintptr(c.admin), 0)
+		}
 	}
-	return s, err
 }
 
-func (j judge) listedBy(file windows.Handle, algorithm string) (Signature, error) {
-	name, err := windows.UTF16PtrFromString(algorithm)
+// open opens the catalogues, once.
+func (j *judge) open(c *catalogues) (windows.Handle, error) {
+	if c.admin != 0 || c.err != nil {
+		return c.admin, c.err
+	}
+	name, err := windows.UTF16PtrFromString(c.algorithm)
 	if err != nil {
-		return Signature{}, err
+		return 0, err
 	}
-	var admin windows.Handle
-	if ok, _, err := j.acquire.Call(uintptr(unsafe.Pointer(&admin)), 0, uintptr(unsafe.Pointer(name)), 0, 0); ok == 0 {
-		return Signature{}, fmt.Errorf("open the catalogues: %w", coded(err))
+	if ok, _, err := j.acquire.Call(uintptr(unsafe.Pointer(&c.admin)), 0, uintptr(unsafe.Pointer(name)), 0, 0); ok == 0 {
+		c.admin, c.err = 0, fmt.Errorf("open the catalogues: %w", coded(err))
 	}
-	defer func() { _, _, _ = j.release.Call(uintptr(admin), 0) }()
+	return c.admin, c.err
+}
+
+// catalogued judges a file by the first catalogue of the system's that lists
+// it: by its SHA-256, or, as catalogues from before Windows 8 do, by its SHA-1.
+func (j *judge) catalogued(file windows.Handle) (s Signature, last error) {
+	own, tidy, err := imageDigest{}, false, error(nil)
+	if state, stateErr := stateOf(file); stateErr == nil {
+		own, tidy, err = digestImage(&readHandle{Handle: file}, state.size)
+	}
+	if err != nil {
+		return Signature{}, fmt.Errorf("hash for the catalogues: %w", coded(err))
+	}
+	for _, c := range j.catalogues {
+		admin, err := j.open(c)
+		var hash []byte
+		switch {
+		case err != nil:
+		case tidy && c.algorithm == "SHA256":
+			hash = own.sha256[:]
+		case tidy:
+			hash = own.sha1[:]
+		default:
+			hash, err = j.hashed(file, admin)
+		}
+		if err == nil {
+			s, err = j.listed(file, admin, hash)
+		}
+		// A system whose catalogues have no SHA-256 says so of every file.
+		none := CodeOf(err) == uint32(windows.ERROR_INVALID_PARAMETER)
+		if none {
+			c.err = err
+		}
+		if !none && !errors.Is(err, errUnsigned) {
+			return s, err
+		}
+		last = err
+	}
+	return Signature{}, last
+}
+
+// hashed has Windows hash a file that is not laid out as linkers do.
+func (j *judge) hashed(file, admin windows.Handle) ([]byte, error) {
 	if _, err := windows.Seek(file, 0, io.SeekStart); err != nil {
-		return Signature{}, coded(err)
+		return nil, coded(err)
 	}
 	var hash [64]byte
 	size := uint32(len(hash))
 	if ok, _, err := j.hash.Call(uintptr(admin), uintptr(file), uintptr(unsafe.Pointer(&size)), uintptr(unsafe.Pointer(&hash)), 0); ok == 0 {
-		return Signature{}, fmt.Errorf("hash for the catalogues: %w", coded(err))
+		return nil, fmt.Errorf("hash for the catalogues: %w", coded(err))
 	}
-	found, _, err := j.find.Call(uintptr(admin), uintptr(unsafe.Pointer(&hash)), uintptr(size), 0, 0)
+	return hash[:size], nil
+}
+
+// listed judges a file by the first catalogue that lists its hash.
+func (j *judge) listed(file, admin windows.Handle, hash []byte) (Signature, error) {
+	found, _, err := j.find.Call(uintptr(admin), uintptr(unsafe.Pointer(unsafe.SliceData(hash))), uintptr(len(hash)), 0, 0)
 	if found == 0 {
 		switch {
 		case errors.Is(err, windows.ERROR_NOT_FOUND), errors.Is(err, windows.ERROR_FILE_NOT_FOUND), errors.Is(err, windows.ERROR_NO_MORE_FILES):
@@ -212,11 +287,11 @@ func (j judge) listedBy(file windows.Handle, algorithm string) (Signature, error
 		return Signature{}, fmt.Errorf("look in the catalogues: %w", coded(err))
 	}
 	defer func() { _, _, _ = j.drop.Call(uintptr(admin), found, 0) }()
-	return j.byCatalog(file, admin, found, hash[:size])
+	return j.byCatalog(file, admin, found, hash)
 }
 
 // byCatalog has a catalogue judged that lists a file by its hash.
-func (j judge) byCatalog(file, admin windows.Handle, found uintptr, hash []byte) (Signature, error) {
+func (j *judge) byCatalog(file, admin windows.Handle, found uintptr, hash []byte) (Signature, error) {
 	var where struct {
 		size uint32
 		path [windows.MAX_PATH]uint16

@@ -42,7 +42,16 @@ func (r windowsReader) Walk(ctx context.Context, limits WalkLimits, visit func(W
 }
 
 func walkFrom(ctx context.Context, starts walkStarts, limits WalkLimits, visit func(WalkedFile) error) (WalkSummary, error) {
-	w := walker{progress: newProgress(limits, visit), judge: sync.OnceValues(newJudge)}
+	var found *judge
+	defer func() {
+		if found != nil {
+			found.close()
+		}
+	}()
+	w := walker{progress: newProgress(limits, visit), judge: sync.OnceValues(func() (j *judge, err error) {
+		found, err = newJudge()
+		return found, err
+	})}
 	w.gaps(starts.gaps)
 	return w.walkAll(ctx, starts.list, w.start)
 }
@@ -54,7 +63,7 @@ type walker struct {
 	ids     bool       // a handle's own number says less than its FILE_ID_INFO
 	volume  uint64     // of the start that is walked
 	entries [][]uint64 // for the entries of the folders that are open, by depth
-	judge   func() (judge, error)
+	judge   func() (*judge, error)
 }
 
 // walkedFolder is a folder on the walk.

@@ -80,9 +80,11 @@ func (w *windows) loads() {
 	}
 	w.importsText("programs.reg", file)
 
-	// A small one of Windows' own, each with a few bytes more.
+	// A small one of Windows' own, each with a few bytes more, to whole blocks
+	// as Windows' linkers make them.
 	program, err := os.ReadFile(w.drive(`windows\system32\hostname.exe`))
 	must(w.t, err)
+	program = append(program, make([]byte, 512-(len(program)+8)%512)...)
 	for n := range weighedExecutables {
 		dir := w.drive(`users\root\Downloads\folder ` + strconv.Itoa(n%40))
 		must(w.t, os.MkdirAll(dir, 0o755))
