@@ -203,6 +203,9 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 	if out.Status == breach.Exempt {
 		out.ExemptUntil = b.Exemption.Ends()
 	}
+	if lapses := row.Vector.lapsesAt(&rule); b.Kind == "device" && b.ResolvedAt.IsZero() {
+		out.Silent = lapses > 0 && lapses <= r.nowMs
+	}
 	if still := b.ResolvedAt.IsZero() && row.HeldAt.After(out.LastFailed); still && !b.LastFailed.Before(row.ObservedAt) {
 		// The device has said since that nothing changed.
 		out.LastFailed = row.HeldAt

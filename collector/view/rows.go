@@ -134,6 +134,9 @@ type Breach struct {
 	AcknowledgedAt time.Time         `json:"acknowledgedAt"`       // zero if nobody has
 	AcknowledgedBy string            `json:"acknowledgedBy,omitempty"`
 	ExemptUntil    time.Time         `json:"exemptUntil"` // zero unless the status is exempt
+	// Silent says that the rule fails because nothing is heard, at the time of
+	// asking still: whatever is decided, the next look finds it again.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // BreachGroup is what one rule finds on one device: one breach or, where the

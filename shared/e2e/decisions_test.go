@@ -128,3 +128,52 @@ func TestADecisionIsRecordedAndShown(t *testing.T) {
 		t.Errorf("rebuilt it is %+v and was %+v", after, before)
 	}
 }
+
+// TestASilenceIsAcknowledged: a breach that no entry made, but only the passing
+// of time, is acknowledged like any other, and a rebuilt view says the same. To
+// settle it while it lasts is refused: it would be open again at once.
+func TestASilenceIsAcknowledged(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	l := w.laptop("laptop", "plain-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	must(t, l.stop())
+	w.clock.Advance(40 * 24 * time.Hour)
+	technician := w.callerOf(c, "Morgan Ellis", access.Technician)
+	var schools api.Schools
+	if got := technician.ask("/schools", nil, &schools); got != http.StatusOK || len(schools.Schools) != 1 {
+		t.Fatalf("the schools: %d %+v", got, schools)
+	}
+	silence := func() []view.Breach {
+		t.Helper()
+		var page view.BreachPage
+		if got := technician.ask("/schools/"+string(schools.Schools[0].ID)+"/breaches?rule=LIF-01&status=pending&status=open&status=acknowledged&status=resolved", nil, &page); got != http.StatusOK {
+			t.Fatalf("the breaches of LIF-01: %d", got)
+		}
+		return page.Breaches
+	}
+	before := silence()
+	if len(before) != 1 || !before[0].Status.Stands() {
+		t.Fatalf("after forty days of silence: %+v", before)
+	}
+	decided := ask[collectorapp.DecideAnswer](w, "breach.decide", collectorapp.DecideArguments{
+		Kind: decision.Acknowledge, Device: l.device, Rule: "LIF-01", Reason: "it is in the cupboard",
+	})
+	if len(decided.Breaches) != 1 {
+		t.Fatalf("decided %+v", decided)
+	}
+	until(t, "it shows as acknowledged", func() bool { b := silence(); return len(b) == 1 && b[0].Status == breach.Acknowledged })
+	if b := silence()[0]; !b.FirstFailed.Equal(before[0].FirstFailed) {
+		t.Errorf("it failed first at %v, and at %v once it was acknowledged", before[0].FirstFailed, b.FirstFailed)
+	}
+	ask[collectorapp.RebuildAnswer](w, "view.rebuild", struct{}{})
+	if b := silence(); len(b) != 1 || b[0].Status != breach.Acknowledged || b[0].AcknowledgedBy == "" {
+		t.Errorf("rebuilt: %+v", b)
+	}
+	// It would be open again at once, for it is silent still.
+	if err := w.do("breach.decide", collectorapp.DecideArguments{Kind: decision.Resolve, Device: l.device, Rule: "LIF-01", Reason: "it was retired"}, new(any)); err == nil ||
+		!strings.Contains(err.Error(), "nothing is heard") {
+		t.Errorf("a silence was settled: %v", err)
+	}
+	w.verified()
+}
