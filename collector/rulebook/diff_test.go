@@ -137,9 +137,9 @@ func TestDiffMissesNoField(t *testing.T) {
 			from, to := changedBaseline(t, func(p *policy.Policy) {
 				field = of(p).Type().Field(i).Name
 				v := of(p).Field(i)
-				if kind := policy.ParameterKind(""); part == "parameter" {
+				if part == "parameter" {
 					// The field counts only in a parameter of its kind.
-					kind = map[string]policy.ParameterKind{"Flag": policy.FlagParameter, "Number": policy.NumberParameter, "Text": policy.TextParameter}[field]
+					kind := map[string]policy.ParameterKind{"Flag": policy.FlagParameter, "Number": policy.NumberParameter, "Text": policy.TextParameter}[field]
 					if kind != "" {
 						p.Parameters[0].Kind = kind
 					}
