@@ -81,7 +81,7 @@ func verify(name, trusted string) (string, error) {
 		}
 		v := parseEnvelope(e.Envelope)
 		for _, s := range e.Sections {
-			if s.Number >= len(v.names) {
+			if s.Number < 0 || s.Number >= len(v.names) {
 				return "", fmt.Errorf("entry %d has no section %d", e.Index, s.Number)
 			}
 			h := "caretaker/section/v1\n" + string([]byte{byte(len(v.names[s.Number]))}) + v.names[s.Number] + string([]byte{v.classes[s.Number]}) +
@@ -91,8 +91,8 @@ func verify(name, trusted string) (string, error) {
 			}
 			switch {
 			case v.kind == 3 && v.names[s.Number] == "enrolment":
-				if device, err = deviceKey(s.Body); err != nil {
-					return "", err
+				if device, err = deviceKey(s.Body); err != nil || v.subject != b.Device {
+					return "", errors.Join(err, errors.New("the enrolment is not the device's"))
 				}
 			case v.kind == 2:
 				n := int(binary.BigEndian.Uint16(s.Body))
