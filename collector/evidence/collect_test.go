@@ -414,3 +414,21 @@ func TestNobodyWritesBetweenTheLines(t *testing.T) {
 		t.Errorf("somebody wrote a line of their own:\n%s", page.String())
 	}
 }
+
+// TestWhatEncryptionIsWorth is said beside it.
+func TestWhatEncryptionIsWorth(t *testing.T) {
+	yes, no, denied := posture.Read(true), posture.Read(false), posture.Unread[bool](posture.Denied)
+	for name, c := range map[string]struct {
+		v    posture.Volume
+		want string
+	}{
+		"not asked": {posture.Volume{RecoveryKey: posture.Unread[bool](posture.NotAsked), UsedSpace: posture.Unread[bool](posture.NotAsked), Hardware: posture.Unread[bool](posture.NotAsked)}, ""},
+		"good":      {posture.Volume{RecoveryKey: yes, UsedSpace: no, Hardware: no}, "has a recovery key"},
+		"weak":      {posture.Volume{RecoveryKey: no, UsedSpace: yes, Hardware: yes}, "has no recovery key; only space in use was encrypted: what was deleted before may lie there in plain; encrypted by the drive itself, which cannot be looked into"},
+		"denied":    {posture.Volume{RecoveryKey: yes, UsedSpace: denied, Hardware: no}, "has a recovery key; whether all of it was encrypted is not known (denied)"},
+	} {
+		if got := strings.Join(weight(c.v), "; "); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -159,9 +159,28 @@ func (p *page) disks() {
 		if v.Protectors.Known() {
 			how = append(how, "opened by "+orNothing(visible(v.Protectors.Value)))
 		}
-		p.line("  %s\t%s", name, strings.Join(how, ", "))
+		p.line("  %s\t%s", name, strings.Join(append(how, weight(v)...), ", "))
 	}
 	p.line("")
+}
+
+// weight says what being encrypted is worth where a system tells, and where it
+// should have and did not.
+func weight(v posture.Volume) (list []string) {
+	tell := func(r posture.Reading[bool], unknown, yes, no string) {
+		switch {
+		case r.Known() && r.Value:
+			list = append(list, yes)
+		case r.Known() && no != "":
+			list = append(list, no)
+		case !r.Known() && r.Absent != posture.NotAsked:
+			list = append(list, unknown+" is not known ("+r.Absent.String()+")")
+		}
+	}
+	tell(v.RecoveryKey, "whether it has a recovery key", "has a recovery key", "has no recovery key")
+	tell(v.UsedSpace, "whether all of it was encrypted", "only space in use was encrypted: what was deleted before may lie there in plain", "")
+	tell(v.Hardware, "who encrypts it", "encrypted by the drive itself, which cannot be looked into", "")
+	return list
 }
 
 func (p *page) rest() {
