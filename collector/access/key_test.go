@@ -1,7 +1,10 @@
 package access
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -139,4 +142,37 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("took %q as %q, %x", text, id, secret)
 		}
 	})
+}
+
+// TestALabelIsSeenAsItIs: a list of keys is printed.
+func TestALabelIsSeenAsItIs(t *testing.T) {
+	a := open(t, t.TempDir(), clocktest.NewDriven(start))
+	technician(t, a)
+	for _, label := range []string{"", " ", "a\x1b[2J", "a\u009b2J", "a\u202eb", "a\ufffd", "a\x00", strings.Repeat("é", maxLabel+1)} {
+		if _, _, err := a.CreateKey(NewKey{Account: "Morgan Ellis", Label: label, Lasts: time.Hour}); err == nil {
+			t.Errorf("the label %q is taken", label)
+		}
+	}
+}
+
+// TestKeysThatAreNotWhole open nothing: a file that was cut or changed is
+// refused before anybody is let in by what is left of it.
+func TestKeysThatAreNotWhole(t *testing.T) {
+	dir, c := t.TempDir(), clocktest.NewDriven(start)
+	a := open(t, dir, c)
+	technician(t, a)
+	key(t, a, NewKey{Account: "Morgan Ellis", Label: "one", Lasts: time.Hour})
+	name := filepath.Join(dir, keysFile)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(bytes.TrimSpace(whole)) {
+		if err := os.WriteFile(name, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, Options{Clock: c}); err == nil {
+			t.Errorf("cut after %d of %d bytes, it is read", n, len(whole))
+		}
+	}
 }
