@@ -68,10 +68,11 @@ func Open(dir string, o Options) (*Access, error) {
 		return nil, fmt.Errorf("make the directory of accounts: %w", err)
 	}
 	a := &Access{dir: dir, clock: o.Clock, log: o.Logger, hasher: newHasher(), limits: newLimits(o.Clock)}
-	if err := a.readAccounts(); err != nil {
+	var err error
+	if a.accounts, err = accountsIn.read(dir); err != nil {
 		return nil, err
 	}
-	if err := a.readKeys(); err != nil {
+	if a.keys, err = keysIn.read(dir); err != nil {
 		return nil, err
 	}
 	store, err := openSessions(dir, o.Clock)

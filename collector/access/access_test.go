@@ -63,14 +63,14 @@ func TestAccountOutlivesTheProcess(t *testing.T) {
 	if all := a.Accounts(); len(all) != 1 || all[0].Hash != "" || all[0].CreatedAt != start {
 		t.Errorf("got accounts %+v, want one without its hash", all)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, accountsFile))
+	data, err := os.ReadFile(filepath.Join(dir, accountsIn.name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(data), made) || !strings.Contains(string(data), "$argon2id$v=19$m=19456,t=2,p=1$") {
 		t.Errorf("the file holds %s", data)
 	}
-	if info, err := os.Stat(filepath.Join(dir, accountsFile)); err != nil || info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(filepath.Join(dir, accountsIn.name)); err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("others may read the accounts: %v %v", info.Mode(), err)
 	}
 }

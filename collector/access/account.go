@@ -5,24 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/google/uuid"
 	"golang.org/x/text/unicode/norm"
 )
 
 const (
-	accountsFile = "accounts.json"
-	maxAccounts  = 10_000
-	maxName      = 64 // characters
+	maxAccounts = 10_000
+	maxName     = 64 // characters
 )
 
 // Account is a person who may sign in.
@@ -48,6 +43,10 @@ type NewAccount struct {
 
 type accountsJSON struct {
 	Accounts []Account `json:"accounts"`
+}
+
+var accountsIn = file[Account]{
+	name: "accounts.json", what: "accounts", parse: parseAccounts, pack: func(list []Account) any { return accountsJSON{list} },
 }
 
 // CreateAccount makes an account. If no password was given it makes one up
@@ -146,35 +145,11 @@ func (a *Access) newHash(ctx context.Context, password string, words []string) (
 func (a *Access) change(f func([]Account) ([]Account, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	next, err := f(slices.Clone(a.accounts))
-	if err != nil {
-		return err
+	next, err := accountsIn.change(a.dir, a.accounts, f)
+	if err == nil {
+		a.accounts = next
 	}
-	data, err := json.MarshalIndent(accountsJSON{Accounts: next}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the accounts: %w", err)
-	}
-	if err := durable.WriteFile(filepath.Join(a.dir, accountsFile), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("store the accounts: %w", err)
-	}
-	a.accounts = next
-	return nil
-}
-
-func (a *Access) readAccounts() error {
-	data, err := os.ReadFile(filepath.Join(a.dir, accountsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the accounts: %w", err)
-	}
-	accounts, err := parseAccounts(data)
-	if err != nil {
-		return err
-	}
-	a.accounts = accounts
-	return nil
+	return err
 }
 
 func parseAccounts(data []byte) ([]Account, error) {

@@ -9,20 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/caretaker-school/caretaker/shared/durable"
 )
 
 const (
-	keysFile   = "keys.json"
 	maxKeys    = 1000
 	maxLabel   = 80 // characters
 	keyPrefix  = "ctp1-"
@@ -64,6 +58,8 @@ type NewKey struct {
 type keysJSON struct {
 	Keys []Key `json:"keys"`
 }
+
+var keysIn = file[Key]{name: "keys.json", what: "keys", parse: parseKeys, pack: func(list []Key) any { return keysJSON{list} }}
 
 // CreateKey makes a key and returns it with its secret text, which is told
 // this once and is not kept.
@@ -208,30 +204,10 @@ func cleanLabel(label string) (string, error) {
 func (a *Access) changeKeys(f func([]Key) ([]Key, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	next, err := f(slices.Clone(a.keys))
-	if err != nil {
-		return err
+	next, err := keysIn.change(a.dir, a.keys, f)
+	if err == nil {
+		a.keys = next
 	}
-	data, err := json.MarshalIndent(keysJSON{Keys: next}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the keys: %w", err)
-	}
-	if err := durable.WriteFile(filepath.Join(a.dir, keysFile), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("store the keys: %w", err)
-	}
-	a.keys = next
-	return nil
-}
-
-func (a *Access) readKeys() error {
-	data, err := os.ReadFile(filepath.Join(a.dir, keysFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the keys: %w", err)
-	}
-	a.keys, err = parseKeys(data)
 	return err
 }
 

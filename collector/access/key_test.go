@@ -162,7 +162,7 @@ func TestKeysThatAreNotWhole(t *testing.T) {
 	a := open(t, dir, c)
 	technician(t, a)
 	key(t, a, NewKey{Account: "Morgan Ellis", Label: "one", Lasts: time.Hour})
-	name := filepath.Join(dir, keysFile)
+	name := filepath.Join(dir, keysIn.name)
 	whole, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
