@@ -55,11 +55,11 @@ why() {
 # build makes the chroot with Wine in it. It is moved into place when whole.
 build() {
   local new=$bed/root.new mirror=${BED_MIRROR:-}
-  # The host's own mirror if it is Debian's.
+  # The host's own mirror if it is Debian's, else the one that debootstrap knows.
   [ -n "$mirror" ] || ! grep -q '^ID=debian' /etc/os-release || ! command -v apt-get >/dev/null ||
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1) || :
   rm -rf "$new" "$root"
-  debootstrap --variant=minbase trixie "$new" "${mirror:-http://deb.debian.org/debian}" &&
+  debootstrap --variant=minbase trixie "$new" ${mirror:+"$mirror"} &&
     # Packages are installed with a /proc that ends with them.
     unshare --mount --fork sh -euc '
       mount -t proc proc "$1/proc"
