@@ -152,8 +152,8 @@ func (s *school) checkpoint(ctx context.Context) []byte {
 	return note
 }
 
-// herald tells a school's connected devices what has changed, and gives them
-// a checkpoint every hour.
+// herald tells a school's connected devices what has changed, and every hour
+// gives them a checkpoint, and a document that could not be read before.
 func (s *school) herald(ctx context.Context) error {
 	hour, stop := s.in.o.Clock.After(checkpointEvery)
 	defer func() { stop() }()
@@ -165,7 +165,7 @@ func (s *school) herald(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case <-hour:
-			s.tell(wants{checkpoint: true})
+			s.tell(wants{documents: true, checkpoint: true})
 			hour, stop = s.in.o.Clock.After(checkpointEvery)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +115,9 @@ func (w *world) start(limits Limits) {
 	w.stop = func() {
 		cancel()
 		for range running {
-			if err := <-done; err != nil {
+			// Where a test takes every descriptor, a record that could not be
+			// followed is for the program to open again.
+			if err := <-done; err != nil && !errors.Is(err, syscall.EMFILE) {
 				t.Error(err)
 			}
 		}
