@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shirou/gopsutil/v3/mem"
+
 	"github.com/caretaker-school/caretaker/shared/clock"
 )
 
@@ -17,24 +19,43 @@ import (
 
 // garbage is how much may lie about before it is collected, in per cent of
 // what is in use: half of Go's own, so that the peak of a large school is a
-// fifth lower. Of a small one it may always be garbageLeast bytes: to collect
-// oftener costs a sixth of the work of taking in reports and saves little. Who
-// runs the collector with another GOGC than Go's own 100 has the last word.
+// fifth lower. Of a small one a share of the machine's memory may always be: to
+// collect oftener costs a sixth of the work of taking in reports and saves
+// little. Who runs the collector with another GOGC than Go's own 100 has the
+// last word; a GOMEMLIMIT holds whatever these say.
 const (
 	garbage       = 50
-	garbageLeast  = 128 << 20
 	garbageMost   = 1000
 	garbageByRule = 100
 )
 
-// garbageFor returns the per cent for so many bytes in use.
-func garbageFor(live uint64) int {
-	return int(min(max(garbage, garbageLeast*100/max(live, 1)), garbageMost))
+// roomFor returns how many bytes of garbage may always lie about on a machine
+// with so much memory: 64 to 384 MiB, and 128 where it is not known.
+func roomFor(machine uint64) uint64 {
+	const mb = 1 << 20
+	if machine == 0 {
+		return 128 * mb
+	}
+	return min(max(machine/16, 64*mb), 384*mb)
+}
+
+// room is roomFor this machine.
+func room() uint64 {
+	m, err := mem.VirtualMemory()
+	if err != nil {
+		return roomFor(0)
+	}
+	return roomFor(m.Total)
+}
+
+// garbageFor returns the per cent for so many bytes in use, and room.
+func garbageFor(live, room uint64) int {
+	return int(min(max(garbage, room*100/max(live, 1)), garbageMost))
 }
 
 // collectInTime has the collector of garbage follow what is in use, after each
-// collection, until stop is called.
-func collectInTime() (stop func()) {
+// collection, until stop is called. So many bytes of it may always lie about.
+func collectInTime(room uint64) (stop func()) {
 	before := debug.SetGCPercent(garbage)
 	if before != garbageByRule {
 		debug.SetGCPercent(before)
@@ -45,7 +66,7 @@ func collectInTime() (stop func()) {
 	follow := func() (again bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if want := garbageFor(readMemory().live); !stopped && want != now {
+		if want := garbageFor(readMemory().live, room); !stopped && want != now {
 			now = want
 			debug.SetGCPercent(want)
 		}

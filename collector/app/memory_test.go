@@ -47,7 +47,7 @@ func TestTrimEndsAndLooksEachMinute(t *testing.T) {
 func TestOperatorsGOGCHasTheLastWord(t *testing.T) {
 	for _, set := range []int{25, 400} {
 		before := debug.SetGCPercent(set)
-		stop := collectInTime()
+		stop := collectInTime(128 << 20)
 		during := debug.SetGCPercent(set)
 		stop()
 		if after := debug.SetGCPercent(before); during != set || after != set {
@@ -59,15 +59,20 @@ func TestOperatorsGOGCHasTheLastWord(t *testing.T) {
 func TestGarbageFollowsWhatIsInUse(t *testing.T) {
 	const mb = 1 << 20
 	for live, want := range map[uint64]int{0: garbageMost, mb: garbageMost, 64 * mb: 200, 256 * mb: garbage, 4096 * mb: garbage} {
-		if got := garbageFor(live); got != want {
+		if got := garbageFor(live, 128*mb); got != want {
 			t.Errorf("of %d MB in use: %d %%, want %d %%", live/mb, got, want)
+		}
+	}
+	for machine, want := range map[uint64]uint64{0: 128, 512 * mb: 64, 4096 * mb: 256, 8192 * mb: 384, 65536 * mb: 384} {
+		if got := roomFor(machine); got != want*mb {
+			t.Errorf("on a machine of %d MB: %d bytes, want %d MB", machine/mb, got, want)
 		}
 	}
 
 	before := debug.SetGCPercent(garbageByRule)
 	defer debug.SetGCPercent(before)
-	stop := collectInTime()
-	much := make([]byte, 4*garbageLeast)
+	stop := collectInTime(8 * mb)
+	much := make([]byte, 32*mb)
 	changed := func() bool {
 		now := debug.SetGCPercent(garbage)
 		debug.SetGCPercent(now)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -36,7 +38,7 @@ func (b *bench) reports(ctx context.Context) (rows []row, err error) {
 	if err := s.enrol(ctx, reporting); err != nil {
 		return nil, err
 	}
-	whole, folded, err := s.burst(ctx)
+	whole, folded, checked, err := s.bursts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +47,6 @@ func (b *bench) reports(ctx context.Context) (rows []row, err error) {
 		return nil, err
 	}
 	size := int(whole.Bytes / whole.Reports)
-	checked, err := verifications()
-	if err != nil {
-		return nil, err
-	}
 	appended, err := appends(b.dir, reporting, size)
 	if err != nil {
 		return nil, err
@@ -74,6 +72,35 @@ func (b *bench) reports(ctx context.Context) (rows []row, err error) {
 		{what: "collector: the same, without the view", ours: door.rate(), unit: "/s", limit: inTurn, against: "the three limits, one after the other", want: justTold},
 		{what: "collector: reports shown in the view", ours: folded, unit: "/s", want: justTold},
 	}, nil
+}
+
+// bursts is the middle one of three bursts, by what each was of the signatures
+// that could be checked just before and after it: a virtual machine gives now
+// more and now less, and a limit of another minute is none of this one.
+func (s *school) bursts(ctx context.Context) (v volley, folded, checked float64, err error) {
+	type round struct {
+		volley
+		folded, checked float64
+	}
+	before, err := verifications()
+	if err != nil {
+		return v, 0, 0, err
+	}
+	var rounds [3]round
+	for i := range rounds {
+		r := &rounds[i]
+		if r.volley, r.folded, err = s.burst(ctx); err != nil {
+			return v, 0, 0, err
+		}
+		after, err := verifications()
+		if err != nil {
+			return v, 0, 0, err
+		}
+		r.checked, before = (before+after)/2, after
+	}
+	slices.SortFunc(rounds[:], func(a, b round) int { return cmp.Compare(a.rate()/a.checked, b.rate()/b.checked) })
+	middle := rounds[len(rounds)/2]
+	return middle.volley, middle.folded, middle.checked, nil
 }
 
 // burst has the laptops report to a collector of its own process. folded is
