@@ -59,6 +59,9 @@ func (f *folder) contact(ctx context.Context, tx *view.Tx, st proof.ContactState
 	if err := j.heard(); err != nil {
 		return err
 	}
+	if err := tx.Hear(&j.row, view.Heard{Entry: uint64(r.Index), Section: section, At: received}); err != nil {
+		return err
+	}
 	j.row.Clock = hear(was.Clock, st.Boot, st.Uptime, moment(st.MadeAt), received)
 	if st.Report == was.LastReport && st.Report > 0 {
 		held := observed(j.row.Clock, moment(st.ReadAt), received)

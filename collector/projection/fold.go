@@ -189,5 +189,6 @@ func (f *folder) revoke(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	row := was
 	row.RevokedAt, row.RevokedFor = moment(r.Envelope.ReceivedAt), revocation.Reason
+	row.RevokedIn = uint64(r.Index)
 	return tx.PutDevice(was, row)
 }

@@ -215,9 +215,10 @@ func (d *DeviceRow) code(c *coder) {
 		c.instant(t)
 	}
 	codeText(c, &d.RevokedFor)
-	for _, n := range []*uint64{&d.LastReport, &d.Policy, &d.Assignment, &d.Entry, &d.Events, &d.SchoolPolicy} {
+	for _, n := range []*uint64{&d.RevokedIn, &d.LastReport, &d.Policy, &d.Assignment, &d.Entry, &d.Events, &d.SchoolPolicy} {
 		c.count(n)
 	}
+	d.Heard.code(c)
 	d.Clock.code(c)
 	codeList(c, &d.Places, func(p *Place) { p.code(c) })
 	codeList(c, &d.Own, c.finding)

@@ -32,6 +32,7 @@ import (
 //	<school>/past/<device>/<rule>/<kind>/<subject>/<number>  → breach.Breach: an earlier one of that key
 //	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; 1 if resolved
 //	<school>/turn/<time>/<device>/<rule>/<kind>/<subject>  → status and severity before and after
+//	<school>/day/<device>/<day since 1970>  → Heard: the last contact of a day (UTC) that is over
 //	<school>/event/<device>/<number>        → MediumEvent
 //	<school>/gap/<device>/<from>            → Gap
 //	<school>/damage/<entry>                 → what is wrong with the entry, in words
@@ -57,6 +58,7 @@ const (
 	famPast       = "past"
 	famList       = "list"
 	famTurn       = "turn"
+	famDay        = "day"
 	famEvent      = "event"
 	famGap        = "gap"
 	famDamage     = "damage"

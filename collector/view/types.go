@@ -161,7 +161,9 @@ type DeviceRow struct {
 	EnrolledAt     time.Time         `json:"enrolledAt,omitzero"`
 	RevokedAt      time.Time         `json:"revokedAt,omitzero"`
 	RevokedFor     string            `json:"revokedFor,omitempty"`
+	RevokedIn      uint64            `json:"revokedIn,omitempty"` // entry
 	LastContact    time.Time         `json:"lastContact,omitzero"`
+	Heard          Heard             `json:"heard,omitzero"` // its last contact
 	LastReport     uint64            `json:"lastReport,omitempty"`
 	ReportedAt     time.Time         `json:"reportedAt,omitzero"` // by the device's clock
 	ObservedAt     time.Time         `json:"observedAt,omitzero"` // the same, corrected
