@@ -17,6 +17,10 @@ type Progress struct {
 	// BehindSince is since when something that is recorded has waited to be in
 	// the view, by the collector's clock; zero while nothing waits.
 	BehindSince time.Time
+	// Again is how often the view was thrown away and begun again since the
+	// collector was started: what was read of it between two looks is of one
+	// making only if this has not changed, and Folded has not gone back.
+	Again uint64
 	// Err is why the view does not grow, or a *DamageError about what it was
 	// made without; nil if it is whole as far as Folded says.
 	Err error
@@ -46,6 +50,7 @@ func (p *Projection) Progress(school posture.SchoolID) Progress {
 type came struct {
 	mu      sync.Mutex
 	folded  uint64
+	again   uint64    // times it was thrown away
 	behind  time.Time // zero: it was not behind when it was last looked
 	stopped error
 	damage  *DamageError // nil: none
@@ -57,6 +62,14 @@ func (c *came) to(folded, recorded uint64, now time.Time) {
 	defer c.mu.Unlock()
 	c.folded = folded
 	c.look(recorded, now)
+}
+
+// anew notes that what was folded in is about to be thrown away.
+func (c *came) anew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.folded = 0
+	c.again++
 }
 
 // by returns how many entries are in the view.
@@ -106,7 +119,7 @@ func (c *came) report(recorded uint64, now time.Time) Progress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.look(recorded, now)
-	p := Progress{Folded: c.folded, Recorded: max(recorded, c.folded), BehindSince: c.behind, Err: c.stopped}
+	p := Progress{Folded: c.folded, Recorded: max(recorded, c.folded), BehindSince: c.behind, Again: c.again, Err: c.stopped}
 	if p.Err == nil && c.damage != nil {
 		p.Err = c.damage
 	}

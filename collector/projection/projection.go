@@ -193,6 +193,7 @@ func (f *folder) startAgain() error {
 	f.memories.clear()
 	clear(f.noted)
 	f.policies = map[uint64]*prepared{0: f.policies[0]}
+	f.came.anew()
 	if err := f.view.Clear(f.school.ID); err != nil {
 		return err
 	}

@@ -194,6 +194,7 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 	out := Breach{
 		Device: b.Device, Hostname: row.Hostname, AssetTag: row.AssetTag, Rule: b.Rule, Title: rule.Title, Remediation: rule.Remedy(row.Platform),
 		Subject:  posture.Subject{Kind: b.Kind, Key: b.ID, Label: b.Terms.Label},
+		Number:   b.Number,
 		Severity: b.Severity(r.now), Status: b.Status(r.now),
 		FirstFailed: b.FirstFailed, LastFailed: b.LastFailed, GraceEnds: b.GraceEnds(), ResolvedAt: b.ResolvedAt,
 		Message:    strings.ReplaceAll(b.Terms.Message, "{subject}", cmp.Or(b.Terms.Label, "this device")),

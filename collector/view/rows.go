@@ -120,6 +120,7 @@ type Breach struct {
 	Title       string           `json:"title"`
 	Remediation string           `json:"remediation"`
 	Subject     posture.Subject  `json:"subject"`
+	Number      int              `json:"number"`   // from 1, of those of this rule on this subject of the device
 	Severity    posture.Severity `json:"severity"` // at the time of asking, escalation included
 	Status      breach.Status    `json:"status"`
 	FirstFailed time.Time        `json:"firstFailed"`
