@@ -17,7 +17,10 @@ func failed(order uint64, at time.Time, terms Terms) Event {
 }
 
 func exemption(id string, from, until time.Time) Exemption {
-	return Exemption{ID: id, From: from, Until: until, AskedBy: "technician", Approver: "head", Reason: "on order"}
+	return Exemption{
+		ID: id, Scope: Scope{Rule: "ENC-01", Of: WholeSchool}, From: from, Until: until,
+		AskedBy: "technician", Approver: "head", Reason: "on order",
+	}
 }
 
 func TestStatusFollowsTimes(t *testing.T) {
@@ -109,6 +112,9 @@ func TestExemptionCheck(t *testing.T) {
 		"no end":        func(e *Exemption) { e.Until = time.Time{} },
 		"no start":      func(e *Exemption) { e.From = time.Time{} },
 		"ends at start": func(e *Exemption) { e.Until = e.From },
+		"for ever":      func(e *Exemption) { e.Until = e.From.Add(LongestExemption + 1) },
+		"no scope":      func(e *Exemption) { e.Scope = Scope{} },
+		"same person":   func(e *Exemption) { e.Approver = " Technician" },
 	} {
 		e := good
 		spoil(&e)

@@ -23,10 +23,13 @@ type Kind string
 
 // The kinds of decision.
 const (
-	Acknowledge  Kind = "acknowledge"   // somebody is on a breach
-	Exempt       Kind = "exempt"        // an approved exemption from a rule
-	EndExemption Kind = "end-exemption" // an exemption is taken back
-	Resolve      Kind = "resolve"       // a breach is settled by what the reason says
+	Acknowledge Kind = "acknowledge" // somebody is on a breach
+	Resolve     Kind = "resolve"     // a breach is settled by what the reason says
+
+	AskExemption    Kind = "ask-exemption"    // somebody asks for an exemption from a rule
+	Exempt          Kind = "exempt"           // somebody else approves it
+	RefuseExemption Kind = "refuse-exemption" // or not
+	EndExemption    Kind = "end-exemption"    // an exemption is taken back before its end
 )
 
 // RefusedError says why a decision cannot be made about things as they stand.
@@ -38,14 +41,15 @@ func (e *RefusedError) Error() string { return e.Why }
 // Section is the name of the section that carries a decision.
 const Section = "decision"
 
-// Decision is one decision about a breach.
+// Decision is one decision. Beside who, when and why it has what its kind is
+// about, and nothing else.
 type Decision struct {
 	Kind      Kind              `json:"kind"`
 	By        string            `json:"by"` // the account that decided
 	At        time.Time         `json:"at"`
 	Reason    string            `json:"reason"`
-	Breach    breach.Key        `json:"breach"`
-	Exemption *breach.Exemption `json:"exemption,omitempty"` // for Exempt; for EndExemption its ID
+	Breach    breach.Key        `json:"breach,omitzero"` // of a decision about a breach
+	Exemption *breach.Exemption `json:"exemption,omitempty"`
 }
 
 // Bounds of what a person may write.
@@ -61,27 +65,25 @@ func (d Decision) Check() error {
 		return errors.New("a decision needs someone who decides and a time")
 	case d.Reason == "" || len(d.Reason) > mostReason || !utf8.ValidString(d.Reason):
 		return fmt.Errorf("a decision needs a reason of at most %d bytes", mostReason)
-	case d.Breach.Device == "" || d.Breach.Rule == "" || d.Breach.Kind == "":
-		return errors.New("a decision about a breach names its device, rule and subject")
 	}
 	switch d.Kind {
 	case Acknowledge, Resolve:
-		if d.Exemption != nil {
-			return fmt.Errorf("a decision to %s carries no exemption", d.Kind)
-		}
-		return nil
-	case Exempt:
-		if d.Exemption == nil {
-			return errors.New("a decision to exempt carries an exemption")
-		}
-		return d.Exemption.Check()
-	case EndExemption:
-		if d.Exemption == nil || d.Exemption.ID == "" {
-			return errors.New("a decision to end an exemption names it")
-		}
-		return nil
+		return d.checkBreach()
+	case AskExemption, Exempt, RefuseExemption, EndExemption:
+		return d.checkExemption()
 	}
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
+}
+
+// checkBreach is Check for a decision about a breach.
+func (d Decision) checkBreach() error {
+	switch {
+	case d.Breach.Device == "" || d.Breach.Rule == "" || d.Breach.Kind == "":
+		return errors.New("a decision about a breach names its device, rule and subject")
+	case d.Exemption != nil:
+		return fmt.Errorf("a decision to %s carries no exemption", d.Kind)
+	}
+	return nil
 }
 
 // CheckNew reports what a decision lacks that is about to be recorded. Beyond
@@ -114,7 +116,7 @@ func Encode(d Decision, salt [proof.SaltSize]byte) (proof.Section, error) {
 	return proof.Section{Name: Section, Class: proof.People, Salt: salt, Body: body}, nil
 }
 
-// Decode reads a decision about a breach. One of a kind that this version does
+// Decode reads a decision. One of a kind that this version does
 // not know is an error that says so.
 func Decode(body []byte) (Decision, error) {
 	var d Decision
@@ -134,20 +136,13 @@ func Decode(body []byte) (Decision, error) {
 	return d, nil
 }
 
-// Event returns what the decision does to its breach, given its place in the
-// ledger.
+// Event returns what a decision about a breach does to it, given its place in
+// the ledger.
 func (d Decision) Event(order uint64) breach.Event {
 	e := breach.Event{Order: order, At: d.At, Received: d.At, By: d.By}
-	if d.Exemption != nil {
-		e.Exemption = *d.Exemption
-	}
 	switch d.Kind {
 	case Acknowledge:
 		e.What = breach.Acknowledge
-	case Exempt:
-		e.What = breach.Exempted
-	case EndExemption:
-		e.What = breach.ExemptionEnded
 	case Resolve:
 		e.What = breach.ResolvedByHand
 	}
