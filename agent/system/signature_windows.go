@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -24,6 +25,7 @@ type judge struct {
 	acquire, release, hash, find, drop, catalogPath *windows.LazyProc
 
 	catalogues []*catalogues
+	none       func() bool // whether it is known that the system keeps no catalogue
 }
 
 // catalogues are the system's catalogues by one kind of hash. Opening them is
@@ -38,6 +40,10 @@ type catalogues struct {
 func newJudge() (j *judge, err error) {
 	// Those from before Windows 8 list files by their SHA-1 only.
 	j = &judge{catalogues: []*catalogues{{algorithm: "SHA256"}, {algorithm: "SHA1"}}}
+	j.none = sync.OnceValue(func() bool {
+		some, err := anyCatalogue()
+		return err == nil && !some // where they could not be looked for, the system is asked
+	})
 	for _, f := range []struct {
 		name string
 		into **windows.LazyProc
@@ -228,6 +234,9 @@ func (j *judge) open(c *catalogues) (windows.Handle, error) {
 // catalogued judges a file by the first catalogue of the system's that lists
 // it: by its SHA-256, or, as catalogues from before Windows 8 do, by its SHA-1.
 func (j *judge) catalogued(file windows.Handle) (s Signature, last error) {
+	if j.none() {
+		return Signature{}, errUnsigned
+	}
 	own, tidy, err := imageDigest{}, false, error(nil)
 	if state, stateErr := stateOf(file); stateErr == nil {
 		own, tidy, err = digestImage(&readHandle{Handle: file}, state.size)
