@@ -173,7 +173,8 @@ func TestJudge(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	f.Add(golden(f))
-	f.Add([]byte(headline + "\n{}\n\n"))
+	f.Add([]byte(headlines()[1] + "\n{}\n\n"))
+	f.Add([]byte(headlines()[2] + "\n{}\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, _, err := Verify(data, Trust{}); err == nil && !bytes.Equal(data, golden(t)) {
 			t.Error("something that nobody sealed verifies")

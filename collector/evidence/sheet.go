@@ -47,6 +47,13 @@ type Sheet struct {
 	TokenBy    string    `json:"tokenBy"`    // who made that token; "" if it was not found
 	KeyPrint   string    `json:"keyPrint"`   // SHA-256 of the device's public key, in hexadecimal
 
+	// From the second format on.
+	Silences []Silence  `json:"silences,omitempty"` // longer than the bundle's, oldest first
+	Contacts int        `json:"contacts,omitempty"` // that the answer rests on: the last of each day
+	Heard    *Heard     `json:"heard,omitempty"`    // the last of them
+	Revoked  *Revoked   `json:"revoked,omitempty"`  // up to the moment
+	Policy   *Published `json:"policy,omitempty"`   // that judged the last report; none: the one built into the agent
+
 	Volumes   []posture.Volume      `json:"volumes"`
 	Antivirus []posture.Antivirus   `json:"antivirus"`
 	Security  *posture.Security     `json:"security,omitempty"`
@@ -68,15 +75,15 @@ type Report struct {
 // Span is a time over which the reports said the same.
 type Span struct {
 	From  time.Time `json:"from"` // the first report that said so
-	To    time.Time `json:"to"`   // the last report that said so
+	To    time.Time `json:"to"`   // the last report that said so; from the second format on also the last contact
 	State State     `json:"state"`
 	Why   string    `json:"why,omitempty"` // for NotProven and Missing
 	First uint64    `json:"first"`         // sequences of those reports
 	Last  uint64    `json:"last"`
-	Quiet *Quiet    `json:"quiet,omitempty"` // the longest time between two of those reports, if there are two
+	Quiet *Quiet    `json:"quiet,omitempty"` // the longest time between two of those, if there are two
 }
 
-// Quiet is a time without a report.
+// Quiet is a time without a report and, from the second format on, a contact.
 type Quiet struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
@@ -91,7 +98,9 @@ type opened struct {
 	reports   []signedReport
 	places    []placed // of the reports
 	tokens    []roster.Token
-	contact   *contact // the last
+	contacts  []contact
+	revoked   *Revoked
+	policy    *Published
 	gaps      []roster.Gap
 	bodies    map[proof.Digest][]byte
 }
@@ -99,11 +108,6 @@ type opened struct {
 type entry struct {
 	index    uint64
 	envelope proof.Envelope
-}
-
-type contact struct {
-	statement proof.ContactStatement
-	received  time.Time
 }
 
 type signedReport struct {
@@ -132,6 +136,9 @@ func Answer(b *Bundle) (Sheet, error) {
 			s.TokenBy = t.By
 		}
 	}
+	if o.bundle.Format > 1 {
+		o.around(&s)
+	}
 	if len(o.reports) > 0 {
 		o.history(&s)
 		o.last(&s)
@@ -158,6 +165,9 @@ func open(b *Bundle) (*opened, error) {
 			o.bodies[ref.Digest] = s.Body
 			bodies[ref.Name] = s.Body
 		}
+		if b.Format > 1 && len(bodies) < len(e.Sections) {
+			return nil, fmt.Errorf("entry %d: it holds two sections of one name", e.Index)
+		}
 		if err := o.add(entry{e.Index, env}, bodies); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
@@ -174,11 +184,15 @@ func open(b *Bundle) (*opened, error) {
 		return nil, fmt.Errorf("entry %d: report %d was made after the moment that is asked about", o.reports[n].index, o.reports[n].statement.Sequence)
 	}
 	o.places = place(o.admitted, o.reports)
+	o.placeContacts()
+	if o.policy != nil && (len(o.reports) == 0 || o.policy.Number != o.reports[len(o.reports)-1].statement.Policy) {
+		return nil, fmt.Errorf("entry %d: policy %d judged nothing here", o.policy.Entry, o.policy.Number)
+	}
 	return o, nil
 }
 
 func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
-	if !slices.Contains([]proof.Kind{proof.KindContacts, proof.KindToken}, e.envelope.Kind) && e.envelope.Subject != string(o.bundle.Device) {
+	if !slices.Contains([]proof.Kind{proof.KindContacts, proof.KindToken, proof.KindPolicy}, e.envelope.Kind) && e.envelope.Subject != string(o.bundle.Device) {
 		return fmt.Errorf("it is about %.70q", e.envelope.Subject)
 	}
 	switch e.envelope.Kind {
@@ -196,25 +210,19 @@ func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
 		o.reports = append(o.reports, r)
 		return err
 	case proof.KindContacts:
-		signed, err := proof.DecodeSignedContact(bodies[roster.SectionContact])
-		if err != nil {
-			return err
-		}
-		c, err := proof.DecodeContactStatement(signed.Statement)
-		received := moment(e.envelope.ReceivedAt)
-		switch {
-		case err != nil:
-		case c.Device != string(o.bundle.Device):
-			err = fmt.Errorf("the contact is of %.70q", c.Device)
-		case received.After(o.bundle.At):
-			err = errors.New("the contact came after the moment that is asked about")
-		}
-		o.contact = &contact{c, received}
-		return err
+		return o.addContact(e, bodies[roster.SectionContact])
 	case proof.KindGap:
 		g, err := roster.DecodeGap(bodies[roster.SectionGap])
 		o.gaps = append(o.gaps, g)
 		return err
+	case proof.KindDecision:
+		if o.bundle.Format > 1 {
+			return o.addRevocation(e, bodies[roster.SectionRevocation])
+		}
+	case proof.KindPolicy:
+		if o.bundle.Format > 1 {
+			return o.addPolicy(e, bodies[roster.SectionPolicy])
+		}
 	}
 	return fmt.Errorf("a %s proves nothing here", e.envelope.Kind)
 }
@@ -324,8 +332,16 @@ func (o *opened) last(s *Sheet) {
 	}
 	made := o.places[len(o.places)-1].at
 	s.ReadAt = earlier(s.ReadAt, made)
-	if c := o.contact; c != nil && c.statement.Report == r.statement.Sequence && c.statement.Hash == proof.HashReport(r.envelope.Statement) {
-		s.HeldAt = later(made, earlier(moment(c.statement.MadeAt), c.received))
+	for i := range o.contacts {
+		c := &o.contacts[i]
+		if n, ok := o.reportOf(c); !ok || n != len(o.reports)-1 {
+			continue
+		}
+		if o.bundle.Format == 1 {
+			s.HeldAt = later(made, earlier(moment(c.statement.MadeAt), c.received))
+		} else {
+			s.HeldAt = later(s.HeldAt, c.at)
+		}
 		if c.statement.ReadAt > 0 {
 			s.ReadAt = later(s.ReadAt, earlier(moment(c.statement.ReadAt), s.HeldAt))
 		}
@@ -422,6 +438,15 @@ func (o *opened) notKnown(s Sheet) []string {
 	}
 	if slices.ContainsFunc(s.Spans, func(p Span) bool { return p.State == Missing }) {
 		list = append(list, "what the missing reports said")
+	}
+	for i, q := range s.Silences {
+		if i == 0 {
+			list = append(list, "what it was like while it was not heard from")
+		}
+		if !q.Lasts && !slices.ContainsFunc(o.places, func(p placed) bool { return p.at.Equal(q.To) }) {
+			list = append(list, "at what hour a silence ended that ends with a contact: of each day only the last is kept")
+			break
+		}
 	}
 	return append(list, o.clocks(s)...)
 }

@@ -100,12 +100,19 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// history follows what the reports said, one after the other.
+// history follows what the reports said, one after the other, and from the
+// second format on what contacts said of them.
 func (o *opened) history(s *Sheet) {
 	next, before := uint64(1), proof.Digest{}
-	for i, r := range o.reports {
-		p, sequence := o.places[i], r.statement.Sequence
-		first := next
+	for _, sign := range o.signs() {
+		if c := sign.contact; c != nil {
+			if o.bundle.Format > 1 && c.statement.Hash == before && c.statement.Report+1 == next && len(s.Spans) > 0 {
+				s.Spans[len(s.Spans)-1].goesOn(later(c.at, s.Spans[len(s.Spans)-1].To), c.statement.Report)
+			}
+			continue
+		}
+		r, p := o.reports[sign.report], o.places[sign.report] // of the place a copy
+		sequence, first := r.statement.Sequence, next
 		if sequence == next && sequence > 1 && r.statement.Previous != before {
 			first-- // it follows another report of that number
 		}
@@ -118,6 +125,9 @@ func (o *opened) history(s *Sheet) {
 		}
 		next, before = sequence+1, proof.HashReport(r.envelope.Statement)
 		state, why := o.disks(r)
+		if n := len(s.Spans); o.bundle.Format > 1 && n > 0 && !p.back {
+			p.at = later(p.at, earlier(s.Spans[n-1].To, p.received)) // after the contacts before it
+		}
 		if n := len(s.Spans); n > 0 && s.Spans[n-1].State == state && s.Spans[n-1].Why == why && !p.back {
 			s.Spans[n-1].goesOn(p.at, sequence)
 			continue
@@ -128,7 +138,7 @@ func (o *opened) history(s *Sheet) {
 	s.State, s.Why, s.Since = last.State, last.Why, last.From
 }
 
-// goesOn lengthens a span by a report that said the same.
+// goesOn lengthens a span by a report, or a contact, that said the same.
 func (p *Span) goesOn(at time.Time, sequence uint64) {
 	if p.Quiet == nil || at.Sub(p.To) > p.Quiet.To.Sub(p.Quiet.From) {
 		p.Quiet = &Quiet{From: p.To, To: at}

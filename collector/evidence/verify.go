@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -18,6 +19,8 @@ import (
 const (
 	maxBundle   = 128 << 20 // bytes
 	mostObjects = 1 << 20   // entries, sections and what the sheet lists
+	maxZone     = 64        // bytes of a zone's name
+	maxSilence  = 10 * 365 * 24 * 60 * 60
 )
 
 // Read reads a file of evidence, and no more of another than it takes to see
@@ -76,6 +79,9 @@ func Verify(sealed []byte, trust Trust) (*Bundle, Verdict, error) {
 			return nil, Verdict{}, fmt.Errorf("check entry %d: %w", e.Index, err)
 		}
 	}
+	if b.Device == "" {
+		return b, v, checkPosition(b)
+	}
 	if v.Signed, err = checkSignatures(b); err != nil {
 		return nil, Verdict{}, err
 	}
@@ -84,7 +90,7 @@ func Verify(sealed []byte, trust Trust) (*Bundle, Verdict, error) {
 
 // unseal reads the bundle and checks its seal with the key that it names.
 func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
-	body, seal, err := split(sealed)
+	format, body, seal, err := split(sealed)
 	if err != nil {
 		return nil, identity.SchoolVerifier{}, fmt.Errorf("read the evidence: %w", err)
 	}
@@ -101,8 +107,16 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 	key, err := identity.ParseSchoolVerifier(b.Key)
 	switch {
 	case err != nil:
-	case b.Format != Format:
-		err = fmt.Errorf("its format is %d, and this program reads %d", b.Format, Format)
+	case b.Format != format:
+		err = fmt.Errorf("its format is %d, and its first line says %d", b.Format, format)
+	case format == 1 && (b.Device == "" || b.Zone != "" || !b.Aware.IsZero() || b.Silence != 0):
+		err = errors.New("it holds what evidence of its format does not")
+	case len(b.Zone) > maxZone || b.Silence < 0 || b.Silence > maxSilence:
+		err = errors.New("its zone or its silence is not one")
+	case !b.Aware.IsZero() && !b.TellBy.Equal(b.Aware.Add(regulatorHours)), b.Aware.IsZero() != b.TellBy.IsZero():
+		err = errors.New("the regulator is to be told 72 hours after the school became aware, and it says something else")
+	case (b.Device == "") != (b.Position != nil):
+		err = errors.New("it is about a device or about a school, and not both")
 	case b.At.After(b.MadeAt):
 		err = errors.New("it was made before the moment that it is about")
 	case b.School != key.School:
@@ -115,7 +129,7 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 	if again, err := json.Marshal(b); err != nil || !bytes.Equal(again, body) {
 		return nil, key, errors.New("read the evidence: it is not written as evidence is")
 	}
-	sum := sha256.Sum256(sealed[:len(headline)+1+len(body)+1])
+	sum := sha256.Sum256(sealed[:len(headlines()[format])+1+len(body)+1])
 	switch signed, err := key.Document(Document, seal); {
 	case err != nil:
 		return nil, key, fmt.Errorf("check the seal: %w", err)
@@ -125,20 +139,22 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 	return b, key, nil
 }
 
-// split takes a file of evidence apart: exactly three lines.
-func split(sealed []byte) (body, seal []byte, err error) {
+// split takes a file of evidence apart: exactly three lines, of which the first
+// names the format.
+func split(sealed []byte) (format int, body, seal []byte, err error) {
 	lines := bytes.Split(sealed, []byte("\n"))
-	if len(lines) != 4 || string(lines[0]) != headline || len(lines[3]) > 0 {
-		return nil, nil, errors.New("this is not a file of evidence, or it is cut short")
+	format = slices.Index(headlines(), string(lines[0]))
+	if len(lines) != 4 || format < 1 || len(lines[3]) > 0 {
+		return 0, nil, nil, errors.New("this is not a file of evidence, or it is of a later version, or cut short")
 	}
 	seal, err = base64.StdEncoding.Strict().DecodeString(string(lines[2]))
 	if err == nil && base64.StdEncoding.EncodeToString(seal) != string(lines[2]) {
 		err = errors.New("it is not written as base64 is")
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("its seal: %w", err)
+		return 0, nil, nil, fmt.Errorf("its seal: %w", err)
 	}
-	return lines[1], seal, nil
+	return format, lines[1], seal, nil
 }
 
 // covers reports whether the bundle comes from what is trusted. That it comes

@@ -18,21 +18,37 @@ import (
 // people check, and the zone, without which the hour means nothing.
 const written = "Mon 2 Jan 2006 15:04 MST"
 
-// regulatorHours is how long a school has to tell the regulator, counted from
-// when it became aware (UK GDPR, article 33).
-const regulatorHours = 72 * time.Hour
-
-// Print writes the sheet for people, with times in a zone. aware is when the
-// school became aware of the loss; zero leaves the deadline out.
+// Print writes what a bundle says for people, with times in a zone. aware is
+// when the school became aware of the loss; zero leaves the deadline to the
+// bundle, and out if that has none.
 func Print(w io.Writer, b *Bundle, zone *time.Location, aware time.Time) error {
 	p := page{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), b: b, s: b.Sheet, zone: zone}
+	if b.Position != nil {
+		p.position()
+	} else {
+		p.device(aware)
+	}
+	p.line("")
+	p.line("This is evidence, not certification.")
+	if p.err == nil {
+		p.err = p.w.Flush()
+	}
+	return p.err
+}
+
+// device writes what is proven of a device.
+func (p *page) device(aware time.Time) {
 	p.head()
 	p.answer()
 	p.timeline()
+	p.silences()
 	p.disks()
 	p.rest()
 	p.media()
 	p.proof()
+	if aware.IsZero() {
+		aware = p.b.Aware
+	}
 	if !aware.IsZero() {
 		p.line("If personal data are at risk, the regulator must be told by %s: 72 hours after %s. Nights and holidays count.",
 			p.time(aware.Add(regulatorHours)), p.time(aware))
@@ -43,12 +59,6 @@ func Print(w io.Writer, b *Bundle, zone *time.Location, aware time.Time) error {
 		p.line("  - %s", n)
 	}
 	p.line("  - whether the school holds anything later than what is here: what is left out at the end does not show")
-	p.line("")
-	p.line("This is evidence, not certification.")
-	if p.err == nil {
-		p.err = p.w.Flush()
-	}
-	return p.err
 }
 
 // page is a sheet being written. Its first error stops it.
@@ -87,6 +97,7 @@ func (p *page) head() {
 func (p *page) answer() {
 	if p.s.Reported.Sequence == 0 {
 		p.line("NOT PROVEN: there is no report of it from before then.")
+		p.revoked()
 		p.line("")
 		return
 	}
@@ -104,6 +115,7 @@ func (p *page) answer() {
 	}
 	p.line("Every report from number %d on said so, since %s: %s.", run.First, p.time(p.s.Since), span(p.b.At.Sub(p.s.Since)))
 	p.quiet(run)
+	p.revoked()
 	p.line("")
 }
 
@@ -121,8 +133,41 @@ const quietFor = 48 * time.Hour
 // quiet tells of a long time without a report.
 func (p *page) quiet(s Span) {
 	if q := s.Quiet; q != nil && q.To.Sub(q.From) >= quietFor {
-		p.line("  The longest time between two of those reports was %s, from %s to %s.", span(q.To.Sub(q.From)), p.time(q.From), p.time(q.To))
+		of := "two of those reports"
+		if p.b.Format > 1 {
+			of = "two signs of it"
+		}
+		p.line("  The longest time between "+of+" was %s, from %s to %s.", span(q.To.Sub(q.From)), p.time(q.From), p.time(q.To))
 	}
+}
+
+// revoked says that the device was known no more.
+func (p *page) revoked() {
+	if r := p.s.Revoked; r != nil {
+		p.line("REVOKED %s (%s): from then on nothing that it says is taken in.", p.time(r.At), visible(r.Reason))
+	}
+}
+
+// silences tells of the times from which nothing is here.
+func (p *page) silences() {
+	if p.b.Format == 1 {
+		return
+	}
+	allowed := span(time.Duration(p.b.Silence) * time.Second)
+	if len(p.s.Silences) == 0 {
+		p.line("It was never silent for longer than the %s that the school's policy allows.", allowed)
+		p.line("")
+		return
+	}
+	p.line("Silent for longer than the %s that the school's policy allows, in which nothing is proven:", allowed)
+	for _, s := range p.s.Silences {
+		end := ""
+		if s.Lasts {
+			end = ", the moment that is asked about, and silent still"
+		}
+		p.line("  Not heard from between %s and %s%s: %s", p.time(s.From), p.time(s.To), end, span(s.To.Sub(s.From)))
+	}
+	p.line("")
 }
 
 func (p *page) timeline() {
@@ -184,6 +229,9 @@ func weight(v posture.Volume) (list []string) {
 }
 
 func (p *page) rest() {
+	if len(p.s.Antivirus) == 0 && p.s.Security == nil && len(p.s.Unread) == 0 && p.s.Reported.Sequence == 0 {
+		return
+	}
 	if p.s.Reported.Sequence > 0 && len(p.s.Antivirus) == 0 && !slices.ContainsFunc(p.s.Unread, func(u string) bool { return strings.Contains(u, wire.Antivirus) }) {
 		p.line("Antivirus\tnone was found")
 	}
@@ -223,11 +271,28 @@ func (p *page) proof() {
 	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
 	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), cmp.Or(visible(p.s.TokenBy), "somebody who is not known"))
 	if r := p.s.Reported; r.Sequence > 0 {
-		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d",
-			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy)
+		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d%s",
+			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy, p.policy())
+	}
+	if h := p.s.Heard; h != nil {
+		p.line("  Last contact\tmade %s, received %s, receipt: entry %d; %s here, the last of a day each",
+			p.time(h.MadeAt), p.time(h.ReceivedAt), h.Entry, contacts(p.s.Contacts))
 	}
 	p.line("  Made\t%s by %s, from %s of the ledger", p.time(p.b.MadeAt), visible(p.b.MadeBy), entries(len(p.b.Entries)))
 	p.line("")
+}
+
+// policy names the policy that judged the last report.
+func (p *page) policy() string {
+	switch {
+	case p.b.Format == 1:
+		return ""
+	case p.s.Policy != nil:
+		return fmt.Sprintf(" (%s, published %s, entry %d)", visible(p.s.Policy.Title), p.time(p.s.Policy.At), p.s.Policy.Entry)
+	case p.s.Reported.Policy == 0:
+		return " (the one built into the agent)"
+	}
+	return ""
 }
 
 func entries(n int) string {
@@ -235,6 +300,13 @@ func entries(n int) string {
 		return "1 entry"
 	}
 	return strconv.Itoa(n) + " entries"
+}
+
+func contacts(n int) string {
+	if n == 1 {
+		return "1 contact is"
+	}
+	return strconv.Itoa(n) + " contacts are"
 }
 
 // span writes a length of time as people say it.

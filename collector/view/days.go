@@ -18,7 +18,7 @@ import (
 // is heard from.
 type Heard struct {
 	Entry   uint64    `json:"entry"`
-	Section int       `json:"section"`      // its place among the entry's sections
+	Section int       `json:"section"`     // its place among the entry's sections
 	At      time.Time `json:"at,omitzero"` // when it was received; zero: there is none
 }
 

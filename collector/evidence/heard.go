@@ -1,0 +1,390 @@
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/identity"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+const dayLong = 24 * time.Hour
+
+// dayOf is the day of a time by the collector's clock, as the ledger's own days
+// are: those of which retention keeps the last contact.
+func dayOf(t time.Time) int64 { return t.UnixMilli() / dayLong.Milliseconds() }
+
+// heard takes the last contact of each day that the collector had by the
+// moment: the device's word that it was there and that nothing had changed. It
+// takes the revocation too, if it finds it on the way.
+func (g *gathering) heard(ctx context.Context, enrolment *Entry) error {
+	first := ledger.Index(enrolment.Index + 1)
+	end, err := g.receivedBy(ctx, first, g.q.At)
+	if err != nil {
+		return err
+	}
+	from := min(end, max(first, ledger.Index(g.q.Folded)))
+	known := map[int64]ledger.Record{}
+	for _, p := range g.q.Heard {
+		if p.Entry >= g.size || p.Entry < uint64(first) {
+			continue
+		}
+		r, err := g.Ledger.Read(ctx, ledger.Index(p.Entry))
+		if err != nil {
+			return err
+		}
+		switch received := moment(r.Envelope.ReceivedAt); {
+		case !received.After(g.q.At):
+			if err := g.known(ctx, r, p.Section); err != nil {
+				return err
+			}
+			known[dayOf(received)] = r
+		case dayOf(received) == dayOf(g.q.At): // it may have been heard from before, on the moment's day
+			midnight := time.UnixMilli(dayOf(g.q.At) * dayLong.Milliseconds())
+			start, err := g.receivedBy(ctx, first, midnight.Add(-time.Millisecond))
+			if err != nil {
+				return err
+			}
+			from = min(from, start)
+		}
+	}
+	if i := g.q.Revoked; i >= uint64(first) && i < g.size {
+		r, err := g.Ledger.Read(ctx, ledger.Index(i))
+		if err == nil {
+			err = g.revocation(ctx, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return g.look(ctx, from, end, known)
+}
+
+// look looks through entries for the last contact of each of their days, which
+// takes the place of one that is known of the same day.
+func (g *gathering) look(ctx context.Context, from, end ledger.Index, known map[int64]ledger.Record) error {
+	looked, found := 0, map[int64]bool{}
+	return g.backwards(ctx, from, end, func(r ledger.Record) (done bool, err error) {
+		received := moment(r.Envelope.ReceivedAt)
+		if received.After(g.q.At) {
+			return false, nil
+		}
+		if r.Envelope.Kind == proof.KindDecision {
+			return false, g.revocation(ctx, r)
+		}
+		day := dayOf(received)
+		was, ok := known[day]
+		if r.Envelope.Kind != proof.KindContacts || found[day] || ok && was.Index > r.Index {
+			return false, nil
+		}
+		if looked += len(r.Envelope.Sections); looked > mostContacts {
+			return false, errors.New("what is shown of the school is too far behind its record: try again when it has caught up")
+		}
+		n, err := g.contactIn(ctx, r)
+		if err != nil || n < 0 {
+			return false, err
+		}
+		if ok && was.Index != r.Index {
+			delete(g.taken, was.Index)
+		}
+		found[day] = true
+		e, err := g.takeRecord(r)
+		if err != nil {
+			return false, err
+		}
+		return false, g.body(ctx, e, r, n)
+	})
+}
+
+// known takes a contact of which the place is known.
+func (g *gathering) known(ctx context.Context, r ledger.Record, section int) error {
+	if r.Envelope.Kind != proof.KindContacts || section < 0 || section >= len(r.Envelope.Sections) {
+		return fmt.Errorf("entry %d holds no contact where one was said to be: make the view again with view rebuild", r.Index)
+	}
+	mine, err := g.isContact(ctx, r, section)
+	switch {
+	case errors.Is(err, ledger.ErrForgotten):
+		return nil
+	case err != nil:
+		return err
+	case !mine:
+		return fmt.Errorf("entry %d holds a contact of another device where one of this was said to be: make the view again with view rebuild", r.Index)
+	}
+	e, err := g.takeRecord(r)
+	if err != nil {
+		return err
+	}
+	return g.body(ctx, e, r, section)
+}
+
+// contactIn returns the place of the device's last contact in an entry, or -1.
+func (g *gathering) contactIn(ctx context.Context, r ledger.Record) (int, error) {
+	for n := range slices.Backward(r.Envelope.Sections) {
+		mine, err := g.isContact(ctx, r, n)
+		if errors.Is(err, ledger.ErrForgotten) {
+			continue
+		}
+		if mine || err != nil {
+			return n, err
+		}
+	}
+	return -1, nil
+}
+
+// isContact reports whether a section is a contact of the device.
+func (g *gathering) isContact(ctx context.Context, r ledger.Record, n int) (bool, error) {
+	s, err := g.Ledger.Section(ctx, r, n)
+	if err != nil || !bytes.Contains(s.Body, []byte(g.q.Device)) {
+		return false, err
+	}
+	signed, err := proof.DecodeSignedContact(s.Body)
+	if err != nil {
+		return false, err
+	}
+	c, err := proof.DecodeContactStatement(signed.Statement)
+	return err == nil && c.Device == string(g.q.Device), err
+}
+
+// revocation takes an entry if it revokes the device, up to the moment.
+func (g *gathering) revocation(ctx context.Context, r ledger.Record) error {
+	named := func(ref proof.SectionRef) bool { return ref.Name == roster.SectionRevocation }
+	if r.Envelope.Kind != proof.KindDecision || r.Envelope.Subject != string(g.q.Device) ||
+		!slices.ContainsFunc(r.Envelope.Sections, named) || moment(r.Envelope.ReceivedAt).After(g.q.At) {
+		return nil
+	}
+	e, err := g.takeRecord(r)
+	if err != nil {
+		return err
+	}
+	return g.bodies(ctx, e, roster.SectionRevocation)
+}
+
+// receivedBy returns the end of the entries that the collector had received by
+// a moment, or first if that is none of those from first on.
+func (g *gathering) receivedBy(ctx context.Context, first ledger.Index, at time.Time) (ledger.Index, error) {
+	var failed error
+	n := sort.Search(int(g.size-uint64(first)), func(n int) bool {
+		r, err := g.Ledger.Read(ctx, first+ledger.Index(n))
+		failed = cmp.Or(failed, err)
+		return err != nil || moment(r.Envelope.ReceivedAt).After(at)
+	})
+	return first + ledger.Index(n), failed
+}
+
+// Silence is a time, longer than the school's policy allows, of which nothing
+// that the device signed is here.
+type Silence struct {
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Lasts bool      `json:"lasts,omitempty"` // up to the moment: To is no word of it
+}
+
+// Heard is the last contact of the device before the moment.
+type Heard struct {
+	Entry      uint64    `json:"entry"` // the receipt
+	Report     uint64    `json:"report"`
+	MadeAt     time.Time `json:"madeAt"`
+	ReceivedAt time.Time `json:"receivedAt"`
+}
+
+// Revoked says that the device was known no more.
+type Revoked struct {
+	Entry  uint64    `json:"entry"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// Published is the policy that judged the last report.
+type Published struct {
+	Number uint64    `json:"number"`
+	Title  string    `json:"title"`
+	Entry  uint64    `json:"entry"`
+	At     time.Time `json:"at"`
+}
+
+// contact is one contact of the device, and when it was made as far as its own
+// clock and the collector's agree.
+type contact struct {
+	index     uint64
+	statement proof.ContactStatement
+	received  time.Time
+	at        time.Time
+}
+
+// sign is something that the device signed: a report or a contact.
+type sign struct {
+	index   uint64
+	at      time.Time
+	report  int      // its place among the reports; -1: it is a contact
+	contact *contact // nil: it is a report
+}
+
+// signs returns what the device signed in the order of the ledger.
+func (o *opened) signs() []sign {
+	list := make([]sign, 0, len(o.reports)+len(o.contacts))
+	for i, r := range o.reports {
+		list = append(list, sign{index: r.index, at: o.places[i].at, report: i})
+	}
+	for i := range o.contacts {
+		c := &o.contacts[i]
+		list = append(list, sign{index: c.index, at: c.at, report: -1, contact: c})
+	}
+	slices.SortStableFunc(list, func(a, b sign) int { return cmp.Compare(a.index, b.index) })
+	return list
+}
+
+// placeContacts places the contacts in time as place does the reports: each was
+// made before it was received, after the report that it names, and after the
+// last entry here below its witness.
+func (o *opened) placeContacts() {
+	type known struct {
+		index uint64
+		at    time.Time // the latest at which it or one before it was received
+	}
+	entries := []known{{o.admitted.index, moment(o.admitted.envelope.ReceivedAt)}}
+	for _, r := range o.reports {
+		entries = append(entries, known{r.index, moment(r.envelope.ReceivedAt)})
+	}
+	for _, c := range o.contacts {
+		entries = append(entries, known{c.index, c.received})
+	}
+	slices.SortFunc(entries, func(a, b known) int { return cmp.Compare(a.index, b.index) })
+	for i := 1; i < len(entries); i++ {
+		entries[i].at = later(entries[i].at, entries[i-1].at)
+	}
+	for i := range o.contacts {
+		c := &o.contacts[i]
+		earliest := moment(o.admitted.envelope.ReceivedAt)
+		if size := c.statement.Witness.Size; size <= c.index {
+			if n := sort.Search(len(entries), func(n int) bool { return entries[n].index >= size }); n > 0 {
+				earliest = later(earliest, entries[n-1].at)
+			}
+		}
+		if n, ok := o.reportOf(c); ok {
+			earliest = later(earliest, o.places[n].at)
+		}
+		c.at = earlier(later(moment(c.statement.MadeAt), earliest), c.received)
+	}
+}
+
+// reportOf returns the place of the report that a contact confirms; ok is false
+// if it is not here.
+func (o *opened) reportOf(c *contact) (n int, ok bool) {
+	n, ok = slices.BinarySearchFunc(o.reports, c.statement.Report, func(r signedReport, sequence uint64) int {
+		return cmp.Compare(r.statement.Sequence, sequence)
+	})
+	return n, ok && proof.HashReport(o.reports[n].envelope.Statement) == c.statement.Hash
+}
+
+// silences lists the times of which nothing that the device signed is here.
+func (o *opened) silences(s *Sheet) {
+	threshold := time.Duration(o.bundle.Silence) * time.Second
+	moments := []time.Time{s.EnrolledAt}
+	for _, sign := range o.signs() {
+		moments = append(moments, sign.at)
+	}
+	slices.SortFunc(moments, time.Time.Compare)
+	for i, at := range moments[1:] {
+		if at.Sub(moments[i]) > threshold {
+			s.Silences = append(s.Silences, Silence{From: moments[i], To: at})
+		}
+	}
+	last := moments[len(moments)-1]
+	if o.bundle.At.Sub(last) > threshold {
+		s.Silences = append(s.Silences, Silence{From: last, To: o.bundle.At, Lasts: true})
+	}
+}
+
+// around tells of what stands around the reports.
+func (o *opened) around(s *Sheet) {
+	s.Contacts = len(o.contacts)
+	if n := len(o.contacts); n > 0 {
+		c := o.contacts[n-1]
+		s.Heard = &Heard{Entry: c.index, Report: c.statement.Report, MadeAt: moment(c.statement.MadeAt), ReceivedAt: c.received}
+	}
+	s.Revoked, s.Policy = o.revoked, o.policy
+	if !s.EnrolledAt.After(o.bundle.At) {
+		o.silences(s)
+	}
+}
+
+// addContact takes in a contact.
+func (o *opened) addContact(e entry, body []byte) error {
+	signed, err := proof.DecodeSignedContact(body)
+	if err != nil {
+		return err
+	}
+	c, err := proof.DecodeContactStatement(signed.Statement)
+	received := moment(e.envelope.ReceivedAt)
+	switch {
+	case err != nil:
+		return err
+	case c.Device != string(o.bundle.Device):
+		return fmt.Errorf("the contact is of %.70q", c.Device)
+	case received.After(o.bundle.At):
+		return errors.New("the contact came after the moment that is asked about")
+	}
+	o.contacts = append(o.contacts, contact{index: e.index, statement: c, received: received})
+	return nil
+}
+
+// addRevocation takes in that the device was revoked.
+func (o *opened) addRevocation(e entry, body []byte) error {
+	r, err := roster.DecodeRevocation(body)
+	at := moment(e.envelope.ReceivedAt)
+	switch {
+	case err != nil:
+		return err
+	case r.Device != o.bundle.Device:
+		return fmt.Errorf("it revokes %.70q", string(r.Device))
+	case at.After(o.bundle.At):
+		return errors.New("it was revoked after the moment that is asked about")
+	}
+	if o.revoked == nil { // the first word of it counts
+		o.revoked = &Revoked{Entry: e.index, At: at, Reason: r.Reason}
+	}
+	return nil
+}
+
+// addPolicy takes in the policy that judged the last report.
+func (o *opened) addPolicy(e entry, body []byte) error {
+	title, number, err := readPolicy(o.bundle, body)
+	if err != nil {
+		return err
+	}
+	if o.policy != nil {
+		return errors.New("it is a second policy")
+	}
+	o.policy = &Published{Number: number, Title: title, Entry: e.index, At: moment(e.envelope.ReceivedAt)}
+	return nil
+}
+
+// readPolicy reads the number and title of a policy that the school signed.
+// Whatever else it says is not needed, so that a later one can be read too.
+func readPolicy(b *Bundle, document []byte) (title string, number uint64, err error) {
+	key, err := identity.ParseSchoolVerifier(b.Key)
+	if err != nil {
+		return "", 0, err
+	}
+	body, err := key.Document(roster.DocumentPolicy, document)
+	if err != nil {
+		return "", 0, fmt.Errorf("read the policy: %w", err)
+	}
+	var p struct {
+		Number uint64 `json:"number"`
+		Title  string `json:"title"`
+	}
+	if err := json.Unmarshal(body, &p); err != nil {
+		return "", 0, fmt.Errorf("read the policy: %w", err)
+	}
+	return p.Title, p.Number, nil
+}

@@ -1,0 +1,233 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// Position is where a school stood at a moment. The collector works it out by
+// folding the entries that it had received by then, and no other: whoever has
+// the ledger can do the same and compare. A bundle proves which entries those
+// are, and which policy was in force; the numbers are the school's word.
+type Position struct {
+	Before     uint64         `json:"before"`           // entries that had been received by the moment
+	Policy     *Published     `json:"policy,omitempty"` // in force; none: the one built into agents
+	Devices    int            `json:"devices"`          // enrolled, whether or not they were heard from
+	Silent     int            `json:"silent"`           // of these not heard from for longer than the policy allows
+	Register   Register       `json:"register"`
+	Rules      []RulePosition `json:"rules"` // in the policy's order
+	Exemptions []Exempted     `json:"exemptions"`
+	Forgotten  uint64         `json:"forgotten,omitempty"` // purges since the moment: what they took is not proven here any more
+	CannotSay  []string       `json:"cannotSay"`
+}
+
+// Register is what the school's own register of its devices says.
+type Register struct {
+	Kept       bool `json:"kept"` // a register was kept at the moment
+	Registered int  `json:"registered,omitempty"`
+	Covered    int  `json:"covered,omitempty"` // of the registered, enrolled here
+}
+
+// RulePosition counts devices by where they stood on one rule, each once.
+type RulePosition struct {
+	Rule      string `json:"rule"`
+	Title     string `json:"title"`
+	Severity  string `json:"severity"`
+	Met       int    `json:"met"`
+	NotMet    int    `json:"notMet"`
+	NotProven int    `json:"notProven"`
+	Exempt    int    `json:"exempt"`
+	NotFor    int    `json:"notApplicable"`
+}
+
+// Exempted is one thing that was exempt from a rule.
+type Exempted struct {
+	Rule     string           `json:"rule"`
+	Device   posture.DeviceID `json:"device,omitempty"`
+	Hostname string           `json:"hostname,omitempty"`
+	Subject  string           `json:"subject,omitempty"`
+	Until    time.Time        `json:"until"`
+}
+
+// PositionQuestion is what is asked about a school.
+type PositionQuestion struct {
+	At   time.Time
+	Zone string
+	By   string
+	Now  time.Time
+}
+
+// Bounds of a position.
+const (
+	mostRules      = 10_000
+	mostExemptions = 100_000
+)
+
+// ErrNothingYet says that a school had no entry by a moment.
+var ErrNothingYet = errors.New("the school's record begins after the moment that is asked about")
+
+// Before returns how many entries of a ledger had been received by a moment.
+func Before(ctx context.Context, l *ledger.Ledger, at time.Time) (uint64, error) {
+	g := gathering{School: School{Ledger: l}, size: l.Size()}
+	n, err := g.receivedBy(ctx, 0, at)
+	if err != nil {
+		return 0, fmt.Errorf("find what had been received by then: %w", err)
+	}
+	if n == 0 {
+		return 0, ErrNothingYet
+	}
+	return uint64(n), nil
+}
+
+// CollectPosition makes evidence of a position: where was worked out from the
+// first entries of the ledger, as many as Before said for the same moment.
+// policy is the entry of the policy in force; 0 if it is the built-in one.
+func CollectPosition(ctx context.Context, s School, q PositionQuestion, where Position, policy uint64) (*Bundle, error) {
+	q.At, q.Now = q.At.UTC().Truncate(time.Millisecond), q.Now.UTC().Truncate(time.Millisecond)
+	if q.At.After(q.Now) {
+		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, ErrNotYet)
+	}
+	note, err := s.Ledger.Checkpoint(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, err)
+	}
+	checkpoint, err := proof.ReadCheckpoint(note)
+	if err != nil {
+		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, err)
+	}
+	g := gathering{School: s, size: checkpoint.Size, taken: map[ledger.Index]*Entry{}}
+	if err := g.bounds(ctx, where.Before, policy); err != nil {
+		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, err)
+	}
+	b := &Bundle{
+		Format: Format, School: s.ID, SchoolName: s.Name, Key: s.Key.String(), At: q.At, MadeAt: q.Now, MadeBy: q.By, Zone: q.Zone,
+		Checkpoint: string(note), Entries: g.entries(), Position: &where,
+	}
+	where.CannotSay = b.cannotSay()
+	if where.Policy, err = b.inForce(); err != nil {
+		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, err)
+	}
+	return b, checkPosition(b)
+}
+
+// bounds takes the entries between which the moment lies, and the policy.
+func (g *gathering) bounds(ctx context.Context, before, policy uint64) error {
+	if before == 0 || before > g.size {
+		return ErrNothingYet
+	}
+	if _, err := g.take(ctx, ledger.Index(before-1)); err != nil {
+		return err
+	}
+	if before < g.size {
+		if _, err := g.take(ctx, ledger.Index(before)); err != nil {
+			return err
+		}
+	}
+	if policy == 0 {
+		return nil
+	}
+	e, err := g.take(ctx, ledger.Index(policy))
+	if err != nil {
+		return err
+	}
+	return g.bodies(ctx, e, roster.SectionPolicy)
+}
+
+// inForce reads the policy that a bundle holds; nil if it holds none.
+func (b *Bundle) inForce() (*Published, error) {
+	var found *Published
+	for _, e := range b.Entries {
+		env, err := proof.DecodeEnvelope(e.Envelope)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		for _, s := range e.Sections {
+			if env.Kind != proof.KindPolicy || s.Number < 0 || s.Number >= len(env.Sections) || env.Sections[s.Number].Name != roster.SectionPolicy || found != nil {
+				return nil, fmt.Errorf("entry %d: it proves nothing here", e.Index)
+			}
+			title, number, err := readPolicy(b, s.Body)
+			if err != nil {
+				return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+			}
+			found = &Published{Number: number, Title: title, Entry: e.Index, At: moment(env.ReceivedAt)}
+		}
+	}
+	return found, nil
+}
+
+// cannotSay lists what a position cannot be evidence of.
+func (b *Bundle) cannotSay() []string {
+	list := []string{
+		"whether there are backups, and whether they were ever restored",
+		"whether staff and governors were trained",
+		"whether there is a plan for incidents, and whether it was tried",
+		"anything about devices that are not enrolled, such as Chromebooks, phones and what people own",
+		"what a device was like after it was last heard from, and whether an administrator of it had altered the agent",
+		"who was responsible for the numbers: they follow from the record, and that they do is the school's word",
+	}
+	if !b.Position.Register.Kept {
+		list = append(list, "how many of the school's devices these are: no register of devices was kept here at the moment")
+	}
+	if b.Position.Forgotten > 0 {
+		list = append(list, "what was forgotten since: it counts as not proven, and may have been met or not")
+	}
+	return list
+}
+
+// checkPosition checks what a position says against what its bundle proves:
+// that the entries from which it was worked out are those received by the
+// moment, that the policy was in force, and that every device is counted once.
+func checkPosition(b *Bundle) error {
+	p := b.Position
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("check the position: %w", fmt.Errorf(format, args...))
+	}
+	c, err := proof.ReadCheckpoint([]byte(b.Checkpoint))
+	if err != nil {
+		return fmt.Errorf("check the position: %w", err)
+	}
+	received := map[uint64]time.Time{}
+	for _, e := range b.Entries {
+		env, err := proof.DecodeEnvelope(e.Envelope)
+		if err != nil {
+			return wrong("entry %d: %w", e.Index, err)
+		}
+		received[e.Index] = moment(env.ReceivedAt)
+	}
+	last, ok := received[p.Before-1]
+	next, more := received[p.Before]
+	switch {
+	case p.Before == 0 || p.Before > c.Size || !ok || more != (p.Before < c.Size):
+		return wrong("it does not hold the entries between which the moment lies")
+	case last.After(b.At) || more && !next.After(b.At):
+		return wrong("the first %d entries are not those that had been received by the moment", p.Before)
+	case len(p.Rules) > mostRules || len(p.Exemptions) > mostExemptions:
+		return wrong("it has more rules or exemptions than a school can")
+	}
+	for _, r := range p.Rules {
+		least := min(r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor)
+		if sum := r.Met + r.NotMet + r.NotProven + r.Exempt + r.NotFor; least < 0 || sum != p.Devices {
+			return wrong("rule %.40q counts %d devices, and there were %d", r.Rule, sum, p.Devices)
+		}
+	}
+	policy, err := b.inForce()
+	switch {
+	case err != nil:
+		return fmt.Errorf("check the position: %w", err)
+	case (policy == nil) != (p.Policy == nil), policy != nil && *policy != *p.Policy:
+		return wrong("the policy is not the one that it holds")
+	case policy != nil && policy.Entry >= p.Before:
+		return wrong("the policy was published after the moment")
+	case !slices.Equal(p.CannotSay, b.cannotSay()):
+		return wrong("it does not say what it cannot be evidence of")
+	}
+	return nil
+}

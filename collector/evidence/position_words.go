@@ -1,0 +1,68 @@
+package evidence
+
+import "time"
+
+// position writes where a school stood.
+func (p *page) position() {
+	where := p.b.Position
+	p.line("%s", visible(p.b.SchoolName))
+	p.line("Where it stood at %s", p.time(p.b.At))
+	p.line("")
+	p.line("Devices\t%d enrolled, of which %d had not been heard from for longer than the policy allows", where.Devices, where.Silent)
+	if r := where.Register; r.Kept {
+		p.line("Coverage\t%d of the %d devices in the school's register are among them", r.Covered, r.Registered)
+	} else {
+		p.line("Coverage\tnot known: no register of the school's devices was kept here")
+	}
+	if w := where.Policy; w != nil {
+		p.line("Policy\tnumber %d, %s, published %s, entry %d", w.Number, visible(w.Title), p.time(w.At), w.Entry)
+	} else {
+		p.line("Policy\tthe one built into the agents: the school had published none")
+	}
+	p.line("")
+	p.line("Rule\tMet\tNot met\tNot proven\tExempt\tNot for it\t")
+	for _, r := range where.Rules {
+		p.line("%s\t%d\t%d\t%d\t%d\t%d\t%s (%s)", visible(r.Rule), r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor, visible(r.Title), visible(r.Severity))
+	}
+	p.line("")
+	p.exemptions(where.Exemptions)
+	p.line("How this is known:")
+	p.line("  Worked out\tfrom the first %d entries of the school's ledger: those that had been received by then", where.Before)
+	p.line("  Made\t%s by %s", p.time(p.b.MadeAt), visible(p.b.MadeBy))
+	p.line("  Proven here\twhich entries those are and which policy was in force; the numbers are the school's word, and follow from those entries")
+	p.line("")
+	p.line("What this cannot be evidence of:")
+	for _, w := range where.CannotSay {
+		p.line("  - %s", w)
+	}
+}
+
+func (p *page) exemptions(list []Exempted) {
+	if len(list) == 0 {
+		p.line("Nothing was exempt from a rule.")
+		p.line("")
+		return
+	}
+	p.line("Exempt at that moment:")
+	for _, e := range list {
+		name := visible(e.Hostname)
+		if name == "" {
+			name = orNothing(string(e.Device))
+		}
+		p.line("  %s\t%s\t%s\tuntil %s", visible(e.Rule), name, visible(e.Subject), p.time(e.Until))
+	}
+	p.line("")
+}
+
+// Location is the zone in which a bundle is read: the one in which it was asked
+// for, or the given one where it does not say or this machine does not know it.
+func (b *Bundle) Location(otherwise *time.Location) *time.Location {
+	if b.Zone == "" {
+		return otherwise
+	}
+	zone, err := time.LoadLocation(b.Zone)
+	if err != nil {
+		return otherwise
+	}
+	return zone
+}
