@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -35,6 +36,14 @@ type ruleDraft struct {
 	when     *yaml.Node
 	require  *yaml.Node
 	variants []*yaml.Node
+	graces   []graceDraft
+}
+
+// graceDraft is a grace where it is written.
+type graceDraft struct {
+	node  *yaml.Node
+	grace time.Duration
+	clock policy.Clock
 }
 
 // at notes a fault at a node.

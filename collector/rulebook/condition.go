@@ -102,7 +102,19 @@ func (c *compiler) rule(r *policy.Rule, parts ruleDraft, used map[string]bool) e
 	if len(r.Facts) == 0 && r.Require != nil {
 		c.at(parts.require, "the rule reads no fact")
 	}
+	c.pauses(r, parts.graces)
 	return nil
+}
+
+// pauses refuses a grace that would stand still in the holidays where that is
+// not safe.
+func (c *compiler) pauses(r *policy.Rule, graces []graceDraft) {
+	why := r.NeverPauses()
+	for _, g := range graces {
+		if g.clock == policy.SchoolDays && why != "" {
+			c.at(g.node, "the grace of %s may not pause in the holidays, for %s: write it in plain time, such as \"7d\" or \"24h\"", r.ID, why)
+		}
+	}
 }
 
 func (c *compiler) env(r *policy.Rule) (*cel.Env, error) {

@@ -186,11 +186,7 @@ func diffRule(a, b policy.Rule) (changes []Change) {
 		add(rises(a.Severity < b.Severity), "its severity was %s and becomes %s", a.Severity, b.Severity)
 	}
 	if x, y := graceWords(a), graceWords(b); a.Grace != b.Grace || a.GraceIn != b.GraceIn {
-		d := rises(b.Grace < a.Grace)
-		if a.GraceIn != b.GraceIn || a.Grace == b.Grace {
-			d = Either
-		}
-		add(d, "its grace was %s and becomes %s", x, y)
+		add(graceDirection(a, b), "its grace was %s and becomes %s", x, y)
 	}
 	if a.MaxAge != b.MaxAge {
 		// Zero is any age.
@@ -230,6 +226,20 @@ func rises(tighter bool) Direction {
 		return Tighter
 	}
 	return Looser
+}
+
+// graceDirection says whether another grace is shorter. School days take longer
+// than as many days; how long hours online take nobody knows.
+func graceDirection(a, b policy.Rule) Direction {
+	switch {
+	case a.GraceIn == b.GraceIn:
+		return rises(b.Grace < a.Grace)
+	case a.GraceIn == policy.SchoolDays && b.GraceIn == policy.CalendarTime && b.Grace <= a.Grace:
+		return Tighter
+	case a.GraceIn == policy.CalendarTime && b.GraceIn == policy.SchoolDays && b.Grace >= a.Grace:
+		return Looser
+	}
+	return Either
 }
 
 func graceWords(r policy.Rule) string {

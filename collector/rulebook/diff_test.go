@@ -58,7 +58,7 @@ func TestDiffInWords(t *testing.T) {
 		"nothing":          {func(*policy.Policy) {}, ""},
 		"a lower severity": {func(p *policy.Policy) { ruleOf(p, "ENC-01").Severity = posture.High }, "ENC-01: its severity was critical and becomes high [looser]\n"},
 		"a longer grace":   {func(p *policy.Policy) { ruleOf(p, "ENC-02").Grace = 49 * time.Hour }, "ENC-02: its grace was 1 day and becomes 2 days 1 hour [looser]\n"},
-		"another clock":    {func(p *policy.Policy) { ruleOf(p, "ENC-02").GraceIn = policy.SchoolDays }, "ENC-02: its grace was 1 day and becomes 1 day of school days []\n"},
+		"another clock":    {func(p *policy.Policy) { ruleOf(p, "ENC-02").GraceIn = policy.SchoolDays }, "ENC-02: its grace was 1 day and becomes 1 day of school days [looser]\n"},
 		"any age":          {func(p *policy.Policy) { ruleOf(p, "ENC-02").MaxAge = 0 }, "ENC-02: facts counted for 7 days and count for as long as they stand [looser]\n"},
 		"a class less": {
 			func(p *policy.Policy) {

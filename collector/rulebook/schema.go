@@ -252,8 +252,15 @@ func (b *book) readRule(n *yaml.Node) (policy.Rule, ruleDraft) {
 		{"none", false, func(n *yaml.Node) { r.None = b.none(n) }},
 		{"maxAge", false, func(n *yaml.Node) { r.MaxAge = b.duration(n, "maxAge") }},
 		{"severity", true, func(n *yaml.Node) { r.Severity = b.severity(n) }},
-		{"grace", false, func(n *yaml.Node) { r.Grace, r.GraceIn = b.grace(n, "grace") }},
-		{"variants", false, func(n *yaml.Node) { r.Variants, parts.variants = b.readVariants(n) }},
+		{"grace", false, func(n *yaml.Node) {
+			r.Grace, r.GraceIn = b.grace(n, "grace")
+			parts.graces = append(parts.graces, graceDraft{n, r.Grace, r.GraceIn})
+		}},
+		{"variants", false, func(n *yaml.Node) {
+			var graces []graceDraft
+			r.Variants, parts.variants, graces = b.readVariants(n)
+			parts.graces = append(parts.graces, graces...)
+		}},
 		{"escalate", false, func(n *yaml.Node) { r.Escalate = b.readEscalation(n) }},
 		{"classes", true, func(n *yaml.Node) { r.Classes = b.classes(n) }},
 		{"clauses", true, func(n *yaml.Node) { r.Clauses = b.texts(n, "clauses", policy.MostClauses, nil) }},
@@ -265,6 +272,7 @@ func (b *book) readRule(n *yaml.Node) (policy.Rule, ruleDraft) {
 		b.at(n, "a rule at the school's side is for the device, not for each %s", r.For)
 		r.For = "device"
 	}
+	r.GraceIn = b.clock(parts.graces)
 	return r, parts
 }
 
@@ -277,22 +285,52 @@ func (b *book) none(n *yaml.Node) posture.Result {
 	return r
 }
 
-func (b *book) readVariants(n *yaml.Node) ([]policy.Variant, []*yaml.Node) {
-	var out []policy.Variant
-	var conditions []*yaml.Node
+func (b *book) readVariants(n *yaml.Node) (out []policy.Variant, conditions []*yaml.Node, graces []graceDraft) {
 	for _, item := range b.list(n, "variants", policy.MostVariants) {
 		var v policy.Variant
 		var when *yaml.Node
 		b.mapping(item, "the variant", []entry{
 			{"when", true, func(n *yaml.Node) { when = n }},
 			{"severity", true, func(n *yaml.Node) { v.Severity = b.severity(n) }},
-			{"grace", false, func(n *yaml.Node) { v.Grace, _ = b.grace(n, "grace") }},
+			{"grace", false, func(n *yaml.Node) {
+				grace, clock := b.grace(n, "grace")
+				v.Grace = grace
+				graces = append(graces, graceDraft{n, grace, clock})
+			}},
 		})
 		if when != nil {
 			out, conditions = append(out, v), append(conditions, when)
 		}
 	}
-	return out, conditions
+	return out, conditions, graces
+}
+
+// clock returns the clock of a rule's graces, which is one: none counts 0.
+func (b *book) clock(graces []graceDraft) policy.Clock {
+	graces = slices.DeleteFunc(slices.Clone(graces), func(g graceDraft) bool { return g.grace == 0 })
+	if len(graces) == 0 {
+		return policy.CalendarTime
+	}
+	slices.SortStableFunc(graces, func(x, y graceDraft) int { return cmp.Compare(x.node.Line, y.node.Line) })
+	for _, g := range graces[1:] {
+		if g.clock != graces[0].clock {
+			b.at(g.node, "the rule counts one grace in %s and another in %s: count them alike, for a rule has one clock",
+				clockWords(graces[0].clock), clockWords(g.clock))
+			break
+		}
+	}
+	return graces[0].clock
+}
+
+func clockWords(c policy.Clock) string {
+	switch c {
+	case policy.SchoolDays:
+		return "school days"
+	case policy.OnlineTime:
+		return "time online"
+	case policy.CalendarTime:
+	}
+	return "plain time"
 }
 
 func (b *book) readEscalation(n *yaml.Node) *policy.Escalation {
