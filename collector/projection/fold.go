@@ -32,7 +32,8 @@ type folder struct {
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded
 
-	introduced bool // the rows have what does not come from the ledger
+	drafted    *prepared // a policy that is tried in place of the school's; nil: none, as always when entries are folded in
+	introduced bool      // the rows have what does not come from the ledger
 }
 
 // steps is how many events of one breach an entry may cause for each of its

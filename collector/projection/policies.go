@@ -197,6 +197,9 @@ func (f *folder) policy(ctx context.Context, tx *view.Tx, n uint64) (p *prepared
 
 // current returns the school's policy: the one with the highest number.
 func (f *folder) current(ctx context.Context, tx *view.Tx) (*prepared, error) {
+	if f.drafted != nil {
+		return f.drafted, nil
+	}
 	n := tx.CurrentPolicy()
 	p, ok, err := f.policy(ctx, tx, n)
 	if err == nil && !ok {

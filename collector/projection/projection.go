@@ -74,10 +74,12 @@ const usualMemory = 8 << 20
 
 // Projection folds the ledgers of schools into a view.
 type Projection struct {
-	view    *view.View
-	clock   clock.Clock
-	log     *slog.Logger
-	folders []*folder
+	view     *view.View
+	clock    clock.Clock
+	log      *slog.Logger
+	baseline *prepared
+	workers  int
+	folders  []*folder
 }
 
 // New makes a projection. It writes nothing yet.
@@ -101,7 +103,7 @@ func New(o Options) (*Projection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the baseline: %w", err)
 	}
-	p := &Projection{view: o.View, clock: o.Clock, log: o.Log}
+	p := &Projection{view: o.View, clock: o.Clock, log: o.Log, baseline: baseline, workers: o.Workers}
 	for _, s := range o.Schools {
 		f := &folder{
 			school: s, view: o.View, room: o.Room, clock: o.Clock, log: o.Log.With("school", s.ID),

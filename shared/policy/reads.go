@@ -29,6 +29,7 @@ type conditionReads struct {
 	sections map[string]bool
 	clock    bool
 	subject  bool // it reads the subject
+	facts    bool // it reads facts beside the subject
 }
 
 // everySection names what a condition of a side reads if it is not followed.
@@ -71,6 +72,7 @@ func (l *Language) read(tree *ast.AST, side Side, subject string) conditionReads
 			if s.Operand().Kind() == ast.IdentKind && roots[s.Operand().AsIdent()] {
 				name := s.Operand().AsIdent()
 				whole[name]--
+				r.facts = r.facts || name == "facts"
 				r.sections[Section(name, s.FieldName())] = true
 			}
 		case ast.CallKind:
@@ -90,7 +92,7 @@ func (l *Language) read(tree *ast.AST, side Side, subject string) conditionReads
 }
 
 func (r *conditionReads) all(side Side) {
-	r.clock = true
+	r.clock, r.facts = true, true
 	for _, s := range everySection(side) {
 		r.sections[s] = true
 	}
