@@ -50,6 +50,7 @@ type Decision struct {
 	Reason    string            `json:"reason"`
 	Breach    breach.Key        `json:"breach,omitzero"` // of a decision about a breach
 	Exemption *breach.Exemption `json:"exemption,omitempty"`
+	Person    string            `json:"person,omitempty"` // whom a change of the register is about, by name
 }
 
 // Bounds of what a person may write.
@@ -71,6 +72,8 @@ func (d Decision) Check() error {
 		return d.checkBreach()
 	case AskExemption, Exempt, RefuseExemption, EndExemption:
 		return d.checkExemption()
+	case Register:
+		return d.checkRegister()
 	}
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
 }

@@ -122,6 +122,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if err := f.revoke(ctx, tx, r); err != nil {
 		return err
 	}
+	if kept, err := f.keeps(ctx, tx, r); kept || err != nil {
+		return err
+	}
 	data, ok, err := f.body(ctx, r, decision.Section)
 	if err != nil || !ok {
 		return err

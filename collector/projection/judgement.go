@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -15,6 +16,7 @@ import (
 type judgement struct {
 	tx       *view.Tx
 	row      view.DeviceRow
+	asset    *register.Asset // what the school keeps about the device, once it was read
 	policy   *prepared // the school's
 	received time.Time
 	order    uint64
@@ -256,7 +258,11 @@ func (j *judgement) tally(id string) error {
 
 // school judges the rules of the school's side.
 func (j *judgement) school(a policy.Assignment) error {
-	findings := j.policy.loaded.EvaluateSchool(a, schoolFacts(j.row, j.received), j.received)
+	facts, err := j.kept()
+	if err != nil {
+		return err
+	}
+	findings := j.policy.loaded.EvaluateSchool(a, schoolFacts(j.row, facts, j.received), j.received)
 	j.row.Own, j.row.SchoolPolicy = findings, j.policy.words.Number
 	for _, group := range byRule(findings) {
 		if err := j.apply(group[0].Rule, group, true, j.received, 1); err != nil {
@@ -266,9 +272,9 @@ func (j *judgement) school(a policy.Assignment) error {
 	return nil
 }
 
-// schoolFacts are what the collector knows about a device. What it does not
-// keep stays not asked.
-func schoolFacts(row view.DeviceRow, now time.Time) policy.SchoolFacts {
+// schoolFacts are what the collector knows about a device, beside what the
+// school keeps about it. What nobody keeps stays not asked.
+func schoolFacts(row view.DeviceRow, kept policy.SchoolFacts, now time.Time) policy.SchoolFacts {
 	coverage := policy.Coverage{EncryptionProven: posture.Read(row.Proven), EncryptionAt: posture.Unread[time.Time](posture.NotAsked)}
 	if at := row.EncryptionAt(); !at.IsZero() {
 		coverage.EncryptionAt = posture.Read(at)
@@ -279,20 +285,17 @@ func schoolFacts(row view.DeviceRow, now time.Time) policy.SchoolFacts {
 		Disagreements: posture.Read(int64(len(row.Disagreements))),
 		Dropped:       posture.Read(int64(row.Dropped)),
 	}
-	facts := policy.SchoolFacts{
-		System: answer(row.ObservedAt, posture.System{
-			Hostname: row.Hostname, Platform: row.Platform, Chassis: chassis(row.Chassis),
-		}),
-		Contact:  answer(now, policy.Contact{LastAt: row.LastContact}),
-		Coverage: answer(now, coverage),
-		Agent:    answer(now, agent),
-	}
+	kept.Contact = answer(now, policy.Contact{LastAt: row.LastContact})
 	if row.LastReport == 0 {
 		// It has said nothing yet, which is neither good nor bad; if it stays
 		// silent, the rule about contact says so.
-		return policy.SchoolFacts{Contact: facts.Contact}
+		return kept
 	}
-	return facts
+	kept.System = answer(row.ObservedAt, posture.System{
+		Hostname: row.Hostname, Platform: row.Platform, Chassis: chassis(row.Chassis),
+	})
+	kept.Coverage, kept.Agent = answer(now, coverage), answer(now, agent)
+	return kept
 }
 
 func chassis(c string) posture.Reading[posture.Chassis] {

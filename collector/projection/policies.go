@@ -88,8 +88,9 @@ const longest = 400 * 24 * time.Hour
 
 // findLapses finds the school's rules that fail by the passing of time alone.
 // Conditions are expressions, so it asks them: a device that was last heard
-// from, or last proved its encryption, at a fixed moment is judged again at
-// later ones, and the moment at which the result turns is found by halving.
+// from, last proved its encryption, or was to be handed back at a fixed moment
+// is judged again at later ones, and the moment at which the result turns is
+// found by halving.
 func findLapses(l *policy.Loaded) map[string]found {
 	lapses := map[string]found{}
 	for _, r := range l.Policy().Rules {
@@ -102,8 +103,8 @@ func findLapses(l *policy.Loaded) map[string]found {
 		if err != nil {
 			continue // it was planned with the others, so this cannot be; a rule that is not known to lapse is judged when heard
 		}
-		for _, from := range []view.From{view.FromContact, view.FromEncryption} {
-			if !slices.Contains(r.Facts, map[view.From]string{view.FromContact: "contact", view.FromEncryption: "coverage"}[from]) {
+		for _, from := range []view.From{view.FromContact, view.FromEncryption, view.FromLoan} {
+			if !slices.Contains(r.Facts, map[view.From]string{view.FromContact: "contact", view.FromEncryption: "coverage", view.FromLoan: "allocation"}[from]) {
 				continue
 			}
 			judge := func(d time.Duration) posture.Finding { return judgeAged(alone, r, from, d) }
@@ -143,11 +144,14 @@ func turn(from time.Duration, is func(time.Duration) bool) time.Duration {
 // fact is as old as age.
 func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duration) posture.Finding {
 	now := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
-	contact, encryption := now, now
-	if from == view.FromContact {
+	contact, encryption, loan := now, now, now
+	switch from {
+	case view.FromContact:
 		contact = now.Add(-age)
-	} else {
+	case view.FromEncryption:
 		encryption = now.Add(-age)
+	case view.FromLoan:
+		loan = now.Add(-age)
 	}
 	var a policy.Assignment
 	if len(r.Classes) > 0 {
@@ -159,6 +163,7 @@ func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duratio
 		Coverage: answer(now, policy.Coverage{
 			EncryptionProven: posture.Read(true), EncryptionAt: posture.Read(encryption),
 		}),
+		Allocation: answer(now, policy.Allocation{Ends: posture.Read(true), EndsAt: posture.Read(loan), Leaver: posture.Read(false)}),
 	}
 	for _, f := range l.EvaluateSchool(a, facts, now) {
 		if f.Rule == r.ID {

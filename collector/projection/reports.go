@@ -166,7 +166,7 @@ func (j *judgement) describe(facts posture.Facts, received time.Time) {
 	j.row.Proven = slices.ContainsFunc(facts.Volumes.Items, func(v posture.Volume) bool {
 		return v.Role == posture.SystemVolume && v.Encryption.Known()
 	})
-	j.row.Vector = view.Vector{Rules: j.row.Vector.Rules}
+	j.row.Vector = view.Vector{Rules: j.row.Vector.Rules, LoanEnds: j.row.Vector.LoanEnds}
 	for _, p := range j.row.Places {
 		at := observed(j.row.Clock, p.ReadAt, received)
 		j.row.Vector.SetRead(p.Name, at)

@@ -32,7 +32,10 @@ func interval(t uint64) uint64 {
 // cohort returns what the vector has in common with the others of its cohort:
 // its rules, and its times as early as they may be.
 func (v Vector) cohort() Vector {
-	c := Vector{LastContact: interval(v.LastContact), HeldAt: interval(v.HeldAt), EncryptionAt: interval(v.EncryptionAt), Rules: v.Rules}
+	c := Vector{
+		LastContact: interval(v.LastContact), HeldAt: interval(v.HeldAt), EncryptionAt: interval(v.EncryptionAt),
+		LoanEnds: interval(v.LoanEnds), Rules: v.Rules,
+	}
 	for i, t := range v.ReadAt {
 		if t > 0 {
 			c.ReadAt[i] = interval(max(t, v.HeldAt))
@@ -49,7 +52,10 @@ func (v Vector) latest() Vector {
 		}
 		return t + cohortSpan - 1
 	}
-	l := Vector{LastContact: late(v.LastContact), HeldAt: late(v.HeldAt), EncryptionAt: late(v.EncryptionAt), Rules: v.Rules}
+	l := Vector{
+		LastContact: late(v.LastContact), HeldAt: late(v.HeldAt), EncryptionAt: late(v.EncryptionAt),
+		LoanEnds: late(v.LoanEnds), Rules: v.Rules,
+	}
 	for i, t := range v.ReadAt {
 		l.ReadAt[i] = late(t)
 	}
@@ -151,8 +157,8 @@ func (r *reader) old() (limit uint64, ok bool) {
 	return r.nowMs - min(least, r.nowMs), r.nowMs >= least
 }
 
-// eachEnded calls f with every device with an exemption that has ended without
-// a word from the device, unless its cohort is old.
+// eachEnded calls f with every device with an exemption or a loan that has ended
+// without a word about it, unless its cohort is old.
 func (r *reader) eachEnded(f func(posture.DeviceID, *Vector) error) error {
 	limit, old := r.old()
 	seen := map[string]bool{}

@@ -26,7 +26,9 @@ import (
 //	<school>/heard/<^last contact>/<device> → Vector
 //	<school>/proven/<^time>/<device>        → Vector; when the encryption of its system disk was last proven
 //	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
-//	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption
+//	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption or loan
+//	<school>/asset/<tag>                    → register.Asset; tag in lower case
+//	<school>/loan/<^end>/<device>           → Vector, for each device that is lent until then
 //	<school>/state/<device>                 → results of each rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
 //	<school>/past/<device>/<rule>/<kind>/<subject>/<number>  → breach.Breach: an earlier one of that key
@@ -53,6 +55,8 @@ const (
 	famProven     = "proven"
 	famCohort     = "cohort"
 	famUntil      = "until"
+	famAsset      = "asset"
+	famLoan       = "loan"
 	famState      = "state"
 	famCase       = "case"
 	famPast       = "past"

@@ -138,6 +138,9 @@ func (p *pager) oddLapses() (*oddList, error) {
 		}
 		return true
 	}, gather(false))
+	if err == nil {
+		err = p.r.eachEnded(gather(false))
+	}
 	odd.sort()
 	return odd, err
 }
@@ -147,8 +150,8 @@ func (l *oddList) sort() {
 }
 
 // lapseList holds the devices on which a rule has lapsed, in the order in which
-// it did: the order in which they were last heard from, or last proved to be
-// encrypted.
+// it did: the order in which they were last heard from, last proved to be
+// encrypted, or were to be handed back.
 type lapseList struct {
 	p     *pager
 	it    *badger.Iterator
@@ -163,7 +166,7 @@ type lapseList struct {
 // lapseList returns the list of a rule; ok is false if nothing on it can be
 // wanted.
 func (p *pager) lapseList(rule *Rule) (l *lapseList, ok bool) {
-	family := map[From]string{FromContact: famHeard, FromEncryption: famProven}[rule.Lapses.From]
+	family := map[From]string{FromContact: famHeard, FromEncryption: famProven, FromLoan: famLoan}[rule.Lapses.From]
 	slot, known := p.r.slotOf(rule)
 	if family == "" || !known || !p.selects(breach.Key{Rule: rule.ID, Device: p.query.Device}) || !p.mayBe(rule) {
 		return nil, false

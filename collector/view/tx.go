@@ -416,6 +416,9 @@ func (tx *Tx) vectorKeys(d *DeviceRow) [][]byte {
 	if d.Vector.EncryptionAt > 0 {
 		keys = append(keys, at(famProven, ^d.Vector.EncryptionAt))
 	}
+	if d.Vector.LoanEnds > 0 {
+		keys = append(keys, at(famLoan, ^d.Vector.LoanEnds))
+	}
 	for _, end := range d.Vector.untils() {
 		keys = append(keys, at(famUntil, end))
 	}

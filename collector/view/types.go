@@ -79,6 +79,7 @@ const (
 	FromNothing    From = ""           // the rule does not lapse
 	FromContact    From = "contact"    // the last contact, by the collector's clock
 	FromEncryption From = "encryption" // when the encryption of the system disk was last proven
+	FromLoan       From = "loan"       // the end of the device's loan, which may lie ahead
 )
 
 // Remedy returns the remediation for a platform.
@@ -107,7 +108,7 @@ func (p Policy) leastAge() time.Duration {
 		if r.MaxAge > 0 && r.MaxAge < least {
 			least = r.MaxAge
 		}
-		if r.Lapses.From != FromNothing && r.Lapses.After < least {
+		if r.Lapses.From != FromNothing && r.Lapses.From != FromLoan && r.Lapses.After < least {
 			least = r.Lapses.After
 		}
 	}
@@ -210,3 +211,7 @@ func (d *DeviceRow) SetTimes(encryptionAt time.Time) {
 	d.Vector.LastContact, d.Vector.HeldAt = ms(d.LastContact), ms(d.HeldAt)
 	d.Vector.EncryptionAt = ms(encryptionAt)
 }
+
+// SetLoan notes in the vector when the device's loan ends; the zero time if it
+// has none, or none with an end.
+func (d *DeviceRow) SetLoan(ends time.Time) { d.Vector.LoanEnds = ms(ends) }

@@ -34,6 +34,7 @@ type Vector struct {
 	LastContact  uint64
 	HeldAt       uint64
 	EncryptionAt uint64 // when the encryption of the system disk was last proven
+	LoanEnds     uint64 // when the loan of the device ends, if it has an end
 	// ReadAt holds when each section was last read, by the table of sections.
 	ReadAt [sectionCount]uint64
 	Rules  []RuleState // by slot
@@ -103,6 +104,10 @@ func (v *Vector) lapsesAt(r *Rule) uint64 {
 	case FromEncryption:
 		if v.EncryptionAt > 0 {
 			return v.EncryptionAt + millis(r.Lapses.After)
+		}
+	case FromLoan:
+		if v.LoanEnds > 0 {
+			return v.LoanEnds + millis(r.Lapses.After)
 		}
 	}
 	return 0
@@ -187,9 +192,13 @@ func (s RuleState) settled() Standing {
 	return NotFor
 }
 
-// untils returns the ends of exemptions on which the vector depends.
+// untils returns the ends of exemptions and of a loan on which the vector
+// depends.
 func (v Vector) untils() []uint64 {
 	var ends []uint64
+	if v.LoanEnds > 0 {
+		ends = append(ends, v.LoanEnds)
+	}
 	for _, s := range v.Rules {
 		if s.Bits&excused != 0 && !slices.Contains(ends, s.Until) {
 			ends = append(ends, s.Until)
@@ -200,7 +209,7 @@ func (v Vector) untils() []uint64 {
 
 func (v Vector) bytes() []byte {
 	var b []byte
-	for _, t := range append([]uint64{v.LastContact, v.HeldAt, v.EncryptionAt}, v.ReadAt[:]...) {
+	for _, t := range append([]uint64{v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds}, v.ReadAt[:]...) {
 		b = binary.AppendUvarint(b, t)
 	}
 	for _, s := range v.Rules {
@@ -219,7 +228,7 @@ var errVector = errors.New("the row of a device's standing is cut short")
 func (v *Vector) decode(b []byte) error {
 	rules := v.Rules[:0]
 	*v = Vector{}
-	times := [3 + sectionCount]uint64{}
+	times := [4 + sectionCount]uint64{}
 	for i := range times {
 		t, n := binary.Uvarint(b)
 		if n <= 0 {
@@ -227,8 +236,8 @@ func (v *Vector) decode(b []byte) error {
 		}
 		times[i], b = t, b[n:]
 	}
-	v.LastContact, v.HeldAt, v.EncryptionAt = times[0], times[1], times[2]
-	copy(v.ReadAt[:], times[3:])
+	v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds = times[0], times[1], times[2], times[3]
+	copy(v.ReadAt[:], times[4:])
 	for len(b) > 0 {
 		slot, n := binary.Uvarint(b)
 		if n <= 0 || slot > 1<<16-1 || len(b) == n {

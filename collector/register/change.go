@@ -1,0 +1,207 @@
+package register
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Section is the name of the section that carries a change. It is kept as long
+// as the ledger and names nobody; who made the change, and the name of whoever
+// has a device, are in the decision beside it, which can be forgotten.
+const Section = "register"
+
+// What is the sort of a change.
+type What string
+
+// The sorts of changes.
+const (
+	Import      What = "import"      // what the school's list says about devices
+	Tie         What = "tie"         // an asset is an enrolled device
+	Untie       What = "untie"       // it is none
+	Allocate    What = "allocate"    // somebody has it from now on
+	HandBack    What = "hand-back"   // it was handed back
+	Left        What = "left"        // whoever has it leaves
+	DoneStep    What = "step"        // a step of the leaver's checklist was done
+	Sign        What = "sign"        // the checklist is signed
+	Wiped       What = "wiped"       // it was wiped
+	Retire      What = "retire"      // it is not in use any more
+	Recovery    What = "recovery"    // the school holds its recovery key, or does not
+	Investigate What = "investigate" // found media are plugged into it, or no longer
+)
+
+// Item is what a list says about one device.
+type Item struct {
+	Tag string `json:"tag"`
+	Description
+	Device posture.DeviceID `json:"device,omitempty"` // the enrolled device that it is
+}
+
+// Allocation is who gets a device.
+type Allocation struct {
+	Role      string    `json:"role"`
+	Named     bool      `json:"named,omitempty"` // the decision names the person
+	Ends      time.Time `json:"ends,omitzero"`   // of a loan
+	Guest     bool      `json:"guest,omitempty"`
+	Notice    bool      `json:"notice,omitempty"`
+	Condition string    `json:"condition,omitempty"`
+}
+
+// Change is one change of the register. It holds no name of a person.
+type Change struct {
+	What       What             `json:"what"`
+	Tag        string           `json:"tag,omitempty"`        // of the asset; the number of a medium
+	Items      []Item           `json:"items,omitempty"`      // of an import
+	AsOf       time.Time        `json:"asOf,omitzero"`        // of an import: when the list was true
+	When       time.Time        `json:"when,omitzero"`        // when it happened, if not when it was recorded
+	Device     posture.DeviceID `json:"device,omitempty"`     // of a tie
+	Allocation *Allocation      `json:"allocation,omitempty"` // of an allocation
+	Step       Step             `json:"step,omitempty"`       // of the checklist
+	Method     string           `json:"method,omitempty"`     // how something was wiped, erased or done
+	Date       Date             `json:"date,omitempty"`       // of retiring
+	Escrow     Escrow           `json:"escrow,omitempty"`     //
+	On         bool             `json:"on,omitempty"`         //
+}
+
+// Bounds of one change.
+const (
+	mostItems = 5000
+	mostBody  = 4 << 20
+)
+
+// Check reports what a change lacks.
+func (c Change) Check() error {
+	if c.What != Import {
+		if err := c.checkTag(); err != nil {
+			return err
+		}
+	}
+	switch c.What {
+	case Import:
+		return c.checkImport()
+	case Tie:
+		return checkDevice(c.Device)
+	case Allocate:
+		return c.checkAllocation()
+	case DoneStep:
+		return c.checkStep()
+	case Wiped:
+		return line("how it was wiped", c.Method, mostText, true)
+	case Retire:
+		if c.Date == "" {
+			return errors.New("the day of retiring is missing")
+		}
+		return c.Date.check()
+	case Recovery:
+		if c.Escrow != KeyHeld && c.Escrow != KeyNotHeld {
+			return fmt.Errorf("a recovery key is %q or %q, not %.40q", KeyHeld, KeyNotHeld, string(c.Escrow))
+		}
+		return nil
+	case Untie, HandBack, Left, Sign, Investigate:
+		return nil
+	}
+	return fmt.Errorf("%.40q is no change of the register that this version knows", string(c.What))
+}
+
+func (c Change) checkTag() error { return CheckTag(c.Tag) }
+
+func (c Change) checkImport() error {
+	if len(c.Items) == 0 || len(c.Items) > mostItems {
+		return fmt.Errorf("a list has from 1 to %d devices, not %d", mostItems, len(c.Items))
+	}
+	if c.AsOf.IsZero() {
+		return errors.New("a list says when it was true")
+	}
+	tags, devices := map[string]bool{}, map[posture.DeviceID]bool{}
+	for _, i := range c.Items {
+		if err := errors.Join(CheckTag(i.Tag), i.check()); err != nil {
+			return err
+		}
+		if k := Key(i.Tag); tags[k] {
+			return fmt.Errorf("the list names %s twice", i.Tag)
+		} else {
+			tags[k] = true
+		}
+		if i.Device == "" {
+			continue
+		}
+		if err := checkDevice(i.Device); err != nil {
+			return err
+		}
+		if devices[i.Device] {
+			return fmt.Errorf("the list has two assets that are the device %s", i.Device)
+		}
+		devices[i.Device] = true
+	}
+	return nil
+}
+
+func (c Change) checkAllocation() error {
+	if c.Allocation == nil {
+		return errors.New("who gets the device is missing")
+	}
+	return errors.Join(
+		line("the role", c.Allocation.Role, mostText, true), line("the condition", c.Allocation.Condition, mostText, false),
+	)
+}
+
+func (c Change) checkStep() error {
+	for _, s := range Steps() {
+		if s != c.Step {
+			continue
+		}
+		return line("how it was done", c.Method, mostText, s == StepWiped)
+	}
+	return fmt.Errorf("%.40q is no step of the checklist: %v are", string(c.Step), Steps())
+}
+
+// CheckPerson reports what is wrong with the name of a person.
+func CheckPerson(name string) error {
+	if err := line("the name", name, mostList, true); err != nil {
+		return err
+	}
+	if strings.IndexByte("=+-@'", name[0]) >= 0 {
+		return fmt.Errorf("the name begins with %q, which a spreadsheet takes for a formula", name[:1])
+	}
+	return nil
+}
+
+// Encode returns the body of the section of a change.
+func Encode(c Change) ([]byte, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode a change of the register: %w", err)
+	}
+	if len(body) > mostBody {
+		return nil, fmt.Errorf("the change has %d bytes, more than the %d allowed: import the list in parts", len(body), mostBody)
+	}
+	return body, nil
+}
+
+// Decode reads what Encode wrote. Fields that this version does not know are
+// passed over; a sort of change that it does not know is an error.
+func Decode(body []byte) (Change, error) {
+	var c Change
+	if len(body) > mostBody {
+		return c, fmt.Errorf("read a change of the register: %d bytes are more than the %d allowed", len(body), mostBody)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(&c); err != nil {
+		return Change{}, fmt.Errorf("read a change of the register: %w", err)
+	}
+	if dec.More() {
+		return Change{}, errors.New("read a change of the register: something follows its end")
+	}
+	if err := c.Check(); err != nil {
+		return Change{}, fmt.Errorf("read a change of the register: %w", err)
+	}
+	return c, nil
+}
