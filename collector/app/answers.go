@@ -74,8 +74,10 @@ type DecidedBreach struct {
 // EvidenceArguments ask for evidence about one device at one moment.
 type EvidenceArguments struct {
 	School string    `json:"school"`
-	Device string    `json:"device"` // identifier or host name
-	At     time.Time `json:"at"`     // zero: now
+	Device string    `json:"device"`         // identifier or host name
+	At     time.Time `json:"at"`             // zero: now
+	Aware  time.Time `json:"aware,omitzero"` // when the school became aware of the loss; zero: that does not matter
+	Zone   string    `json:"zone,omitempty"` // in which whoever asks reads times
 }
 
 // EvidenceAnswer is a sealed bundle, as evidence.Verify takes it.

@@ -2,8 +2,12 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // evidence gathers and seals what is proven of a device at a moment.
@@ -16,16 +20,48 @@ func (c *collector) evidence(ctx context.Context, a EvidenceArguments) (Evidence
 	if err != nil {
 		return EvidenceAnswer{}, err
 	}
-	now := c.clock.Now()
-	if a.At.IsZero() {
-		a.At = now
-	}
-	b, err := evidence.Collect(ctx,
-		evidence.School{ID: s.ID, Name: s.Name, Key: s.verifier, Ledger: s.ledger, Roster: s.roster},
-		evidence.Question{Device: d.ID, At: a.At, By: operator(), Now: now})
+	b, err := c.gather(ctx, s, d.ID, a, operator())
 	if err != nil {
 		return EvidenceAnswer{}, err
 	}
 	sealed, err := b.Seal(s.Key)
 	return EvidenceAnswer{Device: d.ID, Hostname: d.Hostname, Bundle: sealed}, err
+}
+
+// gather gathers evidence for whoever asks.
+func (c *collector) gather(ctx context.Context, s *school, id posture.DeviceID, a EvidenceArguments, by string) (*evidence.Bundle, error) {
+	now := c.clock.Now()
+	if a.At.IsZero() {
+		a.At = now
+	}
+	if a.Zone != "" {
+		if _, err := time.LoadLocation(a.Zone); err != nil {
+			return nil, fmt.Errorf("read times in %.64q: %w", a.Zone, err)
+		}
+	}
+	// The view says where things are. What it has not folded in yet is looked
+	// for, and what it says wrongly is refused.
+	h, err := c.view.Queries().History(ctx, s.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	return evidence.Collect(ctx, s.source(), evidence.Question{
+		Device: id, At: a.At, Aware: a.Aware, Zone: a.Zone, By: by, Now: now, Found: foundIn(h),
+	})
+}
+
+// source is where evidence of a school comes from.
+func (s *school) source() evidence.School {
+	return evidence.School{ID: s.ID, Name: s.Name, Key: s.verifier, Ledger: s.ledger, Roster: s.roster}
+}
+
+func foundIn(h view.History) evidence.Found {
+	f := evidence.Found{Revoked: h.Revoked, Asset: h.AssetTag, Recovery: h.Recovery, Folded: h.Folded}
+	for _, d := range h.Days {
+		f.Heard = append(f.Heard, evidence.Place{Entry: d.Entry, Section: d.Section})
+	}
+	for _, p := range h.Policies {
+		f.Policies = append(f.Policies, evidence.Policy{Number: p.Number, Entry: p.Entry, Silence: p.Silence})
+	}
+	return f
 }

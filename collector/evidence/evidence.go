@@ -47,6 +47,7 @@ type Bundle struct {
 	At         time.Time        `json:"at"`               // the moment that is asked about
 	MadeAt     time.Time        `json:"madeAt"`           // by the collector's clock
 	MadeBy     string           `json:"madeBy"`
+	Asset      string           `json:"asset,omitempty"`    // its tag in the school's register
 	Zone       string           `json:"zone,omitempty"`     // in which whoever asked reads times
 	Aware      time.Time        `json:"aware,omitzero"`     // when the school became aware of what it asks for
 	TellBy     time.Time        `json:"tellBy,omitzero"`    // until when the regulator must be told: 72 hours later
@@ -97,6 +98,8 @@ type Question struct {
 type Found struct {
 	Heard    []Place  // the last contact of each day on which the device was heard from, oldest first
 	Revoked  uint64   // the entry that revokes the device; 0: none is known
+	Asset    string   // the device's tag in the school's register; "": it has none
+	Recovery []uint64 // entries that say whether the school holds that asset's recovery key, oldest first
 	Policies []Policy // of the school
 	Folded   uint64   // entries of the ledger of which all this takes account: later ones are looked at
 }
@@ -162,7 +165,7 @@ func Collect(ctx context.Context, s School, q Question) (*Bundle, error) {
 	}
 	b := &Bundle{
 		Format: Format, School: s.ID, SchoolName: s.Name, Key: s.Key.String(), Device: q.Device,
-		At: q.At, MadeAt: q.Now, MadeBy: q.By, Zone: q.Zone, Silence: int64(g.silence / time.Second),
+		At: q.At, MadeAt: q.Now, MadeBy: q.By, Asset: q.Asset, Zone: q.Zone, Silence: int64(g.silence / time.Second),
 		Checkpoint: string(note), Entries: g.entries(),
 	}
 	if !q.Aware.IsZero() {

@@ -36,6 +36,9 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 	if err := g.heard(ctx, enrolment); err != nil {
 		return err
 	}
+	if err := g.recovery(ctx); err != nil {
+		return err
+	}
 	reports, err := g.reports(ctx, d, enrolment)
 	if err != nil || len(reports) == 0 {
 		return err

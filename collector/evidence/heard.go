@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -168,6 +169,29 @@ func (g *gathering) revocation(ctx context.Context, r ledger.Record) error {
 	return g.bodies(ctx, e, roster.SectionRevocation)
 }
 
+// recovery takes what was recorded last, up to the moment, of whether the
+// school holds the recovery key.
+func (g *gathering) recovery(ctx context.Context) error {
+	for _, i := range slices.Backward(g.q.Recovery) {
+		if i >= g.size {
+			continue
+		}
+		r, err := g.Ledger.Read(ctx, ledger.Index(i))
+		if err != nil {
+			return err
+		}
+		if r.Envelope.Kind != proof.KindDecision || moment(r.Envelope.ReceivedAt).After(g.q.At) {
+			continue
+		}
+		e, err := g.takeRecord(r)
+		if err != nil {
+			return err
+		}
+		return g.bodies(ctx, e, register.Section)
+	}
+	return nil
+}
+
 // receivedBy returns the end of the entries that the collector had received by
 // a moment, or first if that is none of those from first on.
 func (g *gathering) receivedBy(ctx context.Context, first ledger.Index, at time.Time) (ledger.Index, error) {
@@ -201,6 +225,15 @@ type Revoked struct {
 	Entry  uint64    `json:"entry"`
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
+}
+
+// Recovery is what the school recorded of the device's recovery key. The key
+// itself is nowhere recorded.
+type Recovery struct {
+	Entry uint64    `json:"entry"`
+	At    time.Time `json:"at"`
+	Tag   string    `json:"tag"` // of the asset that the school says the device is
+	Held  bool      `json:"held"`
 }
 
 // Published is the policy that judged the last report.
@@ -311,7 +344,7 @@ func (o *opened) around(s *Sheet) {
 		c := o.contacts[n-1]
 		s.Heard = &Heard{Entry: c.index, Report: c.statement.Report, MadeAt: moment(c.statement.MadeAt), ReceivedAt: c.received}
 	}
-	s.Revoked, s.Policy = o.revoked, o.policy
+	s.Revoked, s.Policy, s.Recovery = o.revoked, o.policy, o.recovery
 	if !s.EnrolledAt.After(o.bundle.At) {
 		o.silences(s)
 	}
@@ -337,9 +370,13 @@ func (o *opened) addContact(e entry, body []byte) error {
 	return nil
 }
 
-// addRevocation takes in that the device was revoked.
-func (o *opened) addRevocation(e entry, body []byte) error {
-	r, err := roster.DecodeRevocation(body)
+// addDecision takes in that the device was revoked, or that its recovery key is
+// held or not.
+func (o *opened) addDecision(e entry, bodies map[string][]byte) error {
+	if body, ok := bodies[register.Section]; ok {
+		return o.addRecovery(e, body)
+	}
+	r, err := roster.DecodeRevocation(bodies[roster.SectionRevocation])
 	at := moment(e.envelope.ReceivedAt)
 	switch {
 	case err != nil:
@@ -352,6 +389,21 @@ func (o *opened) addRevocation(e entry, body []byte) error {
 	if o.revoked == nil { // the first word of it counts
 		o.revoked = &Revoked{Entry: e.index, At: at, Reason: r.Reason}
 	}
+	return nil
+}
+
+func (o *opened) addRecovery(e entry, body []byte) error {
+	c, err := register.Decode(body)
+	at := moment(e.envelope.ReceivedAt)
+	switch {
+	case err != nil:
+		return err
+	case c.What != register.Recovery || o.bundle.Asset == "" || register.Key(c.Tag) != register.Key(o.bundle.Asset) || o.recovery != nil:
+		return errors.New("it says nothing of the device's recovery key, or there are two that do")
+	case at.After(o.bundle.At):
+		return errors.New("it was recorded after the moment that is asked about")
+	}
+	o.recovery = &Recovery{Entry: e.index, At: at, Tag: c.Tag, Held: c.Escrow == register.KeyHeld}
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
-	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -29,11 +28,17 @@ type Position struct {
 	CannotSay  []string       `json:"cannotSay"`
 }
 
-// Register is what the school's own register of its devices says.
+// Register compares the school's own register of its devices with what is
+// enrolled. Retired devices are in none of the numbers.
 type Register struct {
-	Kept       bool `json:"kept"` // a register was kept at the moment
-	Registered int  `json:"registered,omitempty"`
-	Covered    int  `json:"covered,omitempty"` // of the registered, enrolled here
+	Kept         bool `json:"kept"` // a register was kept at the moment
+	Registered   int  `json:"registered,omitempty"`
+	Agent        int  `json:"agent,omitempty"`        // of these with an agent that was heard from
+	Silent       int  `json:"silent,omitempty"`       // with an agent that was silent for longer than the policy allows
+	Import       int  `json:"import,omitempty"`       // on a list of what manages them that was not too old
+	StaleImport  int  `json:"staleImport,omitempty"`  // on one that was
+	Nothing      int  `json:"nothing,omitempty"`      // with nothing that answers for them
+	Unregistered int  `json:"unregistered,omitempty"` // devices with an agent that the register does not have
 }
 
 // RulePosition counts devices by where they stood on one rule, each once.
@@ -48,13 +53,14 @@ type RulePosition struct {
 	NotFor    int    `json:"notApplicable"`
 }
 
-// Exempted is one thing that was exempt from a rule.
+// Exempted is an exemption that ran at the moment.
 type Exempted struct {
-	Rule     string           `json:"rule"`
-	Device   posture.DeviceID `json:"device,omitempty"`
-	Hostname string           `json:"hostname,omitempty"`
-	Subject  string           `json:"subject,omitempty"`
-	Until    time.Time        `json:"until"`
+	ID       string    `json:"id"`
+	Rule     string    `json:"rule"`
+	Of       string    `json:"of"` // what is exempt: a device, a group, one thing on a device, the school
+	Until    time.Time `json:"until"`
+	AskedBy  string    `json:"askedBy"`
+	Approver string    `json:"approver"`
 }
 
 // PositionQuestion is what is asked about a school.
@@ -211,6 +217,9 @@ func checkPosition(b *Bundle) error {
 		return wrong("the first %d entries are not those that had been received by the moment", p.Before)
 	case len(p.Rules) > mostRules || len(p.Exemptions) > mostExemptions:
 		return wrong("it has more rules or exemptions than a school can")
+	}
+	if r := p.Register; r.Kept && r.Agent+r.Silent+r.Import+r.StaleImport+r.Nothing != r.Registered {
+		return wrong("the register's devices are not each counted once")
 	}
 	for _, r := range p.Rules {
 		least := min(r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor)

@@ -10,7 +10,9 @@ func (p *page) position() {
 	p.line("")
 	p.line("Devices\t%d enrolled, of which %d had not been heard from for longer than the policy allows", where.Devices, where.Silent)
 	if r := where.Register; r.Kept {
-		p.line("Coverage\t%d of the %d devices in the school's register are among them", r.Covered, r.Registered)
+		p.line("Coverage\t%d of %d registered devices by an agent, %d by a list of what manages them", r.Agent, r.Registered, r.Import)
+		p.line("Not covered\t%d with a silent agent, %d on a list that was too old, %d with nothing; %d devices with an agent are not in the register",
+			r.Silent, r.StaleImport, r.Nothing, r.Unregistered)
 	} else {
 		p.line("Coverage\tnot known: no register of the school's devices was kept here")
 	}
@@ -45,11 +47,7 @@ func (p *page) exemptions(list []Exempted) {
 	}
 	p.line("Exempt at that moment:")
 	for _, e := range list {
-		name := visible(e.Hostname)
-		if name == "" {
-			name = orNothing(string(e.Device))
-		}
-		p.line("  %s\t%s\t%s\tuntil %s", visible(e.Rule), name, visible(e.Subject), p.time(e.Until))
+		p.line("  %s\t%s\tuntil %s, asked for by %s, approved by %s", visible(e.Rule), visible(e.Of), p.time(e.Until), visible(e.AskedBy), visible(e.Approver))
 	}
 	p.line("")
 }

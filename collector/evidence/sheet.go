@@ -52,6 +52,7 @@ type Sheet struct {
 	Contacts int        `json:"contacts,omitempty"` // that the answer rests on: the last of each day
 	Heard    *Heard     `json:"heard,omitempty"`    // the last of them
 	Revoked  *Revoked   `json:"revoked,omitempty"`  // up to the moment
+	Recovery *Recovery  `json:"recovery,omitempty"` // none: nothing was recorded of its recovery key
 	Policy   *Published `json:"policy,omitempty"`   // that judged the last report; none: the one built into the agent
 
 	Volumes   []posture.Volume      `json:"volumes"`
@@ -100,6 +101,7 @@ type opened struct {
 	tokens    []roster.Token
 	contacts  []contact
 	revoked   *Revoked
+	recovery  *Recovery
 	policy    *Published
 	gaps      []roster.Gap
 	bodies    map[proof.Digest][]byte
@@ -192,7 +194,7 @@ func open(b *Bundle) (*opened, error) {
 }
 
 func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
-	if !slices.Contains([]proof.Kind{proof.KindContacts, proof.KindToken, proof.KindPolicy}, e.envelope.Kind) && e.envelope.Subject != string(o.bundle.Device) {
+	if !slices.Contains([]proof.Kind{proof.KindContacts, proof.KindToken, proof.KindPolicy, proof.KindDecision}, e.envelope.Kind) && e.envelope.Subject != string(o.bundle.Device) {
 		return fmt.Errorf("it is about %.70q", e.envelope.Subject)
 	}
 	switch e.envelope.Kind {
@@ -217,7 +219,7 @@ func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
 		return err
 	case proof.KindDecision:
 		if o.bundle.Format > 1 {
-			return o.addRevocation(e, bodies[roster.SectionRevocation])
+			return o.addDecision(e, bodies)
 		}
 	case proof.KindPolicy:
 		if o.bundle.Format > 1 {
@@ -432,6 +434,9 @@ func (o *opened) notKnown(s Sheet) []string {
 		"what was on the device, and whether it was asleep, locked or switched off",
 		"what happened on it after it was last heard from",
 		"whether an administrator of the device had altered the agent",
+	}
+	if o.bundle.Format > 1 && s.Recovery == nil {
+		list = append(list, "whether the school holds its recovery key: nothing of that was recorded by then")
 	}
 	if s.Reported.Sequence == 0 {
 		return append(list, "anything about its disks: it has not reported")

@@ -109,9 +109,9 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 	case err != nil:
 	case b.Format != format:
 		err = fmt.Errorf("its format is %d, and its first line says %d", b.Format, format)
-	case format == 1 && (b.Device == "" || b.Zone != "" || !b.Aware.IsZero() || b.Silence != 0):
+	case format == 1 && (b.Device == "" || b.Zone != "" || b.Asset != "" || !b.Aware.IsZero() || b.Silence != 0):
 		err = errors.New("it holds what evidence of its format does not")
-	case len(b.Zone) > maxZone || b.Silence < 0 || b.Silence > maxSilence:
+	case len(b.Zone) > maxZone || len(b.Asset) > maxZone || b.Silence < 0 || b.Silence > maxSilence:
 		err = errors.New("its zone or its silence is not one")
 	case !b.Aware.IsZero() && !b.TellBy.Equal(b.Aware.Add(regulatorHours)), b.Aware.IsZero() != b.TellBy.IsZero():
 		err = errors.New("the regulator is to be told 72 hours after the school became aware, and it says something else")

@@ -267,6 +267,14 @@ func (p *page) media() {
 }
 
 func (p *page) proof() {
+	if r := p.s.Recovery; r != nil {
+		words := "does not hold its recovery key"
+		if r.Held {
+			words = "holds its recovery key"
+		}
+		p.line("The school recorded %s that it %s (as %s, entry %d).", p.time(r.At), words, visible(r.Tag), r.Entry)
+		p.line("")
+	}
 	p.line("How this is known:")
 	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
 	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), cmp.Or(visible(p.s.TokenBy), "somebody who is not known"))

@@ -72,6 +72,11 @@ func (f *folder) change(ctx context.Context, tx *view.Tx, r ledger.Record, c reg
 			return &register.VoidError{Why: "the device is not enrolled, or is another asset"}
 		}
 	}
+	if c.What == register.Recovery {
+		if err := tx.PutRecovery(next.Tag, uint64(r.Index)); err != nil { // evidence takes it from there
+			return err
+		}
+	}
 	return f.putAsset(ctx, tx, r, was, next)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -55,15 +56,26 @@ func (tx *Tx) Hear(d *DeviceRow, h Heard) error {
 	return tx.put(number(dayKey(tx.school, d.ID), dayOf(was.At)), encode(&was))
 }
 
+// PutRecovery records that an entry says whether the school holds the recovery
+// key of an asset.
+func (tx *Tx) PutRecovery(tag string, entry uint64) error {
+	return tx.put(number(recoveryKey(tx.school, tag), entry), nil)
+}
+
+func recoveryKey(school posture.SchoolID, tag string) []byte {
+	return text(key(school, famRecovery), register.Key(tag))
+}
+
 // History is what the view knows of where the ledger keeps a device's history,
 // beside its reports.
 type History struct {
-	Days      []Day    `json:"days"`     // on which it was heard from, oldest first
-	Revoked   uint64   `json:"revoked"`  // entry; 0: it was not
-	Policies  []Policy `json:"policies"` // of the school, by number
-	Folded    uint64   `json:"folded"`   // entries of the ledger that all this takes account of
-	Hostname  string   `json:"hostname"`
-	LastHeard Heard    `json:"lastHeard"`
+	Days     []Day    `json:"days"`    // on which it was heard from, oldest first
+	Revoked  uint64   `json:"revoked"` // entry; 0: it was not
+	AssetTag string   `json:"assetTag,omitempty"`
+	Recovery []uint64 `json:"recovery,omitempty"` // entries that say whether the school holds its recovery key, oldest first
+	Policies []Policy `json:"policies"`           // of the school, by number
+	Folded   uint64   `json:"folded"`             // entries of the ledger that all this takes account of
+	Hostname string   `json:"hostname"`
 }
 
 // History returns where the ledger keeps a device's history.
@@ -83,14 +95,27 @@ func (q *Queries) History(ctx context.Context, school posture.SchoolID, id postu
 		if h.Policies, err = r.policies(); err != nil {
 			return err
 		}
-		h.Revoked, h.Hostname, h.LastHeard = row.RevokedIn, row.Hostname, row.Heard
+		h.Revoked, h.Hostname, h.AssetTag = row.RevokedIn, row.Hostname, row.AssetTag
+		if h.Recovery, err = r.recovery(row.AssetTag); err != nil {
+			return err
+		}
 		_, err = r.get(key(school, famNext), func(data []byte) error { h.Folded = decodeReached(data).next; return nil })
 		return err
 	})
 	return h, err
 }
 
-var errDay = errors.New("the key of a day is cut short")
+// Policies returns the policies of a school, by number.
+func (q *Queries) Policies(ctx context.Context, school posture.SchoolID) ([]Policy, error) {
+	var list []Policy
+	err := q.read(ctx, school, time.Time{}, func(r *reader) (err error) {
+		list, err = r.policies()
+		return err
+	})
+	return list, err
+}
+
+var errDay = errors.New("the key of a row is cut short")
 
 func (r *reader) days(row DeviceRow) ([]Day, error) {
 	list := []Day{}
@@ -130,6 +155,20 @@ func (r *reader) policies() ([]Policy, error) {
 		err := item.Value(func(data []byte) error { return unmarshal(data, &p) })
 		list = append(list, p)
 		return true, err
+	})
+	return list, err
+}
+
+func (r *reader) recovery(tag string) (list []uint64, err error) {
+	if tag == "" {
+		return nil, nil
+	}
+	err = r.each(recoveryKey(r.school.ID, tag), nil, false, func(k []byte, _ *badger.Item) (bool, error) {
+		if len(k) != 8 {
+			return false, errDay
+		}
+		list = append(list, binary.BigEndian.Uint64(k))
+		return true, nil
 	})
 	return list, err
 }

@@ -20,6 +20,7 @@ import (
 //	<school>/counts                         → Counts: devices, devices by rule and standing, breaches by status and severity
 //	<school>/slots                          → rules that were ever judged; a rule's place in this list is its slot
 //	<school>/policy/<number>                → Policy
+//	<school>/calendar/<entry>               → CalendarRow
 //	<school>/assignment/<device>/<number>   → policy.Assignment
 //	<school>/device/<device>                → DeviceRow
 //	<school>/name/<hostname>/<device>       → asset tag, Vector; hostname and tag in lower case
@@ -35,8 +36,11 @@ import (
 //	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; 1 if resolved
 //	<school>/turn/<time>/<device>/<rule>/<kind>/<subject>  → status and severity before and after
 //	<school>/day/<device>/<day since 1970>  → Heard: the last contact of a day (UTC) that is over
+//	<school>/recovery/<tag>/<entry>         → nothing; entries that say whether the school holds an asset's recovery key
 //	<school>/event/<device>/<number>        → MediumEvent
 //	<school>/gap/<device>/<from>            → Gap
+//	<school>/exemption/<id>                 → ExemptionRow
+//	<school>/asked/<^entry>/<id>            → nothing; exemptions by when they were asked for
 //	<school>/damage/<entry>                 → what is wrong with the entry, in words
 
 const separator = 0
@@ -48,6 +52,7 @@ const (
 	famCounts     = "counts"
 	famSlots      = "slots"
 	famPolicy     = "policy"
+	famCalendar   = "calendar"
 	famAssignment = "assignment"
 	famDevice     = "device"
 	famName       = "name"
@@ -63,8 +68,11 @@ const (
 	famList       = "list"
 	famTurn       = "turn"
 	famDay        = "day"
+	famRecovery   = "recovery"
 	famEvent      = "event"
 	famGap        = "gap"
+	famExemption  = "exemption"
+	famAsked      = "asked"
 	famDamage     = "damage"
 )
 

@@ -74,7 +74,7 @@ var rules = []rule{
 	{in: "collector/view", may: []string{"collector/breach", "collector/register", "shared/posture", "shared/policy"}},
 	{in: "collector/projection", may: []string{"collector/ledger", "collector/roster", "collector/view", "collector/breach", "collector/register", "collector/decision", "shared/posture", "shared/policy", "shared/wire", "shared/proof", "shared/identity", "shared/clock"}},
 	{in: "collector/decision", may: []string{"collector/ledger", "collector/breach", "collector/register", "shared/posture", "shared/proof", "shared/clock"}},
-	{in: "collector/evidence", may: []string{"collector/ledger", "collector/roster", "shared/posture", "shared/proof", "shared/identity", "shared/wire"}, never: []string{"os", "net"}},
+	{in: "collector/evidence", may: []string{"collector/ledger", "collector/roster", "collector/register", "shared/posture", "shared/proof", "shared/identity", "shared/wire"}, never: []string{"os", "net"}},
 	{in: "collector/retention", may: []string{"collector/ledger", "collector/roster", "shared/proof", "shared/wire"}, never: []string{"os", "net"}},
 	{in: "collector/access", may: []string{"shared/durable", "shared/clock", "shared/posture"}},
 	{in: "collector/web", may: []string{"collector/view", "collector/breach", "collector/access", "shared/posture", "shared/clock", "shared/release", "shared/policy"}},
