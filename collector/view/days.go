@@ -89,7 +89,7 @@ func (q *Queries) History(ctx context.Context, school posture.SchoolID, id postu
 		if !ok {
 			return fmt.Errorf("device %.63s of school %s: %w", id, school, ErrNotFound)
 		}
-		if h.Days, err = r.days(row); err != nil {
+		if h.Days, err = r.heardOn(row); err != nil {
 			return err
 		}
 		if h.Policies, err = r.policies(); err != nil {
@@ -117,7 +117,7 @@ func (q *Queries) Policies(ctx context.Context, school posture.SchoolID) ([]Poli
 
 var errDay = errors.New("the key of a row is cut short")
 
-func (r *reader) days(row DeviceRow) ([]Day, error) {
+func (r *reader) heardOn(row DeviceRow) ([]Day, error) {
 	list := []Day{}
 	now, standing := dayOf(row.Heard.At), !row.Heard.At.IsZero()
 	add := func(day uint64, h Heard) {
