@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -44,6 +45,7 @@ func KeyOf(device posture.DeviceID, rule string, subject posture.Subject) Key {
 type Terms struct {
 	Severity posture.Severity `json:"severity"`
 	Grace    time.Duration    `json:"grace"`             // from the first failure until it is open
+	Pauses   bool             `json:"pauses,omitempty"`  // the grace counts school days alone
 	Escalate Escalation       `json:"escalate,omitzero"` // zero: the severity stays
 	Label    string           `json:"label,omitempty"`   // the subject, for people
 	Message  string           `json:"message,omitempty"` // the finding, for people
@@ -87,8 +89,9 @@ type Breach struct {
 	ResolvedBy     string     `json:"resolvedBy,omitempty"` // the person, if they decided it
 }
 
-// Status returns where the breach stands at a moment.
-func (b Breach) Status(now time.Time) Status {
+// Status returns where the breach stands at a moment, by what is known of the
+// school's days; nil if nothing is.
+func (b Breach) Status(now time.Time, days *calendar.Calendar) Status {
 	switch {
 	case b.FirstFailed.IsZero() || now.Before(b.FirstFailed):
 		return NotYet
@@ -96,7 +99,7 @@ func (b Breach) Status(now time.Time) Status {
 		return Resolved
 	case b.Exemption.Runs(now):
 		return Exempt
-	case now.Before(b.GraceEnds()):
+	case now.Before(b.GraceEnds(days)):
 		return Pending
 	case !b.AcknowledgedAt.IsZero():
 		return Acknowledged
@@ -106,8 +109,14 @@ func (b Breach) Status(now time.Time) Status {
 
 // GraceEnds returns when a failure that is not seen mended is open. It counts
 // from the first failure, and runs on while nothing is heard: silence mends
-// nothing.
-func (b Breach) GraceEnds() time.Time { return b.FirstFailed.Add(b.Terms.Grace) }
+// nothing. Where the rule says so it stands still while the school is known to
+// be closed.
+func (b Breach) GraceEnds(days *calendar.Calendar) time.Time {
+	if b.Terms.Pauses {
+		return days.After(b.FirstFailed, b.Terms.Grace)
+	}
+	return b.FirstFailed.Add(b.Terms.Grace)
+}
 
 // Severity returns how much the breach matters at a moment: more once it has
 // stood for as long as the rule says. A resolved breach keeps the severity
@@ -125,11 +134,11 @@ func (b Breach) Severity(now time.Time) posture.Severity {
 
 // Turns returns the moments after a given one at which the status or severity
 // changes by the passing of time alone, earliest first.
-func (b Breach) Turns(after time.Time) []time.Time {
+func (b Breach) Turns(after time.Time, days *calendar.Calendar) []time.Time {
 	if b.FirstFailed.IsZero() || !b.ResolvedAt.IsZero() {
 		return nil
 	}
-	moments := []time.Time{b.FirstFailed, b.GraceEnds(), b.Exemption.From, b.Exemption.Ends()}
+	moments := []time.Time{b.FirstFailed, b.GraceEnds(days), b.Exemption.From, b.Exemption.Ends()}
 	if b.Terms.Escalate.After > 0 {
 		moments = append(moments, b.FirstFailed.Add(b.Terms.Escalate.After))
 	}
@@ -140,7 +149,7 @@ func (b Breach) Turns(after time.Time) []time.Time {
 			continue
 		}
 		before := at.Add(-time.Nanosecond)
-		if b.Status(before) != b.Status(at) || b.Severity(before) != b.Severity(at) {
+		if b.Status(before, days) != b.Status(at, days) || b.Severity(before) != b.Severity(at) {
 			turns = append(turns, at)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -48,7 +49,7 @@ func TestStatusFollowsTimes(t *testing.T) {
 		{"before it was taken back", ended, 29 * time.Hour, Exempt},
 		{"resolved", resolved, 2 * day, Resolved},
 	} {
-		if got := c.breach.Status(start.Add(c.at)); got != c.want {
+		if got := c.breach.Status(start.Add(c.at), nil); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -70,7 +71,7 @@ func TestFailingAgainSoonIsTheSameBreach(t *testing.T) {
 	if closed != nil || again.Number != 1 || again.Reopened != 1 || !again.FirstFailed.Equal(start) {
 		t.Errorf("flapping: got %+v, closed %v", again, closed)
 	}
-	if got := again.Status(start.Add(2 * time.Hour)); got != Open {
+	if got := again.Status(start.Add(2*time.Hour), nil); got != Open {
 		t.Errorf("flapping won another grace: got %s, want %s", got, Open)
 	}
 	late := start.Add(30*time.Minute + FlapWindow + time.Second)
@@ -122,7 +123,7 @@ func TestExemptionCheck(t *testing.T) {
 			t.Errorf("%s: accepted %+v", name, e)
 		}
 		b := Breach{}.After(failed(1, start, Terms{})).After(Event{What: Exempted, Order: 2, At: start, Exemption: e})
-		if got := b.Status(start); got == Exempt {
+		if got := b.Status(start, nil); got == Exempt {
 			t.Errorf("%s: it exempted", name)
 		}
 	}
@@ -156,6 +157,7 @@ func events(t *rapid.T) []Event {
 			Terms: Terms{
 				Severity: posture.Severity(rapid.IntRange(0, 4).Draw(t, "severity")),
 				Grace:    time.Duration(rapid.IntRange(0, 50).Draw(t, "grace")) * time.Hour,
+				Pauses:   rapid.Bool().Draw(t, "pauses"),
 				Escalate: Escalation{
 					After:    time.Duration(rapid.IntRange(0, 80).Draw(t, "after")) * time.Hour,
 					Severity: posture.Severity(rapid.IntRange(0, 4).Draw(t, "raised")),
@@ -227,7 +229,8 @@ func TestTurnsAreAllTheTurns(t *testing.T) {
 			b = b.After(e)
 		}
 		from := start.Add(-200 * time.Hour)
-		turns := b.Turns(from)
+		days := rapid.SampledFrom([]*calendar.Calendar{nil, term(t)}).Draw(t, "calendar")
+		turns := b.Turns(from, days)
 		if b.FirstFailed.IsZero() || !b.ResolvedAt.IsZero() {
 			if turns != nil {
 				t.Fatalf("%+v has turns %v", b, turns)
@@ -237,7 +240,7 @@ func TestTurnsAreAllTheTurns(t *testing.T) {
 		for h := range 1000 {
 			before, at := from.Add(time.Duration(h)*time.Hour), from.Add(time.Duration(h+1)*time.Hour)
 			turned := slices.ContainsFunc(turns, func(turn time.Time) bool { return turn.After(before) && !turn.After(at) })
-			changed := b.Status(before) != b.Status(at) || b.Severity(before) != b.Severity(at)
+			changed := b.Status(before, days) != b.Status(at, days) || b.Severity(before) != b.Severity(at)
 			if changed && !turned {
 				t.Fatalf("%+v changes before %v and no turn says so: %v", b, at, turns)
 			}

@@ -74,6 +74,8 @@ func (d Decision) Check() error {
 		return d.checkExemption()
 	case Register:
 		return d.checkRegister()
+	case Calendar:
+		return d.checkCalendar()
 	}
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
 }

@@ -125,6 +125,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if kept, err := f.keeps(ctx, tx, r); kept || err != nil {
 		return err
 	}
+	if set, err := f.setsCalendar(ctx, tx, r); set || err != nil {
+		return err
+	}
 	data, ok, err := f.body(ctx, r, decision.Section)
 	if err != nil || !ok {
 		return err

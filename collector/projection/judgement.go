@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ type judgement struct {
 	order    uint64
 	tallies  map[string]*view.Tally
 	gone     []string // rules that judge the device no more
+	named    *prepared // the policy by which the device was judged, while its findings are taken in
 }
 
 func (f *folder) judge(ctx context.Context, tx *view.Tx, row view.DeviceRow, received time.Time, order uint64) (*judgement, error) {
@@ -177,6 +179,9 @@ func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool,
 		e.Terms = breach.Terms{Severity: f.Severity, Grace: f.Grace, Label: f.Subject.Label, Message: f.Message}
 		if rule, ok := j.policy.rules[f.Rule]; ok {
 			e.Terms.Escalate = rule.Escalate
+		}
+		if rule, ok := cmp.Or(j.named, j.policy).rules[f.Rule]; ok {
+			e.Terms.Pauses = rule.Pauses
 		}
 	case f.Result == posture.Pass:
 		e.What = breach.Met

@@ -53,7 +53,7 @@ func words(l *policy.Loaded) view.Policy {
 	for _, r := range p.Rules {
 		w := view.Rule{
 			ID: r.ID, Title: r.Title, Side: r.Side, Facts: r.Facts, MaxAge: r.MaxAge, Severity: r.Severity,
-			Grace: r.Grace, Clauses: r.Clauses, Remediation: r.Remediation, RemediationOn: r.RemediationOn, NotMet: r.NotMet,
+			Grace: r.Grace, Pauses: r.Pauses(), Clauses: r.Clauses, Remediation: r.Remediation, RemediationOn: r.RemediationOn, NotMet: r.NotMet,
 			Escalate: escalation(r),
 		}
 		if found, ok := lapses[r.ID]; ok {

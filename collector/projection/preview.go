@@ -224,6 +224,7 @@ func (t *trial) device(ctx context.Context, tx *view.Tx, now, then *folder, id p
 		r := &t.wordsNew.Rules[i]
 		c.rule(r.ID).after.Add(tx.Standing(v, &t.wordsNew, r, t.Now))
 	}
+	c.days = tx.Terms()
 	c.compare(row, before, after, t.Now)
 	return nil
 }
@@ -325,7 +326,7 @@ func (m *merger) add(n int, c *chunk) {
 
 // stands reports whether a breach stands at a moment.
 func stands(b breach.Breach, now time.Time) bool {
-	switch b.Status(now) {
+	switch b.Status(now, nil) { // in grace or past it, it stands
 	case breach.Pending, breach.Open, breach.Acknowledged, breach.Exempt:
 		return true
 	case breach.NotYet, breach.Resolved:

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // chunk is what a preview found of some devices.
 type chunk struct {
+	days *calendar.Calendar // the school's
+
 	looked, revoked, unheard, silent, affected int
 	rules                                      map[string]*ruleChunk
 }
@@ -79,24 +82,24 @@ func (c *chunk) compare(row view.DeviceRow, before, after []breach.Breach, now t
 func (c *chunk) opens(d *view.PreviewDevice, b breach.Breach, now time.Time) {
 	r := c.rule(b.Rule)
 	r.opens++
-	if b.Status(now) == breach.Pending {
+	if b.Status(now, c.days) == breach.Pending {
 		r.pending++
 	}
 	d.Opens++
-	show(d, b, false, now)
+	c.show(d, b, false, now)
 }
 
 func (c *chunk) closes(d *view.PreviewDevice, b breach.Breach, now time.Time) {
 	c.rule(b.Rule).closes++
 	d.Closes++
-	show(d, b, true, now)
+	c.show(d, b, true, now)
 }
 
-func show(d *view.PreviewDevice, b breach.Breach, closes bool, now time.Time) {
+func (c *chunk) show(d *view.PreviewDevice, b breach.Breach, closes bool, now time.Time) {
 	if len(d.Breaches) < mostBreaches {
 		d.Breaches = append(d.Breaches, view.PreviewBreach{
 			Subject: posture.Subject{Kind: b.Kind, Key: b.ID, Label: b.Terms.Label}, Closes: closes,
-			Status: b.Status(now), Severity: b.Severity(now), Message: b.Terms.Message,
+			Status: b.Status(now, c.days), Severity: b.Severity(now), Message: b.Terms.Message,
 		})
 	}
 }

@@ -208,6 +208,8 @@ func (j *judgement) device(x *examined) error {
 		rule, ok := j.policy.rules[id]
 		return ok && rule.Side == policy.AtSchool
 	}
+	j.named = x.named
+	defer func() { j.named = nil }()
 	found := map[string]bool{}
 	for _, group := range byRule(x.findings) {
 		id := group[0].Rule

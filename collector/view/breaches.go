@@ -85,7 +85,7 @@ func (p *pager) wants(s breach.Status) bool {
 
 // wanted reports whether a breach is what was asked for.
 func (p *pager) wanted(b breach.Breach) bool {
-	status := b.Status(p.r.now)
+	status := b.Status(p.r.now, p.r.terms)
 	return status != breach.NotYet && p.wants(status) &&
 		(len(p.query.Severities) == 0 || slices.Contains(p.query.Severities, b.Severity(p.r.now)))
 }
@@ -138,13 +138,13 @@ func (p *pager) row(place []byte) error {
 		return p.group(l, place)
 	}
 	var b breach.Breach
-	found, err := p.r.getRow(caseKey(p.r.school.ID, l.key), breachRow{&b})
+	found, err := p.r.getRow(caseKey(p.r.school.ID, l.key), breachRow{Breach: &b})
 	if err != nil {
 		return err
 	}
 	if !found || uint64(b.Number) != l.number {
 		b = breach.Breach{Key: l.key, Number: int(l.number)}
-		if found, err = p.r.getRow(pastKey(p.r.school.ID, b), breachRow{&b}); err != nil {
+		if found, err = p.r.getRow(pastKey(p.r.school.ID, b), breachRow{Breach: &b}); err != nil {
 			return err
 		}
 	} else if p.reopened[l.key] {
@@ -195,8 +195,8 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 		Device: b.Device, Hostname: row.Hostname, AssetTag: row.AssetTag, Rule: b.Rule, Title: rule.Title, Remediation: rule.Remedy(row.Platform),
 		Subject:  posture.Subject{Kind: b.Kind, Key: b.ID, Label: b.Terms.Label},
 		Number:   b.Number,
-		Severity: b.Severity(r.now), Status: b.Status(r.now),
-		FirstFailed: b.FirstFailed, LastFailed: b.LastFailed, GraceEnds: b.GraceEnds(), ResolvedAt: b.ResolvedAt,
+		Severity: b.Severity(r.now), Status: b.Status(r.now, r.terms),
+		FirstFailed: b.FirstFailed, LastFailed: b.LastFailed, GraceEnds: b.GraceEnds(r.terms), ResolvedAt: b.ResolvedAt,
 		Message:    strings.ReplaceAll(b.Terms.Message, "{subject}", cmp.Or(b.Terms.Label, "this device")),
 		ReceivedAt: b.ReceivedAt, Reopened: b.Reopened, Resolution: b.Resolution,
 		AcknowledgedAt: b.AcknowledgedAt, AcknowledgedBy: b.AcknowledgedBy,

@@ -232,7 +232,10 @@ func (d *DeviceRow) code(c *coder) {
 }
 
 // breachRow is the row of a breach.
-type breachRow struct{ *breach.Breach }
+type breachRow struct {
+	*breach.Breach
+	calendar *uint64 // under which its turns are kept; nil where nobody asks
+}
 
 func (r breachRow) code(c *coder) {
 	b := r.Breach
@@ -250,6 +253,7 @@ func (r breachRow) code(c *coder) {
 	}
 	codeByte(c, &b.Terms.Severity)
 	codeInt(c, &b.Terms.Grace)
+	c.truth(&b.Terms.Pauses)
 	codeInt(c, &b.Terms.Escalate.After)
 	codeByte(c, &b.Terms.Escalate.Severity)
 	codeInt(c, &b.Reopened)
@@ -260,4 +264,8 @@ func (r breachRow) code(c *coder) {
 		codeText(c, s)
 	}
 	codeText(c, &b.Resolution)
+	if r.terms == nil {
+		r.terms = new(uint64)
+	}
+	c.count(r.terms)
 }

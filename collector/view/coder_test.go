@@ -65,7 +65,7 @@ func TestRowsComeBackWhole(t *testing.T) {
 		}
 		var b, again breach.Breach
 		fill(r, reflect.ValueOf(&b).Elem())
-		if err := decode(encode(breachRow{&b}), breachRow{&again}); err != nil || b != again {
+		if err := decode(encode(breachRow{Breach: &b}), breachRow{Breach: &again}); err != nil || b != again {
 			t.Errorf("%v: %s", err, cmp.Diff(b, again))
 		}
 	}
@@ -83,7 +83,7 @@ func FuzzRows(f *testing.F) {
 	fill(r, reflect.ValueOf(&d).Elem())
 	fill(r, reflect.ValueOf(&b).Elem())
 	f.Add(encode(&d))
-	f.Add(encode(breachRow{&b}))
+	f.Add(encode(breachRow{Breach: &b}))
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 100))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -94,8 +94,8 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 		var b, back breach.Breach
-		if decode(data, breachRow{&b}) == nil {
-			if err := decode(encode(breachRow{&b}), breachRow{&back}); err != nil || b != back {
+		if decode(data, breachRow{Breach: &b}) == nil {
+			if err := decode(encode(breachRow{Breach: &b}), breachRow{Breach: &back}); err != nil || b != back {
 				t.Errorf("%v: %s", err, cmp.Diff(b, back))
 			}
 		}

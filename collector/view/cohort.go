@@ -231,7 +231,7 @@ func (t *totals) cohort(early *Vector, n int) bool {
 // lapseOf returns how a plain lapse of a rule counts.
 func (t *totals) lapseOf(v *Vector, rule *Rule) BreachCount {
 	b := breach.Breach{FirstFailed: at(v.lapsesAt(rule)), Terms: TermsOf(rule)}
-	return BreachCount{Status: b.Status(t.now), Severity: b.Severity(t.now)}
+	return BreachCount{Status: b.Status(t.now, t.terms), Severity: b.Severity(t.now)}
 }
 
 // move counts n devices where they stand now instead of where they stand while
@@ -271,9 +271,9 @@ func (t *totals) device(id posture.DeviceID, v *Vector) error {
 	lapses, err := t.lapses(id, v, true)
 	for _, l := range lapses {
 		if l.reopens() {
-			t.counts.breach(l.was.Status(t.now), l.was.Severity(t.now), -1)
+			t.counts.breach(l.was.Status(t.now, t.terms), l.was.Severity(t.now), -1)
 		}
-		t.counts.breach(l.breach.Status(t.now), l.breach.Severity(t.now), 1)
+		t.counts.breach(l.breach.Status(t.now, t.terms), l.breach.Severity(t.now), 1)
 	}
 	return err
 }

@@ -225,7 +225,7 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 	}
 	breaches, err := r.ofDevice(row)
 	for _, b := range breaches {
-		if b.Status(r.now).Stands() {
+		if b.Status(r.now, r.terms).Stands() {
 			d.Open++
 		}
 	}
@@ -252,7 +252,7 @@ func (r *reader) rowsOf(prefix []byte) ([]breach.Breach, error) {
 	var list []breach.Breach
 	err := r.each(prefix, nil, true, func(k []byte, item *badger.Item) (bool, error) {
 		var b breach.Breach
-		if err := item.Value(func(data []byte) error { return decode(data, breachRow{&b}) }); err != nil {
+		if err := item.Value(func(data []byte) error { return decode(data, breachRow{Breach: &b}) }); err != nil {
 			return false, fmt.Errorf("read breach %q: %w", k, err)
 		}
 		list = append(list, b)

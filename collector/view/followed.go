@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -31,15 +32,16 @@ func (tx *Tx) PutCase(old, b breach.Breach, closed *breach.Breach) error {
 	if !h.changed {
 		tx.bytes += caseWeight
 	}
-	tx.count(old, -1)
+	if err := tx.count(old, h.by, -1); err != nil {
+		return err
+	}
 	if closed != nil {
 		if err := tx.close(h, *closed); err != nil {
 			return err
 		}
 	}
-	tx.count(b, 1)
-	h.b, h.ok, h.changed = b, true, true
-	return nil
+	h.b, h.by, h.ok, h.changed = b, tx.turnsBy(b), true, true
+	return tx.count(b, h.by, 1)
 }
 
 // caseWeight is about what the rows of a breach take.
@@ -48,25 +50,33 @@ const caseWeight = 2048
 // close keeps a breach apart that another one follows under its key. Its place
 // in the list stays its own.
 func (tx *Tx) close(h *heldCase, closed breach.Breach) error {
-	tx.count(closed, 1)
-	h.b = closed
+	if err := tx.count(closed, 0, 1); err != nil {
+		return err
+	}
+	h.b, h.by = closed, 0
 	if err := tx.writeCase(h); err != nil {
 		return err
 	}
-	h.stored = breach.Breach{Key: closed.Key}
-	return tx.put(pastKey(tx.school, closed), encode(breachRow{&closed}))
+	h.stored, h.storedBy = breach.Breach{Key: closed.Key}, 0
+	return tx.put(pastKey(tx.school, closed), encode(breachRow{Breach: &closed}))
 }
 
 func (tx *Tx) turnKey(t time.Time, k breach.Key) []byte {
 	return breachParts(number(key(tx.school, famTurn), ms(t)), k)
 }
 
-// count adds a breach to the totals, or takes it away.
-func (tx *Tx) count(b breach.Breach, by int) {
-	if b.Number > 0 {
-		now := at(tx.asOf)
-		tx.counts.breach(b.Status(now), b.Severity(now), by)
+// count adds a breach that turns by a calendar to the totals, or takes it away.
+func (tx *Tx) count(b breach.Breach, by uint64, n int) error {
+	if b.Number == 0 {
+		return nil
 	}
+	days, err := tx.daysOf(by)
+	if err != nil {
+		return err
+	}
+	now := at(tx.asOf)
+	tx.counts.breach(b.Status(now, days), b.Severity(now), n)
+	return nil
 }
 
 type timedTurn struct {
@@ -76,10 +86,10 @@ type timedTurn struct {
 
 // turns returns the changes of a breach by the passing of time after a moment,
 // in whole milliseconds: turns within one are one.
-func turns(b breach.Breach, after time.Time) []timedTurn {
+func turns(b breach.Breach, after time.Time, days *calendar.Calendar) []timedTurn {
 	var list []timedTurn
 	last := after
-	for _, t := range b.Turns(after) {
+	for _, t := range b.Turns(after, days) {
 		up := t.Truncate(time.Millisecond)
 		if up.Before(t) {
 			up = up.Add(time.Millisecond)
@@ -88,7 +98,7 @@ func turns(b breach.Breach, after time.Time) []timedTurn {
 			continue
 		}
 		list = append(list, timedTurn{at: up, turn: turn{
-			byte(b.Status(last)), byte(b.Severity(last)), byte(b.Status(up)), byte(b.Severity(up)),
+			byte(b.Status(last, days)), byte(b.Severity(last)), byte(b.Status(up, days)), byte(b.Severity(up)),
 		}})
 		last = up
 	}

@@ -57,7 +57,7 @@ func (p *pager) together(k breach.Key) ([]placed, error) {
 	add := func(current bool) func(_ []byte, item *badger.Item) (bool, error) {
 		return func(_ []byte, item *badger.Item) (bool, error) {
 			var b breach.Breach
-			if err := item.Value(func(data []byte) error { return decode(data, breachRow{&b}) }); err != nil {
+			if err := item.Value(func(data []byte) error { return decode(data, breachRow{Breach: &b}) }); err != nil {
 				return false, fmt.Errorf("read a breach of %v: %w", k, err)
 			}
 			if b.Number > 0 && p.wanted(b) && (!current || !p.reopened[b.Key]) {
@@ -90,7 +90,7 @@ func (r *reader) grouped(all []placed, row DeviceRow) BreachGroup {
 	counts := map[breach.Status]int{}
 	var severity posture.Severity
 	for i, b := range all {
-		status := b.breach.Status(r.now)
+		status := b.breach.Status(r.now, r.terms)
 		counts[status]++
 		if status != breach.Resolved || counts[breach.Resolved] == len(all) {
 			severity = max(severity, b.breach.Severity(r.now))

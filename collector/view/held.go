@@ -36,6 +36,8 @@ type heldCase struct {
 	stored, b breach.Breach
 	there, ok bool // in the database, and now
 	changed   bool
+
+	storedBy, by uint64 // the calendars under which they turn: see edition
 }
 
 // held is what a transaction holds.
@@ -176,20 +178,27 @@ func (tx *Tx) caseOf(k breach.Key) (*heldCase, error) {
 	}
 	h := &heldCase{}
 	var err error
-	if h.there, err = tx.decodeRow(caseKey(tx.school, k), breachRow{&h.stored}); err != nil {
+	if h.there, err = tx.decodeRow(caseKey(tx.school, k), breachRow{&h.stored, &h.storedBy}); err != nil {
 		return nil, err
 	}
 	if !h.there {
 		h.stored = breach.Breach{Key: k}
 	}
-	h.b, h.ok = h.stored, h.there
+	h.b, h.ok, h.by = h.stored, h.there, h.storedBy
 	tx.held.cases[k] = h
 	return h, nil
 }
 
 // writeCase writes a breach, its place in the list and its turns.
 func (tx *Tx) writeCase(h *heldCase) error {
-	had, has := tx.caseKeys(h.stored), tx.caseKeys(h.b)
+	had, err := tx.caseKeys(h.stored, h.storedBy)
+	if err != nil {
+		return err
+	}
+	has, err := tx.caseKeys(h.b, h.by)
+	if err != nil {
+		return err
+	}
 	for _, r := range had {
 		if !slices.ContainsFunc(has, func(other caseRow) bool { return bytes.Equal(other.key, r.key) }) {
 			if err := tx.unset(r.key); err != nil {
@@ -209,10 +218,10 @@ func (tx *Tx) writeCase(h *heldCase) error {
 			return err
 		}
 	}
-	if err := tx.set(caseKey(tx.school, h.b.Key), encode(breachRow{&h.b})); err != nil {
+	if err := tx.set(caseKey(tx.school, h.b.Key), encode(breachRow{&h.b, &h.by})); err != nil {
 		return err
 	}
-	h.stored, h.there, h.changed = h.b, true, false
+	h.stored, h.storedBy, h.there, h.changed = h.b, h.by, true, false
 	return nil
 }
 
@@ -223,15 +232,19 @@ type caseRow struct {
 	turn  turn
 }
 
-func (tx *Tx) caseKeys(b breach.Breach) []caseRow {
+func (tx *Tx) caseKeys(b breach.Breach, by uint64) ([]caseRow, error) {
 	if b.Number == 0 {
-		return nil
+		return nil, nil
+	}
+	days, err := tx.daysOf(by)
+	if err != nil {
+		return nil, err
 	}
 	rows := []caseRow{{key: listKey(tx.school, b)}}
-	for _, t := range turns(b, at(tx.asOf)) {
+	for _, t := range turns(b, at(tx.asOf), days) {
 		rows = append(rows, caseRow{key: tx.turnKey(t.at, b.Key), timed: true, turn: t.turn})
 	}
-	return rows
+	return rows, nil
 }
 
 // flush writes everything that was changed.

@@ -173,9 +173,12 @@ func (p *pager) lapseList(rule *Rule) (l *lapseList, ok bool) {
 	}
 	l = &lapseList{p: p, rule: rule, after: millis(rule.Lapses.After), slot: slot}
 	latest := p.r.nowMs
-	if grace := min(millis(rule.Grace), latest); !p.wants(breach.Pending) {
+	switch grace := min(millis(rule.Grace), latest); {
+	case rule.Pauses:
+		// How long ago the last of those in grace lapsed, the calendar knows.
+	case !p.wants(breach.Pending):
 		latest -= grace
-	} else if !p.wants(breach.Open) {
+	case !p.wants(breach.Open):
 		l.least = latest - grace
 	}
 	var from []byte

@@ -11,6 +11,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -26,6 +27,7 @@ type reader struct {
 	policy Policy
 	slots  []string
 	rules  []*Rule // by slot; nil if the policy has no such rule
+	terms  *calendar.Calendar
 }
 
 // read runs f with a reader of a school. It fails with ErrNotFound if the view
@@ -33,7 +35,11 @@ type reader struct {
 func (q *Queries) read(ctx context.Context, school posture.SchoolID, now time.Time, f func(*reader) error) error {
 	return q.view.db.View(func(txn *badger.Txn) error {
 		r := &reader{ctx: ctx, txn: txn, school: School{ID: school}, now: now, nowMs: ms(now)}
-		if err := r.load(); err != nil {
+		err := r.load()
+		if err == nil {
+			r.terms, err = q.view.calendar(txn, school)
+		}
+		if err != nil {
 			return fmt.Errorf("read the view of school %s: %w", school, err)
 		}
 		return f(r)
@@ -161,7 +167,7 @@ func (r *reader) lapses(id posture.DeviceID, v *Vector, odd bool) ([]lapse, erro
 func (r *reader) lapse(id posture.DeviceID, v *Vector, s RuleState, rule *Rule) (l lapse, ok bool, err error) {
 	was := breach.Breach{Key: breach.Key{Device: id, Rule: rule.ID, Kind: "device"}}
 	if s.Bits&cased != 0 {
-		if _, err := r.getRow(caseKey(r.school.ID, was.Key), breachRow{&was}); err != nil {
+		if _, err := r.getRow(caseKey(r.school.ID, was.Key), breachRow{Breach: &was}); err != nil {
 			return l, false, err
 		}
 	}
@@ -186,7 +192,7 @@ func Lapsed(r *Rule, when time.Time) breach.Event {
 // TermsOf returns what a rule says about a failure of the whole device.
 func TermsOf(r *Rule) breach.Terms {
 	return breach.Terms{
-		Severity: r.Severity, Grace: r.Grace, Escalate: r.Escalate,
+		Severity: r.Severity, Grace: r.Grace, Pauses: r.Pauses, Escalate: r.Escalate,
 		Label: "this device", Message: r.NotMet,
 	}
 }

@@ -125,7 +125,7 @@ type Breach struct {
 	Status      breach.Status    `json:"status"`
 	FirstFailed time.Time        `json:"firstFailed"`
 	LastFailed  time.Time        `json:"lastFailed"`
-	GraceEnds   time.Time        `json:"graceEnds"`
+	GraceEnds   time.Time        `json:"graceEnds"`  // by the school's calendar, where the rule counts school days
 	ResolvedAt  time.Time        `json:"resolvedAt"` // zero while it stands
 	Message     string           `json:"message"`
 	ReceivedAt  time.Time        `json:"receivedAt"` // when the collector first heard of it; long after FirstFailed, it was reported late

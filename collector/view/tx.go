@@ -36,6 +36,7 @@ type Tx struct {
 	slots  []string
 
 	held    held
+	terms   []edition      // calendars, oldest first
 	cohorts map[string]int // by key: devices more, or less, than when the transaction began
 }
 
@@ -66,6 +67,9 @@ func (tx *Tx) load() error {
 		if tx.counts, err = decodeCounts(data); err != nil {
 			return fmt.Errorf("read the totals of school %s: %w", tx.school, err)
 		}
+	}
+	if tx.terms, err = tx.view.editions(tx.txn, tx.school); err != nil {
+		return err
 	}
 	_, err = tx.getJSON(key(tx.school, famSlots), &tx.slots)
 	return err

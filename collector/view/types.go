@@ -41,6 +41,7 @@ type Rule struct {
 	MaxAge        time.Duration               `json:"maxAge,omitempty"` // facts older than this prove nothing; 0: any age
 	Severity      posture.Severity            `json:"severity"`
 	Grace         time.Duration               `json:"grace,omitempty"`
+	Pauses        bool                        `json:"pauses,omitempty"` // the grace counts school days alone
 	Escalate      breach.Escalation           `json:"escalate,omitzero"`
 	Clauses       []string                    `json:"clauses,omitempty"`
 	Remediation   string                      `json:"remediation"`

@@ -26,7 +26,7 @@ import (
 
 // layout is the version of the keys and rows. A view of another layout is
 // thrown away when it is opened, and made again.
-const layout = "4"
+const layout = "5"
 
 // FactSource reads the facts of a device's report back from where the ledger
 // keeps them. The view holds their places only.
@@ -53,6 +53,7 @@ type View struct {
 	db    *badger.DB
 	facts FactSource
 	log   *slog.Logger
+	terms calendars
 }
 
 // Open opens the view in a directory and makes it if there is none. A view that
