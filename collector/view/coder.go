@@ -264,8 +264,8 @@ func (r breachRow) code(c *coder) {
 		codeText(c, s)
 	}
 	codeText(c, &b.Resolution)
-	if r.terms == nil {
-		r.terms = new(uint64)
+	if r.calendar == nil {
+		r.calendar = new(uint64)
 	}
-	c.count(r.terms)
+	c.count(r.calendar)
 }
