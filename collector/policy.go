@@ -18,7 +18,8 @@ import (
 )
 
 func policyCommand(o *options) *cobra.Command {
-	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyDiff(o), policyPublish(o), policyRollback(o))
+	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyDiff(o), policyPreview(o),
+		policyDraft(o), policyDrafts(o), policyApprove(o), policyWithdraw(o), policyApprovers(o), policyPublish(o), policyRollback(o))
 }
 
 func policyCheck(o *options) *cobra.Command {
@@ -132,19 +133,31 @@ func policyPublish(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "publish FILE",
 		Short: "Put a policy in force: it is numbered, signed and sent to the laptops",
-		Args:  cobra.ExactArgs(1),
+		Long: "Put a policy in force: it is numbered, signed and sent to the laptops. Look first at what it would find:\n" +
+			"policy preview. With --draft the text of a draft is published; where the school asks for two people, only a\n" +
+			"text that another account has approved is.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
-			source, err := os.ReadFile(rest[0])
-			if err != nil {
-				return fmt.Errorf("read the policy: %w", err)
+			if (len(rest) == 1) == (args.Draft != "") {
+				return fmt.Errorf("name a file, or a draft with --draft")
 			}
-			args.File, args.Source = filepath.Base(rest[0]), source
+			if len(rest) == 1 {
+				source, err := os.ReadFile(rest[0])
+				if err != nil {
+					return fmt.Errorf("read the policy: %w", err)
+				}
+				args.File, args.Source = filepath.Base(rest[0]), source
+			}
 			return operate(c, o, "policy.publish", args, func(a app.PublishAnswer) {
 				fmt.Fprintf(c.OutOrStdout(), "Published %s as number %d, with %s.\n", a.Name, a.Number, count(a.Rules, "rule", "rules"))
 			})
 		},
 	}
 	schoolFlag(c, &args.School)
+	c.Flags().StringVar(&args.Draft, "draft", "", "name of a draft to publish")
+	c.Flags().StringVar(&args.ApprovedOn, "approved-on", "", "the day on which the school agreed to it, such as 2026-11-22")
+	c.Flags().StringVar(&args.ReviewBy, "review-by", "", "the day by which it is to be looked at again")
+	c.Flags().StringVar(&args.Reason, "reason", "", "why, for the record")
 	return c
 }
 

@@ -46,6 +46,12 @@ const (
 	// DecideBreaches is to say that somebody is on a breach, or that it is
 	// settled.
 	DecideBreaches Right = "decide about breaches"
+	// DraftPolicy is to propose a text as the school's policy, and to publish one
+	// that may be published.
+	DraftPolicy Right = "draft a policy"
+	// ApprovePolicy is to approve what another has drafted, and to say how many
+	// people that takes.
+	ApprovePolicy Right = "approve a policy"
 )
 
 // rights is the table of which role may do what. What is not in it may not be
@@ -53,6 +59,8 @@ const (
 var rights = map[Right][]Role{
 	ReadDevices:    {Administrator, Technician, DPO, Head},
 	DecideBreaches: {Administrator, Technician},
+	DraftPolicy:    {Administrator, Technician},
+	ApprovePolicy:  {Administrator, Head},
 }
 
 // May reports whether the role has the right.

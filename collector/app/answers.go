@@ -149,9 +149,13 @@ type PolicyArguments struct {
 
 // PublishArguments publishes a policy.
 type PublishArguments struct {
-	School string `json:"school"`
-	File   string `json:"file"` // its name, for errors
-	Source []byte `json:"source"`
+	School     string `json:"school"`
+	File       string `json:"file"` // its name, for errors
+	Source     []byte `json:"source"`
+	Draft      string `json:"draft,omitempty"`      // name of a draft, instead of Source
+	ApprovedOn string `json:"approvedOn,omitempty"` // the day on which the school agreed to it
+	ReviewBy   string `json:"reviewBy,omitempty"`   // the day by which it is to be looked at again
+	Reason     string `json:"reason,omitempty"`
 }
 
 // PublishAnswer is a policy that was published.
@@ -161,6 +165,11 @@ type PublishAnswer struct {
 	Name   string           `json:"name"`
 	Rules  int              `json:"rules"`
 	Entry  ledger.Index     `json:"entry"`
+
+	Drafter    string `json:"drafter,omitempty"`
+	Approver   string `json:"approver,omitempty"` // the second person, if there was one
+	ApprovedOn string `json:"approvedOn,omitempty"`
+	ReviewBy   string `json:"reviewBy,omitempty"`
 }
 
 // ListArguments asks for devices or breaches.

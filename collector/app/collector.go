@@ -45,8 +45,9 @@ type collector struct {
 	view       *view.View
 	access     *access.Access
 	served     served
-	aside      bool            // the folder cannot be written, and is read only
-	running    bool            // it serves; it was not opened for one operation
+	aside      bool // the folder cannot be written, and is read only
+	running    bool // it serves; it was not opened for one operation
+	previews   previews
 	publishing sync.Mutex      // held while a policy gets its number
 	founding   sync.Mutex      // held while a school gets its name
 	door       *intake.Intake  // nil unless running

@@ -38,6 +38,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.rollback)
 	case "policy.diff":
 		return within(ctx, arguments, c.diffPolicies)
+	case "policy.preview", "policy.progress", "policy.draft", "policy.drafts", "policy.approve", "policy.withdraw", "policy.approvers":
+		return c.doPolicy(ctx, operation, arguments)
 	case "device.list":
 		return within(ctx, arguments, c.devices)
 	case "device.show":

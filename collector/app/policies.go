@@ -69,42 +69,6 @@ func (c *collector) showPolicy(ctx context.Context, a PolicyArguments) (*policy.
 	return p.policy, err
 }
 
-// publish puts a policy in force: it is compiled, numbered, signed, recorded,
-// and sent to the laptops.
-func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAnswer, error) {
-	s, err := c.school(a.School)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	p, err := rulebook.Compile(a.File, a.Source)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	if err := s.roster.CatchUp(ctx); err != nil {
-		return PublishAnswer{}, err
-	}
-	p.Number = s.roster.Policy() + 1
-	body, err := policy.Encode(p)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	document, err := s.Key.SignDocument(roster.DocumentPolicy, body)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	entry, err := roster.Maker{School: s.ID, Intake: intakeName}.Policy(document, a.Source, c.clock.Now())
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	at, err := s.ledger.Append(ctx, entry)
-	if err != nil {
-		return PublishAnswer{}, err
-	}
-	return PublishAnswer{School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0]}, s.roster.CatchUp(ctx)
-}
-
 // rollback publishes the text of an earlier policy again. Numbers only rise: a
 // laptop never goes back, it is given the old rules under a new number.
 func (c *collector) rollback(ctx context.Context, a PolicyArguments) (PublishAnswer, error) {
@@ -122,7 +86,9 @@ func (c *collector) rollback(ctx context.Context, a PolicyArguments) (PublishAns
 	if old.source == nil {
 		return PublishAnswer{}, fmt.Errorf("the text of policy %d is not in the record", a.Number)
 	}
-	return c.publish(ctx, PublishArguments{School: a.School, File: fmt.Sprintf("policy %d", a.Number), Source: old.source})
+	return c.publish(ctx, PublishArguments{
+		School: a.School, File: fmt.Sprintf("policy %d", a.Number), Source: old.source, Reason: fmt.Sprintf("back to the text of policy %d", a.Number),
+	})
 }
 
 // diffPolicies says in words what changes from one policy to another, or to

@@ -41,6 +41,7 @@ type school struct {
 	ledger     *ledger.Ledger
 	roster     *roster.Roster
 	projection *projection.Projection
+	policies   policyBook
 	rebuilds   chan chan<- error
 }
 

@@ -48,7 +48,8 @@ type Decision struct {
 	By        string            `json:"by"` // the account that decided
 	At        time.Time         `json:"at"`
 	Reason    string            `json:"reason"`
-	Breach    breach.Key        `json:"breach,omitzero"` // of a decision about a breach
+	Breach    breach.Key        `json:"breach,omitzero"`  // of a decision about a breach
+	Policy    *Policy           `json:"policy,omitempty"` // of a decision about the school's policy
 	Exemption *breach.Exemption `json:"exemption,omitempty"`
 	Person    string            `json:"person,omitempty"` // whom a change of the register is about, by name
 }
@@ -68,6 +69,8 @@ func (d Decision) Check() error {
 		return fmt.Errorf("a decision needs a reason of at most %d bytes", mostReason)
 	}
 	switch d.Kind {
+	case DraftPolicy, ApprovePolicy, WithdrawPolicy, PublishPolicy, SetApprovers:
+		return d.checkPolicy()
 	case Acknowledge, Resolve:
 		return d.checkBreach()
 	case AskExemption, Exempt, RefuseExemption, EndExemption:

@@ -136,6 +136,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if err != nil {
 		return &notUnderstoodError{err}
 	}
+	if d.Policy != nil {
+		return nil // it shows nowhere until a policy is published
+	}
 	was, ok, err := tx.Device(d.Breach.Device)
 	if err != nil || !ok {
 		return err

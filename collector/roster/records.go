@@ -227,8 +227,9 @@ func (m Maker) Entry(kind proof.Kind, subject string, now time.Time, sections ..
 	return e
 }
 
-// Policy returns the entry that publishes a policy.
-func (m Maker) Policy(document, source []byte, now time.Time) (ledger.Entry, error) {
+// Policy returns the entry that publishes a policy. beside it may say who decided
+// that.
+func (m Maker) Policy(document, source []byte, now time.Time, beside ...proof.Section) (ledger.Entry, error) {
 	compiled, err := RawSection(SectionPolicy, proof.Kept, document)
 	if err != nil {
 		return ledger.Entry{}, err
@@ -237,7 +238,7 @@ func (m Maker) Policy(document, source []byte, now time.Time) (ledger.Entry, err
 	if err != nil {
 		return ledger.Entry{}, err
 	}
-	return m.Entry(proof.KindPolicy, "", now, compiled, written), nil
+	return m.Entry(proof.KindPolicy, "", now, append([]proof.Section{compiled, written}, beside...)...), nil
 }
 
 // Assignment returns the entry that changes a device's assignment.

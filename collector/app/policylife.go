@@ -1,0 +1,333 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/shared/policy"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// policyBook is the life of a school's policies as the ledger has it: read when
+// it is first asked for, and followed from there.
+type policyBook struct {
+	mu    sync.Mutex
+	next  ledger.Index
+	state decision.Policies
+}
+
+// catchUp takes in what was decided about policies since, and calls f with the
+// state. What cannot be read or understood changes nothing.
+func (b *policyBook) catchUp(ctx context.Context, l *ledger.Ledger, f func(*decision.Policies) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for size := ledger.Index(l.Size()); b.next < size; {
+		for r, err := range l.Entries(ctx, b.next, size) {
+			if _, damaged := errors.AsType[*ledger.CorruptError](err); damaged {
+				b.next++
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("read what was decided about the policy: %w", err)
+			}
+			if err := b.take(ctx, l, r); err != nil {
+				return fmt.Errorf("read what was decided about the policy: %w", err)
+			}
+			b.next = r.Index + 1
+		}
+	}
+	return f(&b.state)
+}
+
+func (b *policyBook) take(ctx context.Context, l *ledger.Ledger, r ledger.Record) error {
+	want := map[proof.Kind]string{proof.KindDecision: decision.Section, proof.KindPolicy: decision.SectionPolicyApproval}[r.Envelope.Kind]
+	n := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return want != "" && s.Name == want })
+	if n < 0 {
+		return nil
+	}
+	body, err := l.Body(ctx, r.Index, n)
+	_, damaged := errors.AsType[*ledger.CorruptError](err)
+	if damaged || errors.Is(err, ledger.ErrForgotten) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d, err := decision.Decode(body); err == nil {
+		b.state.Take(uint64(r.Index), d)
+	}
+	return nil
+}
+
+// decidePolicy records a decision about the policy if it can be made now.
+func (c *collector) decidePolicy(ctx context.Context, s *school, d decision.Decision, beside ...proof.Section) (uint64, error) {
+	if err := d.CheckNew(); err != nil {
+		return 0, &decision.RefusedError{Why: err.Error()}
+	}
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if err := s.policies.catchUp(ctx, s.ledger, func(p *decision.Policies) error { return p.May(d) }); err != nil {
+		return 0, err
+	}
+	var salt [proof.SaltSize]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return 0, fmt.Errorf("salt a decision: %w", err)
+	}
+	section, err := decision.Encode(d, salt)
+	if err != nil {
+		return 0, err
+	}
+	entry := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", d.At, append([]proof.Section{section}, beside...)...)
+	at, err := s.ledger.Append(ctx, entry)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(at[0]), nil
+}
+
+// draftPolicy records a text as a draft. One that does not compile is refused
+// with everything that is wrong with it.
+func (c *collector) draftPolicy(ctx context.Context, s *school, name, file string, source []byte, by, reason string) (decision.Draft, error) {
+	compiled, err := rulebook.Compile(file, source)
+	if err != nil {
+		return decision.Draft{}, err
+	}
+	text, err := roster.RawSection(decision.SectionPolicyDraft, proof.Kept, source)
+	if err != nil {
+		return decision.Draft{}, err
+	}
+	d := decision.Decision{
+		Kind: decision.DraftPolicy, By: by, At: c.clock.Now(), Reason: reason,
+		Policy: &decision.Policy{Draft: name, Digest: sha256.Sum256(source), Title: compiled.Title, Rules: len(compiled.Rules)},
+	}
+	if _, err := c.decidePolicy(ctx, s, d, text); err != nil {
+		return decision.Draft{}, err
+	}
+	draft, _, err := s.draft(ctx, name)
+	return draft, err
+}
+
+// draft returns an open draft and its text.
+func (s *school) draft(ctx context.Context, name string) (draft decision.Draft, source []byte, err error) {
+	err = s.policies.catchUp(ctx, s.ledger, func(p *decision.Policies) (err error) {
+		draft, err = p.Draft(name)
+		return err
+	})
+	if err != nil {
+		return draft, nil, err
+	}
+	r, err := s.ledger.Read(ctx, ledger.Index(draft.Entry))
+	if err != nil {
+		return draft, nil, fmt.Errorf("read the draft %s: %w", name, err)
+	}
+	n := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return s.Name == decision.SectionPolicyDraft })
+	if n < 0 {
+		return draft, nil, fmt.Errorf("the text of the draft %s is not in the record", name)
+	}
+	if source, err = s.ledger.Body(ctx, r.Index, n); err != nil {
+		return draft, nil, fmt.Errorf("read the draft %s: %w", name, err)
+	}
+	if sha256.Sum256(source) != draft.Digest {
+		return draft, nil, fmt.Errorf("the text of the draft %s is not the one that was drafted", name)
+	}
+	return draft, source, nil
+}
+
+// publish puts a policy in force at the console.
+func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	return c.publishBy(ctx, s, a, operator())
+}
+
+// publishBy puts a policy in force: it is compiled, numbered, signed, recorded
+// beside who decided that, and sent to the laptops.
+func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments, by string) (PublishAnswer, error) {
+	decided := &decision.Policy{Drafter: by, ApprovedOn: a.ApprovedOn, ReviewBy: a.ReviewBy}
+	if a.Draft != "" {
+		var err error
+		if _, a.Source, err = s.draft(ctx, a.Draft); err != nil {
+			return PublishAnswer{}, err
+		}
+		a.File = a.Draft
+	}
+	decided.Digest = sha256.Sum256(a.Source)
+	p, err := rulebook.Compile(a.File, a.Source)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	if err := s.roster.CatchUp(ctx); err != nil {
+		return PublishAnswer{}, err
+	}
+	p.Number = s.roster.Policy() + 1
+	decided.Number = p.Number
+	d := decision.Decision{Kind: decision.PublishPolicy, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: decided}
+	if d.Reason == "" {
+		d.Reason = "published"
+	}
+	if err := s.policies.catchUp(ctx, s.ledger, func(life *decision.Policies) error { return approved(life, a.Draft, d) }); err != nil {
+		return PublishAnswer{}, err
+	}
+	entry, err := c.publication(s, p, a.Source, d)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	at, err := s.ledger.Append(ctx, entry)
+	if err != nil {
+		return PublishAnswer{}, err
+	}
+	return PublishAnswer{
+		School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0],
+		Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
+	}, s.roster.CatchUp(ctx)
+}
+
+// approved notes in a decision to publish who drafted and approved the text, or
+// says why it cannot be made.
+func approved(life *decision.Policies, name string, d decision.Decision) error {
+	draft, ok := life.Approved(d.Policy.Digest)
+	if !ok && name != "" {
+		var err error
+		if draft, err = life.Draft(name); err != nil {
+			return err
+		}
+		if draft.Digest != d.Policy.Digest {
+			return &decision.RefusedError{Why: "the draft is another text by now: read it again"}
+		}
+	}
+	if draft.Name != "" {
+		d.Policy.Draft, d.Policy.Drafter = draft.Name, draft.By
+	}
+	if n := len(draft.Approvals); n > 0 {
+		d.Policy.Approver, d.Policy.ApprovedAt = draft.Approvals[n-1].By, draft.Approvals[n-1].At
+	}
+	if err := d.CheckNew(); err != nil {
+		return &decision.RefusedError{Why: err.Error()}
+	}
+	return life.May(d)
+}
+
+// publication makes the entry that publishes a policy.
+func (c *collector) publication(s *school, p *policy.Policy, source []byte, d decision.Decision) (ledger.Entry, error) {
+	body, err := policy.Encode(p)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	document, err := s.Key.SignDocument(roster.DocumentPolicy, body)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	beside, err := roster.Section(decision.SectionPolicyApproval, proof.Kept, d)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return roster.Maker{School: s.ID, Intake: intakeName}.Policy(document, source, d.At, beside)
+}
+
+// account returns the name of the account whose key it is, if that may do
+// something at a school.
+func (c *collector) account(key string, school posture.SchoolID, right access.Right) (string, error) {
+	account, err := c.access.OpenKey(strings.TrimSpace(key))
+	if err != nil {
+		return "", err
+	}
+	if !account.May(school, right) {
+		return "", fmt.Errorf("the key of %s may not %s at this school", account.Name, right)
+	}
+	return account.Name, nil
+}
+
+// standing returns how the policy in force came to be.
+func (s *school) standing(ctx context.Context, now time.Time) (PolicyStanding, error) {
+	a := PolicyStanding{Number: s.roster.Policy()}
+	err := s.policies.catchUp(ctx, s.ledger, func(p *decision.Policies) error {
+		a.Approvers, a.OneAskedBy = p.Approvers()
+		a.Drafts = p.Drafts()
+		if how, ok := p.Publication(a.Number); ok {
+			a.Publication, a.ReviewDue = &how, how.ReviewDue(now)
+		}
+		return nil
+	})
+	return a, err
+}
+
+func (c *collector) doPolicy(ctx context.Context, operation string, arguments json.RawMessage) (any, error) {
+	if operation == "policy.progress" {
+		return with(arguments, func(a PreviewArguments) (ProgressAnswer, error) { return c.previews.progress(a.ID), nil })
+	}
+	return within(ctx, arguments, func(ctx context.Context, a PreviewArguments) (any, error) {
+		s, err := c.school(a.School)
+		if err != nil {
+			return nil, err
+		}
+		by := operator()
+		if a.Key != "" {
+			right := access.DraftPolicy
+			if operation == "policy.approve" || operation == "policy.approvers" {
+				right = access.ApprovePolicy
+			}
+			if by, err = c.account(a.Key, s.ID, right); err != nil {
+				return nil, err
+			}
+		}
+		switch operation {
+		case "policy.preview":
+			return c.preview(ctx, s, a)
+		case "policy.draft":
+			return c.draftPolicy(ctx, s, a.Draft, a.File, a.Source, by, a.Reason)
+		case "policy.approvers":
+			d := decision.Decision{Kind: decision.SetApprovers, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: &decision.Policy{Approvers: a.Approvers}}
+			if a.Approvers > 0 {
+				if _, err := c.decidePolicy(ctx, s, d); err != nil {
+					return nil, err
+				}
+			}
+		case "policy.approve", "policy.withdraw":
+			kind := decision.ApprovePolicy
+			if operation == "policy.withdraw" {
+				kind = decision.WithdrawPolicy
+			}
+			return c.aboutDraft(ctx, s, kind, a, by)
+		}
+		return s.standing(ctx, c.clock.Now())
+	})
+}
+
+// aboutDraft records that somebody approves a draft, or takes it back. Without a
+// digest, what is meant is the text as it is now.
+func (c *collector) aboutDraft(ctx context.Context, s *school, kind decision.Kind, a PreviewArguments, by string) (decision.Draft, error) {
+	draft, _, err := s.draft(ctx, a.Draft)
+	if err != nil {
+		return draft, err
+	}
+	if a.Digest == (proof.Digest{}) {
+		a.Digest = draft.Digest
+	}
+	d := decision.Decision{
+		Kind: kind, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: &decision.Policy{Draft: draft.Name, Digest: a.Digest},
+	}
+	if _, err := c.decidePolicy(ctx, s, d); err != nil || kind == decision.WithdrawPolicy {
+		draft.Withdrawn = err == nil
+		return draft, err
+	}
+	draft, _, err = s.draft(ctx, a.Draft)
+	return draft, err
+}
