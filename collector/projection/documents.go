@@ -70,10 +70,14 @@ func (f *folder) hostname(ctx context.Context, r ledger.Record) (string, error) 
 // learnt something, and writes its row.
 func (f *folder) reconsider(ctx context.Context, tx *view.Tx, was, row view.DeviceRow, r ledger.Record) error {
 	received := moment(r.Envelope.ReceivedAt)
-	j, err := f.judge(ctx, tx, row, received, order(r.Index, 0))
+	j, err := f.judge(ctx, tx, was, received, order(r.Index, 0))
 	if err != nil {
 		return err
 	}
+	if err := j.lapseAll(); err != nil {
+		return err
+	}
+	j.row = row
 	if was.ID == "" || r.Envelope.Kind == proof.KindEnrolment {
 		if err := j.heard(); err != nil {
 			return err
@@ -84,6 +88,9 @@ func (f *folder) reconsider(ctx context.Context, tx *view.Tx, was, row view.Devi
 		return err
 	}
 	if err := j.school(a); err != nil {
+		return err
+	}
+	if err := j.regroup(); err != nil {
 		return err
 	}
 	return j.save(was)

@@ -32,6 +32,8 @@ type folder struct {
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded
 
+	permissions permissions // nil: to be read from the view's rows
+
 	drafted    *prepared // a policy that is tried in place of the school's; nil: none, as always when entries are folded in
 	introduced bool      // the rows have what does not come from the ledger
 }
@@ -117,7 +119,7 @@ func (f *folder) publish(ctx context.Context, tx *view.Tx, r ledger.Record) erro
 	return tx.PutPolicy(p.words)
 }
 
-// decide takes in what a person decided about a breach.
+// decide takes in what a person decided.
 func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	if err := f.revoke(ctx, tx, r); err != nil {
 		return err
@@ -135,6 +137,10 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	d, err := decision.Decode(data)
 	if err != nil {
 		return &notUnderstoodError{err}
+	}
+	switch d.Kind {
+	case decision.AskExemption, decision.Exempt, decision.RefuseExemption, decision.EndExemption:
+		return f.exempt(ctx, tx, d, r)
 	}
 	if d.Policy != nil {
 		return nil // it shows nowhere until a policy is published
@@ -161,7 +167,7 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if d.Kind == decision.Resolve {
 		j.row.Recheck = true
 	}
-	if err := j.tally(d.Breach.Rule); err != nil {
+	if err := j.retally(d.Breach.Rule); err != nil {
 		return err
 	}
 	return j.save(was)

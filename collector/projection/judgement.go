@@ -18,12 +18,16 @@ type judgement struct {
 	tx       *view.Tx
 	row      view.DeviceRow
 	asset    *register.Asset // what the school keeps about the device, once it was read
-	policy   *prepared // the school's
+	policy   *prepared       // the school's
 	received time.Time
 	order    uint64
 	tallies  map[string]*view.Tally
-	gone     []string // rules that judge the device no more
+	gone     []string  // rules that judge the device no more
 	named    *prepared // the policy by which the device was judged, while its findings are taken in
+
+	permissions permissions // the school's
+	groups      []string    // to which the device belongs, once grouped
+	grouped     bool
 }
 
 func (f *folder) judge(ctx context.Context, tx *view.Tx, row view.DeviceRow, received time.Time, order uint64) (*judgement, error) {
@@ -31,8 +35,12 @@ func (f *folder) judge(ctx context.Context, tx *view.Tx, row view.DeviceRow, rec
 	if err != nil {
 		return nil, err
 	}
+	permitted, err := f.permitted(tx)
+	if err != nil {
+		return nil, err
+	}
 	return &judgement{
-		tx: tx, row: row, policy: current, received: received, order: order, tallies: map[string]*view.Tally{},
+		tx: tx, row: row, policy: current, received: received, order: order, tallies: map[string]*view.Tally{}, permissions: permitted,
 	}, nil
 }
 
@@ -76,6 +84,17 @@ func (j *judgement) lapse(rule *view.Rule) error {
 	return j.follow(k)
 }
 
+// lapseAll is lapse for every rule that fails by the passing of time: it did so
+// when it did, not when somebody looks.
+func (j *judgement) lapseAll() error {
+	for _, rule := range j.policy.lapses {
+		if err := j.lapse(rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // follow marks on the subject of a key that a breach is followed there, if one
 // is: also one that has only been exempted yet, so that the exemption counts
 // when the subject fails by silence alone.
@@ -103,7 +122,8 @@ func (j *judgement) apply(id string, findings []posture.Finding, whole bool, at 
 	if err != nil {
 		return err
 	}
-	if unchanged(before, findings) {
+	excusable := j.excusable(id)
+	if unchanged(before, findings) && !excusable {
 		return j.tally(id)
 	}
 	prior := make(map[breach.Key]view.State, len(before))
@@ -123,7 +143,7 @@ func (j *judgement) apply(id string, findings []posture.Finding, whole bool, at 
 		if known && was.Result == f.Result {
 			s.Since = was.Since
 		}
-		if f.Result == posture.Fail || !known || was.Cased {
+		if f.Result == posture.Fail || !known || was.Cased || excusable {
 			if s.Cased, err = j.finding(f, at, step); err != nil {
 				return err
 			}
@@ -189,6 +209,9 @@ func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool,
 		e.What = breach.Vanished
 	}
 	if err := j.event(k, e); err != nil {
+		return false, err
+	}
+	if err := j.excuse(k, step+1); err != nil {
 		return false, err
 	}
 	if e.What == breach.Failed {
@@ -317,9 +340,13 @@ func (j *judgement) failsStill(rule string, s view.State) error {
 	if err != nil || !ok {
 		return err
 	}
-	return j.event(k, breach.Event{
+	err = j.event(k, breach.Event{
 		What: breach.Failed, Order: j.order + 1, At: later(j.row.HeldAt, b.LastFailed), Received: j.received, Terms: b.Terms,
 	})
+	if err != nil {
+		return err
+	}
+	return j.excuse(k, excuseStep)
 }
 
 func later(a, b time.Time) time.Time {

@@ -193,6 +193,7 @@ func (f *folder) startAgain() error {
 	f.begun, f.purged = true, f.school.Ledger.Size()
 	f.introduced = false
 	f.memories.clear()
+	f.permissions = nil
 	clear(f.noted)
 	f.policies = map[uint64]*prepared{0: f.policies[0]}
 	f.came.anew()

@@ -21,6 +21,7 @@ import (
 func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 	now := term
 	var laptops []*laptop
+	p := people{asked: map[string]decision.Decision{}}
 	for range rapid.IntRange(1, 25).Draw(t, "entries") {
 		now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 600, 3000, 30_000}).Draw(t, "minutes")) * time.Minute)
 		if len(laptops) == 0 || rapid.IntRange(0, 9).Draw(t, "enrol") == 0 {
@@ -30,9 +31,16 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		}
 		l := rapid.SampledFrom(laptops).Draw(t, "laptop")
 		made := now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 5000}).Draw(t, "late")) * time.Minute)
-		switch rapid.IntRange(0, 12).Draw(t, "what") {
+		switch rapid.IntRange(0, 19).Draw(t, "what") {
+		case 16, 17, 18:
+			s.decide(tb, p.draw(t, l, now))
+		case 19:
+			l.assign(tb, now, rapid.SampledFrom([][]string{nil, {"Year 6"}, {"Year 6", "Trolley B"}}).Draw(t, "groups"))
+		case 13, 14, 15:
+			c, person := drawKeeping(t, laptops, now)
+			s.keep(tb, now, "technician", person, c)
 		case 12:
-			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts}).Draw(t, "class"))
+			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts, proof.People}).Draw(t, "class"))
 		case 0:
 			s.publish(tb, now, dropRule(rapid.SampledFrom([]string{"", "", "CFG-01", "USB-01"}).Draw(t, "dropped")))
 		case 1, 2:
@@ -60,21 +68,18 @@ func dropRule(id string) func(*policy.Policy) {
 }
 
 func drawDecision(t *rapid.T, l *laptop, now time.Time) decision.Decision {
-	d := decision.Decision{
-		Kind: rapid.SampledFrom([]decision.Kind{decision.Acknowledge, decision.Exempt, decision.EndExemption, decision.Resolve}).Draw(t, "decision"),
-		By:   "technician", At: now, Reason: "on order",
-		Breach: rapid.SampledFrom([]breach.Key{
-			keyOf(string(l.id), "ENC-01", "volume", "aaaaaaaaaaaa"), keyOf(string(l.id), "CFG-01", "device", ""),
-			keyOf(string(l.id), "LIF-01", "device", ""), keyOf(string(l.id), "USB-01", "medium", serial),
-		}).Draw(t, "key"),
+	return decision.Decision{
+		Kind: rapid.SampledFrom([]decision.Kind{decision.Acknowledge, decision.Resolve}).Draw(t, "decision"),
+		By:   "technician", At: now, Reason: "on order", Breach: rapid.SampledFrom(keysOf(l)).Draw(t, "key"),
 	}
-	if d.Kind == decision.Exempt || d.Kind == decision.EndExemption {
-		d.Exemption = &breach.Exemption{
-			ID: rapid.SampledFrom([]string{"e1", "e2"}).Draw(t, "exemption"), From: now, AskedBy: "technician", Approver: "head", Reason: "on order",
-			Until: now.Add(time.Duration(rapid.IntRange(1, 1000).Draw(t, "hours")) * hour),
-		}
+}
+
+// keysOf are the breaches that a laptop of a random history may have.
+func keysOf(l *laptop) []breach.Key {
+	return []breach.Key{
+		keyOf(string(l.id), "ENC-01", "volume", "aaaaaaaaaaaa"), keyOf(string(l.id), "CFG-01", "device", ""),
+		keyOf(string(l.id), "LIF-01", "device", ""), keyOf(string(l.id), "USB-01", "medium", serial),
 	}
-	return d
 }
 
 func change(t *rapid.T, l *laptop, s *school) {
@@ -130,6 +135,7 @@ func TestRebuildEqualsFollow(t *testing.T) {
 		}
 		for _, later := range []time.Duration{0, hour, 30 * hour, 10 * 24 * hour, 20 * 24 * hour, 60 * 24 * hour} {
 			agree(rt, live, s, end.Add(later))
+			agreeOnRegister(rt, live, s, end.Add(later))
 		}
 	})
 }

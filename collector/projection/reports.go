@@ -103,10 +103,8 @@ func (f *folder) judgeReport(j *judgement, was view.DeviceRow, st proof.ReportSt
 
 // heard takes in that the device was heard from: what had lapsed by then did.
 func (j *judgement) heard() error {
-	for _, rule := range j.policy.lapses {
-		if err := j.lapse(rule); err != nil {
-			return err
-		}
+	if err := j.lapseAll(); err != nil {
+		return err
 	}
 	j.row.LastContact = j.received
 	j.row.SetTimes(j.row.EncryptionAt())

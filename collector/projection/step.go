@@ -24,6 +24,9 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 		return err
 	})
 	f.ahead = nil
+	if err != nil {
+		f.permissions = nil // they may be of rows that were not committed
+	}
 	switch {
 	case errors.Is(err, errPolicyLost):
 		f.log.Error("a policy of the school is damaged in the ledger: the view is made again without it")

@@ -166,8 +166,8 @@ func TestDecisions(t *testing.T) {
 	l.report(t, term, term)
 	f := open(t, s)
 	enc := keyOf("hb-lt-014", "ENC-01", "volume", "aaaaaaaaaaaa")
-	decide := func(kind decision.Kind, at time.Time, key breach.Key, e *breach.Exemption) {
-		s.decide(t, decision.Decision{Kind: kind, By: "technician", At: at, Reason: "sent away", Breach: key, Exemption: e})
+	decide := func(kind decision.Kind, at time.Time, key breach.Key) {
+		s.decide(t, decision.Decision{Kind: kind, By: "technician", At: at, Reason: "sent away", Breach: key})
 	}
 	status := func(at time.Time, key breach.Key) breach.Status {
 		for _, b := range f.device(t, s, "hb-lt-014", at).Breaches {
@@ -177,12 +177,12 @@ func TestDecisions(t *testing.T) {
 		}
 		return breach.NotYet
 	}
-	decide(decision.Acknowledge, term.Add(hour), enc, nil)
+	decide(decision.Acknowledge, term.Add(hour), enc)
 	if got := status(term.Add(2*hour), enc); got != breach.Acknowledged {
 		t.Errorf("acknowledged: got %s", got)
 	}
 	from, until := term.Add(2*hour), term.Add(50*hour)
-	decide(decision.Exempt, from, enc, &breach.Exemption{ID: "e1", From: from, Until: until, AskedBy: "technician", Approver: "head", Reason: "new disk ordered"})
+	s.exempt(t, "ex-1", scopeOf(enc), from, until)
 	if got := status(term.Add(3*hour), enc); got != breach.Exempt {
 		t.Errorf("exempt: got %s", got)
 	}
@@ -196,7 +196,7 @@ func TestDecisions(t *testing.T) {
 	if got := counts(t, f.overview(t, s, until), "ENC-01"); got != [5]int{0, 1} {
 		t.Errorf("overview after the exemption: %v", got)
 	}
-	decide(decision.Resolve, term.Add(52*hour), enc, nil)
+	decide(decision.Resolve, term.Add(52*hour), enc)
 	if got := status(term.Add(53*hour), enc); got != breach.Resolved {
 		t.Errorf("resolved by hand: got %s", got)
 	}
@@ -210,7 +210,7 @@ func TestDecisions(t *testing.T) {
 	if got := status(later, lif); got != breach.Open {
 		t.Errorf("silent: got %s", got)
 	}
-	decide(decision.Acknowledge, later, lif, nil)
+	decide(decision.Acknowledge, later, lif)
 	if got := status(later.Add(hour), lif); got != breach.Acknowledged {
 		t.Errorf("silent and acknowledged: got %s", got)
 	}
@@ -231,10 +231,7 @@ func TestExemptBeforeTheSilence(t *testing.T) {
 	s := newSchool(t, "hollybank")
 	s.enrol(t, "hb-lt-014", term).report(t, term, term)
 	from, until := term.Add(hour), term.Add(40*24*hour)
-	s.decide(t, decision.Decision{
-		Kind: decision.Exempt, By: "technician", At: from, Reason: "lent to the archive for a month", Breach: keyOf("hb-lt-014", "LIF-01", "device", ""),
-		Exemption: &breach.Exemption{ID: "e1", From: from, Until: until, AskedBy: "technician", Approver: "head", Reason: "lent to the archive for a month"},
-	})
+	s.exempt(t, "ex-1", scopeOf(keyOf("hb-lt-014", "LIF-01", "device", "")), from, until)
 	f := open(t, s)
 	for at, want := range map[time.Time]view.Standing{
 		term.Add(2 * hour): view.Met, term.Add(20 * 24 * hour): view.Exempt, until.Add(hour): view.NotMet,

@@ -204,6 +204,9 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 	if out.Status == breach.Exempt {
 		out.ExemptUntil = b.Exemption.Ends()
 	}
+	if e := b.Exemption; e.ID != "" && e.Ends().After(b.FirstFailed) && (b.ResolvedAt.IsZero() || e.From.Before(b.ResolvedAt)) {
+		out.Exemption = &e
+	}
 	if lapses := row.Vector.lapsesAt(&rule); b.Kind == "device" && b.ResolvedAt.IsZero() {
 		out.Silent = lapses > 0 && lapses <= r.nowMs
 	}

@@ -268,4 +268,12 @@ func (r breachRow) code(c *coder) {
 		r.calendar = new(uint64)
 	}
 	c.count(r.calendar)
+	if scope := &b.Exemption.Scope; b.Exemption.ID != "" {
+		codeText(c, &scope.Rule)
+		codeText(c, &scope.Of)
+		codeText(c, &scope.Device)
+		codeText(c, &scope.Kind)
+		codeText(c, &scope.Subject)
+		codeText(c, &scope.Group)
+	}
 }

@@ -135,6 +135,9 @@ type Breach struct {
 	AcknowledgedAt time.Time         `json:"acknowledgedAt"`       // zero if nobody has
 	AcknowledgedBy string            `json:"acknowledgedBy,omitempty"`
 	ExemptUntil    time.Time         `json:"exemptUntil"` // zero unless the status is exempt
+	// Exemption is the permission under which it fails, or failed for a time:
+	// who asked, who approved, why and until when. nil if there was none.
+	Exemption *breach.Exemption `json:"exemption,omitempty"`
 	// Silent says that the rule fails because nothing is heard, at the time of
 	// asking still: whatever is decided, the next look finds it again.
 	Silent bool `json:"silent,omitempty"`

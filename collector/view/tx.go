@@ -176,7 +176,7 @@ func (tx *Tx) room(size int) error {
 	if err := tx.commit(); err != nil {
 		return err
 	}
-	tx.bytes = 0
+	tx.bytes, tx.held = 0, newHeld() // what is written need not be held on to
 	tx.txn = tx.view.db.NewTransaction(true)
 	return nil
 }
