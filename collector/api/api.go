@@ -53,6 +53,8 @@ type Config struct {
 	}
 	Clock  clock.Clock
 	Logger *slog.Logger
+
+	Policies Policies // the life of the school's policy
 }
 
 // door is all that handlers share. Nothing in it changes.

@@ -22,13 +22,14 @@ type route struct {
 	right  access.Right
 	words  string // one sentence for the description
 	params []param
+	plain  bool // it takes a body and makes nothing
 	takes  any // a zero value of the body; nil if it takes none
 	gives  any // a zero value of the answer
 	serve  func(*door, *http.Request, visit) (any, error)
 }
 
 func (r route) status() int {
-	if r.takes != nil {
+	if r.takes != nil && !r.plain {
 		return http.StatusCreated
 	}
 	return http.StatusOK
