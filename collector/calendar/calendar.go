@@ -8,6 +8,8 @@
 package calendar
 
 import (
+	"fmt"
+	"slices"
 	"sort"
 	"time"
 )
@@ -36,6 +38,17 @@ func (k Kind) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses words that
+// String does not produce.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%.40q is not a kind of day", text)
+	}
+	*k = Kind(i)
+	return nil
+}
 
 // counts reports whether time counts on a day of this kind.
 func (k Kind) counts() bool { return k == School || k == Unknown }

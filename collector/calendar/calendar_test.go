@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -218,6 +219,28 @@ func TestSpans(t *testing.T) {
 		if !slices.Contains(lines, want) {
 			t.Errorf("%q is missing from:\n%s", want, strings.Join(lines, "\n"))
 		}
+	}
+}
+
+func TestDaysAreReadBack(t *testing.T) {
+	c := parsed(t, year)
+	for _, want := range c.Spans() {
+		data, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Span
+		if err := json.Unmarshal(data, &got); err != nil || got != want {
+			t.Errorf("%s: read back as %+v, %v", data, got, err)
+		}
+	}
+	for _, bad := range []string{`{"kind":"bank holiday"}`, `{"from":"1 September"}`} {
+		if json.Unmarshal([]byte(bad), &Span{}) == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+	if got := Kind(99).String(); got != "unknown" {
+		t.Errorf("a kind that there is not is %q", got)
 	}
 }
 
