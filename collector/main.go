@@ -58,6 +58,7 @@ func root() *cobra.Command {
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), keyCommand(o), policyCommand(o),
 		deviceCommand(o), breachCommand(o), evidenceCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
+	c.AddCommand(registerCommand(o))
 	return c
 }
 

@@ -52,6 +52,12 @@ const (
 	// ApprovePolicy is to approve what another has drafted, and to say how many
 	// people that takes.
 	ApprovePolicy Right = "approve a policy"
+	// KeepRegister is to record what the school keeps about its devices and
+	// media: who has them, and what became of them.
+	KeepRegister Right = "keep the register"
+	// SignRegister is to give one of the two signatures that close a leaver's
+	// checklist.
+	SignRegister Right = "sign for the register"
 )
 
 // rights is the table of which role may do what. What is not in it may not be
@@ -61,6 +67,8 @@ var rights = map[Right][]Role{
 	DecideBreaches: {Administrator, Technician},
 	DraftPolicy:    {Administrator, Technician},
 	ApprovePolicy:  {Administrator, Head},
+	KeepRegister:   {Administrator, Technician},
+	SignRegister:   {Administrator, Technician, Head, DPO},
 }
 
 // May reports whether the role has the right.

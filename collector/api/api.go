@@ -35,6 +35,7 @@ type Queries interface {
 	Devices(ctx context.Context, school posture.SchoolID, query view.DeviceQuery, now time.Time) (view.DevicePage, error)
 	Device(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) (view.DeviceDetail, error)
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
+	RegisterQueries
 }
 
 // Decider records decisions.
@@ -48,6 +49,7 @@ type Decider interface {
 type Config struct {
 	Queries Queries
 	Decider Decider
+	Keeper  Keeper
 	Keys    interface {
 		OpenKey(text string) (access.Account, error)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -88,6 +89,7 @@ func TestDescriptionHoldsEveryField(t *testing.T) {
 type decided struct {
 	view.Queries // nothing is asked of it: every question is answered below
 	made         []decision.Decision
+	kept         []register.Change
 	refuse       error
 	asked        view.BreachQuery
 }
@@ -150,7 +152,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.handler, err = New(Config{Queries: w, Decider: w, Keys: a, Clock: c}); err != nil {
+	if w.handler, err = New(Config{Queries: w, Decider: w, Keeper: w, Keys: a, Clock: c}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -55,7 +55,7 @@ func severityWords() (words []string) {
 }
 
 func routes() []route {
-	return []route{
+	list := []route{
 		{
 			method: http.MethodGet, path: "/schools",
 			words: "The schools that the key reaches.", gives: Schools{}, serve: (*door).schools,
@@ -100,6 +100,8 @@ func routes() []route {
 			takes: NewDecision{}, gives: Recorded{}, serve: (*door).decide,
 		},
 	}
+	list = append(list, policyRoutes()...)
+	return append(list, registerRoutes()...)
 }
 
 // Schools is a list of schools.

@@ -52,6 +52,16 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.decideBreaches)
 	case "evidence.device":
 		return within(ctx, arguments, c.evidence)
+	case "register.import":
+		return within(ctx, arguments, c.importDevices)
+	case "register.change":
+		return within(ctx, arguments, c.changeRegister)
+	case "register.list":
+		return within(ctx, arguments, c.assets)
+	case "register.show":
+		return within(ctx, arguments, c.asset)
+	case "register.coverage":
+		return within(ctx, arguments, c.coverage)
 	case "key.create":
 		return within(ctx, arguments, c.createKey)
 	case "key.list":

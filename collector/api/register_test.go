@@ -1,0 +1,56 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/register"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Keep implements Keeper.
+func (d *decided) Keep(_ context.Context, _ posture.SchoolID, made decision.Decision, c register.Change) (uint64, error) {
+	if d.refuse != nil {
+		return 0, d.refuse
+	}
+	d.made, d.kept = append(d.made, made), append(d.kept, c)
+	return 42, nil
+}
+
+// TestTheRegisterIsKeptByRole: what a key records is recorded under its
+// account's name, and only a role that may, does.
+func TestTheRegisterIsKeptByRole(t *testing.T) {
+	w := newWorld(t)
+	const at = "/api/v1/schools/hollybank/register"
+	lent := `{"change":{"what":"allocate","tag":"HB-1","allocation":{"role":"Year 4"}},"person":"A. Rowan","reason":"the new year"}`
+	for _, c := range []struct {
+		who, path, body string
+		want            int
+	}{
+		{"Morgan Ellis", at, lent, http.StatusCreated},
+		{"Priya Anand", at, lent, http.StatusForbidden},
+		{"Sam Okafor", at, lent, http.StatusForbidden},
+		{"Elsewhere", at, lent, http.StatusNotFound},
+		{"Morgan Ellis", at, `{"change":{"what":"sign","tag":"HB-1"},"reason":"x"}`, http.StatusBadRequest},
+		{"Morgan Ellis", at, `{"change":{"what":"import","items":[{"tag":"HB-1"}],"asOf":"2026-09-07T08:00:00Z"},"reason":"x"}`, http.StatusBadRequest},
+		{"Morgan Ellis", at, `{"change":{"what":"hand-back","tag":"HB-1"},"person":"A. Rowan","reason":"x"}`, http.StatusBadRequest},
+		{"Morgan Ellis", at, `{"change":{"what":"hand-back","tag":"HB-1"}}`, http.StatusBadRequest},
+		{"Morgan Ellis", at, `{"change":{"what":"hand-back","tag":"HB-1","colour":"red"},"reason":"x"}`, http.StatusBadRequest},
+		{"Priya Anand", at + "/HB-1/signatures", `{"reason":"all done"}`, http.StatusCreated},
+		{"Sam Okafor", at + "/HB-1/signatures", `{"reason":"all done"}`, http.StatusForbidden},
+	} {
+		if got, answer := w.ask(t, c.who, http.MethodPost, c.path, c.body); got != c.want {
+			t.Errorf("%s, %s: %d, want %d: %s", c.who, c.body, got, c.want, answer)
+		}
+	}
+	if len(w.kept) != 2 || !w.kept[0].Allocation.Named || w.made[0].By != "Morgan Ellis" || w.made[0].Person != "A. Rowan" ||
+		w.kept[1].What != register.Sign || w.kept[1].Tag != "HB-1" || w.made[1].By != "Priya Anand" {
+		t.Errorf("recorded %+v %+v", w.made, w.kept)
+	}
+	w.refuse = &decision.RefusedError{Why: "nobody has it"}
+	if got, _ := w.ask(t, "Morgan Ellis", http.MethodPost, at, lent); got != http.StatusConflict {
+		t.Errorf("refused: %d", got)
+	}
+}

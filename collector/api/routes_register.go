@@ -1,0 +1,148 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/register"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// RegisterQueries are the questions about a school's register.
+type RegisterQueries interface {
+	Assets(ctx context.Context, school posture.SchoolID, query view.AssetQuery, now time.Time) (view.AssetPage, error)
+	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
+	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
+}
+
+// Keeper records changes of a school's register.
+type Keeper interface {
+	// Keep records a change in a school's ledger and returns the entry that
+	// holds it.
+	Keep(ctx context.Context, school posture.SchoolID, d decision.Decision, c register.Change) (entry uint64, err error)
+}
+
+func registerRoutes() []route {
+	return []route{
+		{
+			method: http.MethodGet, path: "/schools/{school}/register", right: access.ReadDevices,
+			words: "A page of a school's register of devices, by asset tag.", gives: view.AssetPage{}, serve: (*door).assets,
+			params: []param{
+				{name: "search", words: "part of a tag, what it is, a group, who has it or a host name"},
+				{name: "cover", words: "only what is covered so", one: []string{
+					string(view.ByAgent), string(view.SilentAgent), string(view.ByImport), string(view.StaleImport),
+					string(view.NeverEnrolled), string(view.OutOfUse),
+				}},
+				{name: "overdue", words: "only loans that are over and were not handed back", one: []string{"true"}},
+				afterParam, limitParam,
+			},
+		},
+		{
+			method: http.MethodGet, path: "/schools/{school}/register/{tag}", right: access.ReadDevices,
+			words: "One asset of a school's register.", gives: view.Registered{}, serve: (*door).asset,
+		},
+		{
+			method: http.MethodGet, path: "/schools/{school}/coverage", right: access.ReadDevices,
+			words: "A school's register compared with the devices that are enrolled.", gives: view.Coverage{}, serve: (*door).coverage,
+		},
+		{
+			method: http.MethodPost, path: "/schools/{school}/register", right: access.KeepRegister,
+			words: "Records a change of the register: who has a device, who left, what was wiped, and so on.",
+			takes: NewChange{}, gives: Recorded{}, serve: (*door).keep,
+		},
+		{
+			method: http.MethodPost, path: "/schools/{school}/register/{tag}/signatures", right: access.SignRegister,
+			words: "Signs the checklist of somebody who had a device and left. Two people sign.",
+			takes: NewSignature{}, gives: Recorded{}, serve: (*door).sign,
+		},
+	}
+}
+
+// NewChange is a change of the register as a caller gives it.
+type NewChange struct {
+	Change register.Change `json:"change"`
+	Person string          `json:"person,omitempty"` // who gets a device, by name
+	Reason string          `json:"reason"`
+}
+
+// NewSignature is a signature as a caller gives it: whose it is, the key says.
+type NewSignature struct {
+	Reason string `json:"reason"`
+}
+
+func (d *door) assets(r *http.Request, v visit) (any, error) {
+	return d.Queries.Assets(r.Context(), v.school.ID, view.AssetQuery{
+		Search: v.params.first("search"), Cover: view.Cover(v.params.first("cover")), Overdue: v.params.first("overdue") != "",
+		After: v.params.first("after"), Limit: v.params.number("limit"),
+	}, v.now)
+}
+
+func (d *door) asset(r *http.Request, v visit) (any, error) {
+	return d.Queries.Asset(r.Context(), v.school.ID, r.PathValue("tag"), v.now)
+}
+
+func (d *door) coverage(r *http.Request, v visit) (any, error) {
+	return d.Queries.Coverage(r.Context(), v.school.ID, v.now)
+}
+
+func (d *door) keep(r *http.Request, v visit) (any, error) {
+	var asked NewChange
+	if err := readBody(r, &asked); err != nil {
+		return nil, err
+	}
+	switch asked.Change.What {
+	case register.Sign:
+		return nil, bad("a checklist is signed at register/TAG/signatures")
+	case register.Import:
+		return nil, bad("a list is imported with the command register import")
+	}
+	if asked.Change.Allocation != nil {
+		asked.Change.Allocation.Named = asked.Person != ""
+	}
+	return d.record(r, v, asked.Change, asked.Person, asked.Reason)
+}
+
+func (d *door) sign(r *http.Request, v visit) (any, error) {
+	var asked NewSignature
+	if err := readBody(r, &asked); err != nil {
+		return nil, err
+	}
+	return d.record(r, v, register.Change{What: register.Sign, Tag: r.PathValue("tag")}, "", asked.Reason)
+}
+
+// record records a change under the account whose key asks.
+func (d *door) record(r *http.Request, v visit, c register.Change, person, reason string) (any, error) {
+	made := decision.Decision{Kind: decision.Register, By: v.account.Name, At: v.now, Reason: reason, Person: person}
+	if err := errors.Join(c.Check(), made.CheckNew()); err != nil {
+		return nil, bad("%s", err.Error())
+	}
+	if person != "" && c.Allocation == nil {
+		return nil, bad("a person is named by an allocation, and by nothing else")
+	}
+	entry, err := d.Keeper.Keep(r.Context(), v.school.ID, made, c)
+	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {
+		return nil, &problem{Status: http.StatusConflict, Detail: refused.Error()}
+	}
+	return Recorded{Entry: entry}, err
+}
+
+// readBody reads the document that a caller sent.
+func readBody(r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxDecision))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "what is recorded has at most 64 KiB"}
+	}
+	if err != nil {
+		return bad("what is to be recorded did not arrive whole")
+	}
+	if err := strictly(body, into); err != nil {
+		return bad("%s", err.Error())
+	}
+	return nil
+}

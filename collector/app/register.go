@@ -1,0 +1,235 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/register"
+	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/proof"
+)
+
+// ImportArguments import a school's list of devices.
+type ImportArguments struct {
+	School string    `json:"school"`
+	File   string    `json:"file"` // its name, for the record
+	Source []byte    `json:"source"`
+	AsOf   time.Time `json:"asOf"` // when the list was true; zero: now
+	DryRun bool      `json:"dryRun"`
+}
+
+// ImportAnswer is what a list changed, or would.
+type ImportAnswer struct {
+	School posture.SchoolID `json:"school"`
+	DryRun bool             `json:"dryRun"`
+	register.Plan
+	Recorded bool   `json:"recorded"` // nothing is if nothing changed
+	Entry    uint64 `json:"entry"`    // of the ledger, if something was
+}
+
+// RegisterArguments change something in the register.
+type RegisterArguments struct {
+	School string          `json:"school"`
+	Change register.Change `json:"change"`
+	Device string          `json:"device,omitempty"` // identifier or host name, of a tie
+	Person string          `json:"person,omitempty"` // who gets it, by name
+	Reason string          `json:"reason,omitempty"`
+}
+
+// RegisterAnswer is a change that was recorded.
+type RegisterAnswer struct {
+	School posture.SchoolID `json:"school"`
+	Tag    string           `json:"tag"`
+	What   register.What    `json:"what"`
+	Entry  uint64           `json:"entry"` // of the ledger
+}
+
+// AssetArguments ask for assets.
+type AssetArguments struct {
+	School  string     `json:"school"`
+	Tag     string     `json:"tag,omitempty"` // of the only one
+	Search  string     `json:"search,omitempty"`
+	Cover   view.Cover `json:"cover,omitempty"`
+	Overdue bool       `json:"overdue,omitempty"`
+	After   string     `json:"after,omitempty"`
+	Limit   int        `json:"limit,omitempty"`
+}
+
+// usualReason stands where nobody gave another.
+const usualReason = "recorded in the school's register"
+
+// Keep implements api.Keeper.
+func (c *collector) Keep(ctx context.Context, id posture.SchoolID, d decision.Decision, change register.Change) (entry uint64, err error) {
+	s, err := c.school(string(id))
+	if err != nil {
+		return 0, err
+	}
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	if err := c.keepable(ctx, id, d, change); err != nil {
+		return 0, err
+	}
+	return s.keep(ctx, d, change, c.clock.Now())
+}
+
+// keepable says why a change would change nothing as things stand. As with a
+// decision about a breach, folding it in asks again.
+func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d decision.Decision, change register.Change) error {
+	now := c.clock.Now()
+	if change.When.After(now) {
+		return &decision.RefusedError{Why: "what is recorded has happened: its time lies ahead"}
+	}
+	asset, err := c.view.Queries().Asset(ctx, school, change.Tag, now)
+	if errors.Is(err, view.ErrNotFound) {
+		return &decision.RefusedError{Why: fmt.Sprintf("there is no asset %q in the register", change.Tag)}
+	}
+	if err != nil {
+		return err
+	}
+	if change.What == register.Tie {
+		if err := c.tieable(ctx, school, change, now); err != nil {
+			return err
+		}
+	}
+	_, err = asset.Take(change, register.Made{By: d.By, Person: d.Person, At: now, Entry: asset.Entry + 1})
+	if void, ok := errors.AsType[*register.VoidError](err); ok {
+		return &decision.RefusedError{Why: void.Why}
+	}
+	return err
+}
+
+func (c *collector) tieable(ctx context.Context, school posture.SchoolID, change register.Change, now time.Time) error {
+	device, err := c.view.Queries().Device(ctx, school, change.Device, now)
+	switch {
+	case errors.Is(err, view.ErrNotFound):
+		return &decision.RefusedError{Why: fmt.Sprintf("no device %q is enrolled", change.Device)}
+	case err != nil:
+		return err
+	case !device.RevokedAt.IsZero():
+		return &decision.RefusedError{Why: "the device is known no more: its certificate was revoked"}
+	case device.AssetTag != "" && register.Key(device.AssetTag) != register.Key(change.Tag):
+		return &decision.RefusedError{Why: fmt.Sprintf("%s is the asset %s already: untie it first", device.Hostname, device.AssetTag)}
+	}
+	return nil
+}
+
+// keep records a change of the register.
+func (s *school) keep(ctx context.Context, d decision.Decision, change register.Change, now time.Time) (entry uint64, err error) {
+	var salts [2][proof.SaltSize]byte
+	for i := range salts {
+		if _, err := rand.Read(salts[i][:]); err != nil {
+			return 0, fmt.Errorf("salt a change of the register: %w", err)
+		}
+	}
+	sections, err := decision.RegisterSections(d, change, salts)
+	if err != nil {
+		return 0, err
+	}
+	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, sections...))
+	if err != nil {
+		return 0, err
+	}
+	return uint64(at[0]), nil
+}
+
+// importDevices imports a list, or says what that would change. If anything is
+// wrong nothing is recorded.
+func (c *collector) importDevices(ctx context.Context, a ImportArguments) (ImportAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return ImportAnswer{}, err
+	}
+	lines, err := register.ParseCSV(a.Source)
+	if err != nil {
+		return ImportAnswer{}, fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
+	}
+	now := c.clock.Now()
+	asOf := cmp.Or(a.AsOf.UTC(), now.UTC())
+	if asOf.After(now) {
+		return ImportAnswer{}, errors.New("a list cannot have been true at a time that lies ahead")
+	}
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	assets, enrolled, err := c.view.Queries().Holdings(ctx, s.ID, now)
+	if err != nil {
+		return ImportAnswer{}, err
+	}
+	plan, err := register.Prepare(lines, assets, enrolled, asOf)
+	if err != nil {
+		return ImportAnswer{}, fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
+	}
+	answer := ImportAnswer{School: s.ID, DryRun: a.DryRun, Plan: plan}
+	if a.DryRun || len(plan.Change.Items) == 0 {
+		return answer, nil
+	}
+	d := decision.Decision{Kind: decision.Register, By: operator(), At: now, Reason: "a list of devices was imported"}
+	answer.Entry, err = s.keep(ctx, d, plan.Change, now)
+	answer.Recorded = err == nil
+	return answer, err
+}
+
+// changeRegister records a change as the operator.
+func (c *collector) changeRegister(ctx context.Context, a RegisterArguments) (RegisterAnswer, error) {
+	s, err := c.school(a.School)
+	if err != nil {
+		return RegisterAnswer{}, err
+	}
+	if a.Change.What == register.Import {
+		return RegisterAnswer{}, errors.New("a list is imported with register import")
+	}
+	if a.Change.What == register.Tie {
+		device, err := c.device(ctx, ListArguments{School: a.School, Device: a.Device})
+		if err != nil {
+			return RegisterAnswer{}, err
+		}
+		a.Change.Device = device.ID
+	}
+	if a.Change.Allocation != nil {
+		a.Change.Allocation.Named = a.Person != ""
+	}
+	if err := a.Change.Check(); err != nil {
+		return RegisterAnswer{}, err
+	}
+	d := decision.Decision{
+		Kind: decision.Register, By: operator(), At: c.clock.Now(), Reason: cmp.Or(a.Reason, usualReason), Person: a.Person,
+	}
+	entry, err := c.Keep(ctx, s.ID, d, a.Change)
+	return RegisterAnswer{School: s.ID, Tag: a.Change.Tag, What: a.Change.What, Entry: entry}, err
+}
+
+func (c *collector) assets(ctx context.Context, a AssetArguments) (view.AssetPage, error) {
+	s, err := c.record(a.School)
+	if err != nil {
+		return view.AssetPage{}, err
+	}
+	return c.view.Queries().Assets(ctx, s.id, view.AssetQuery{
+		Search: a.Search, Cover: a.Cover, Overdue: a.Overdue, After: a.After, Limit: a.Limit,
+	}, c.clock.Now())
+}
+
+func (c *collector) asset(ctx context.Context, a AssetArguments) (view.Registered, error) {
+	s, err := c.record(a.School)
+	if err != nil {
+		return view.Registered{}, err
+	}
+	one, err := c.view.Queries().Asset(ctx, s.id, a.Tag, c.clock.Now())
+	if errors.Is(err, view.ErrNotFound) {
+		err = fmt.Errorf("%s has no asset %q in its register", s.name, a.Tag)
+	}
+	return one, err
+}
+
+func (c *collector) coverage(ctx context.Context, a AssetArguments) (view.Coverage, error) {
+	s, err := c.record(a.School)
+	if err != nil {
+		return view.Coverage{}, err
+	}
+	return c.view.Queries().Coverage(ctx, s.id, c.clock.Now())
+}
