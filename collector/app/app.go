@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	if err != nil {
 		return err
 	}
-	defer collectInTime(room())()
+	defer collectInTime(room(), clk)()
 	g, ctx := errgroup.WithContext(ctx)
 	col.keepAll(ctx, g)
 	g.Go(func() error { return trim(ctx, clk) })
