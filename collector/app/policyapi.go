@@ -77,7 +77,7 @@ func (c *collector) DecideDraft(ctx context.Context, id posture.SchoolID, d deci
 	if err != nil {
 		return decision.Draft{}, err
 	}
-	return c.aboutDraft(ctx, s, d.Kind, PreviewArguments{Draft: d.Policy.Draft, Digest: d.Policy.Digest, Reason: d.Reason}, d.By)
+	return c.aboutDraft(ctx, s, d)
 }
 
 // PublishDraft implements api.Policies.

@@ -305,29 +305,34 @@ func (c *collector) doPolicy(ctx context.Context, operation string, arguments js
 			if operation == "policy.withdraw" {
 				kind = decision.WithdrawPolicy
 			}
-			return c.aboutDraft(ctx, s, kind, a, by)
+			d, err := s.asItIs(ctx, decision.Decision{Kind: kind, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: &decision.Policy{Draft: a.Draft}})
+			if err != nil {
+				return nil, err
+			}
+			return c.aboutDraft(ctx, s, d)
 		}
 		return s.standing(ctx, c.clock.Now())
 	})
 }
 
-// aboutDraft records that somebody approves a draft, or takes it back. Without a
-// digest, what is meant is the text as it is now.
-func (c *collector) aboutDraft(ctx context.Context, s *school, kind decision.Kind, a PreviewArguments, by string) (decision.Draft, error) {
-	draft, _, err := s.draft(ctx, a.Draft)
+// aboutDraft records that somebody approves the text of a draft, or takes the draft
+// back.
+func (c *collector) aboutDraft(ctx context.Context, s *school, d decision.Decision) (decision.Draft, error) {
+	draft, _, err := s.draft(ctx, d.Policy.Draft)
 	if err != nil {
 		return draft, err
 	}
-	if a.Digest == (proof.Digest{}) {
-		a.Digest = draft.Digest
-	}
-	d := decision.Decision{
-		Kind: kind, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: &decision.Policy{Draft: draft.Name, Digest: a.Digest},
-	}
-	if _, err := c.decidePolicy(ctx, s, d); err != nil || kind == decision.WithdrawPolicy {
+	if _, err := c.decidePolicy(ctx, s, d); err != nil || d.Kind == decision.WithdrawPolicy {
 		draft.Withdrawn = err == nil
 		return draft, err
 	}
-	draft, _, err = s.draft(ctx, a.Draft)
+	draft, _, err = s.draft(ctx, d.Policy.Draft)
 	return draft, err
+}
+
+// asItIs names in a decision at the command line the text that a draft has now.
+func (s *school) asItIs(ctx context.Context, d decision.Decision) (decision.Decision, error) {
+	draft, _, err := s.draft(ctx, d.Policy.Draft)
+	d.Policy.Digest = draft.Digest
+	return d, err
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/policy"
-	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // PreviewArguments ask what a policy would find, or are about a draft.
@@ -26,10 +25,9 @@ type PreviewArguments struct {
 	Number uint64 `json:"number,omitempty"` // of a policy that was published, instead of Source
 	ID     string `json:"id,omitempty"`     // by which "policy.progress" asks how far it is
 
-	Key       string       `json:"key,omitempty"` // of the account that decides; "": the console's operator
-	Digest    proof.Digest `json:"digest,omitzero"`
-	Reason    string       `json:"reason,omitempty"`
-	Approvers int          `json:"approvers,omitempty"` // 0: only say how many
+	Key       string `json:"key,omitempty"` // of the account that decides; "": the console's operator
+	Reason    string `json:"reason,omitempty"`
+	Approvers int    `json:"approvers,omitempty"` // 0: only say how many
 }
 
 // ProgressAnswer is how far a preview is.
