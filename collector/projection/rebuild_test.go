@@ -31,7 +31,9 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		}
 		l := rapid.SampledFrom(laptops).Draw(t, "laptop")
 		made := now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 5000}).Draw(t, "late")) * time.Minute)
-		switch rapid.IntRange(0, 19).Draw(t, "what") {
+		switch rapid.IntRange(0, 21).Draw(t, "what") {
+		case 20, 21:
+			drawCalendar(tb, t, s, now)
 		case 16, 17, 18:
 			s.decide(tb, p.draw(t, l, now))
 		case 19:
