@@ -20,6 +20,7 @@ func statusCommand(o *options) *cobra.Command {
 			all, err := answered(c, o, "status", struct{}{}, func(all []app.SchoolStatus) {
 				for _, s := range all {
 					showStatus(c.OutOrStdout(), s)
+					warn(c.OutOrStdout(), s.Calendar)
 				}
 			})
 			if err != nil {

@@ -46,6 +46,8 @@ const (
 	// DecideBreaches is to say that somebody is on a breach, or that it is
 	// settled.
 	DecideBreaches Right = "decide about breaches"
+	// SetCalendar is to say when the school is open.
+	SetCalendar Right = "set the term calendar"
 	// DraftPolicy is to propose a text as the school's policy, and to publish one
 	// that may be published.
 	DraftPolicy Right = "draft a policy"
@@ -65,6 +67,7 @@ const (
 var rights = map[Right][]Role{
 	ReadDevices:    {Administrator, Technician, DPO, Head},
 	DecideBreaches: {Administrator, Technician},
+	SetCalendar:    {Administrator, Head},
 	DraftPolicy:    {Administrator, Technician},
 	ApprovePolicy:  {Administrator, Head},
 	KeepRegister:   {Administrator, Technician},

@@ -36,6 +36,7 @@ type Queries interface {
 	Device(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) (view.DeviceDetail, error)
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
 	RegisterQueries
+	CalendarQueries
 }
 
 // Decider records decisions.
@@ -49,6 +50,7 @@ type Decider interface {
 type Config struct {
 	Queries Queries
 	Decider Decider
+	Terms   CalendarSetter
 	Keeper  Keeper
 	Keys    interface {
 		OpenKey(text string) (access.Account, error)

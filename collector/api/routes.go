@@ -100,6 +100,7 @@ func routes() []route {
 			takes: NewDecision{}, gives: Recorded{}, serve: (*door).decide,
 		},
 	}
+	list = append(list, calendarRoutes()...)
 	list = append(list, policyRoutes()...)
 	return append(list, registerRoutes()...)
 }

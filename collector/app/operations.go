@@ -23,7 +23,7 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 	case "init":
 		return within(ctx, arguments, c.init)
 	case "status":
-		return c.status(), nil
+		return c.status(ctx)
 	case "token.create":
 		return within(ctx, arguments, c.createToken)
 	case "account.create":
@@ -50,6 +50,10 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.breaches)
 	case "breach.decide":
 		return within(ctx, arguments, c.decideBreaches)
+	case "calendar.set":
+		return within(ctx, arguments, c.setsCalendar)
+	case "calendar.show":
+		return within(ctx, arguments, c.calendar)
 	case "evidence.device":
 		return within(ctx, arguments, c.evidence)
 	case "register.import":

@@ -113,6 +113,7 @@ type SchoolStatus struct {
 	Since     time.Time        `json:"since,omitzero"` // when Trouble began, if that is known
 	Trouble   []string         `json:"trouble,omitempty"`
 	Damage    *DamageView      `json:"damage,omitempty"`
+	Calendar  string           `json:"calendar,omitempty"` // what should be done about the term calendar, in a sentence
 	ClockBack time.Time        `json:"clockBack,omitzero"` // the record has an entry of then, and the clock says it is earlier
 }
 
@@ -147,7 +148,7 @@ func (d *DamageView) String() string {
 }
 
 // status says how every school's record stands.
-func (c *collector) status() []SchoolStatus {
+func (c *collector) status(ctx context.Context) ([]SchoolStatus, error) {
 	list := []SchoolStatus{}
 	for _, r := range c.all() {
 		w := c.Record(r.id)
@@ -174,7 +175,12 @@ func (c *collector) status() []SchoolStatus {
 				one.Damage.Entry = &entry
 			}
 		}
+		days, err := c.view.Queries().Terms(ctx, r.id)
+		if err != nil {
+			return nil, err
+		}
+		one.Calendar = days.Warning(c.clock.Now())
 		list = append(list, one)
 	}
-	return list
+	return list, nil
 }

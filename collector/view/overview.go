@@ -54,6 +54,7 @@ func (r *reader) overview() (Overview, error) {
 	o := Overview{
 		School: r.school.ID, SchoolName: r.school.Name, At: r.now,
 		Policy: r.policy.Number, PolicyName: r.policy.Title, Devices: r.counts.Devices,
+		CalendarWarning: r.terms.Warning(r.now),
 	}
 	if err := r.turn(); err != nil {
 		return o, err

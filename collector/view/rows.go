@@ -31,6 +31,10 @@ type Overview struct {
 	Silent     int              `json:"silent"` // not heard from for longer than the policy allows
 	Rules      []RuleCount      `json:"rules"`  // every rule of the policy, in its order
 	Breaches   []BreachCount    `json:"breaches"`
+
+	// CalendarWarning says in a sentence what should be done about the term
+	// calendar; it is empty if nothing.
+	CalendarWarning string `json:"calendarWarning,omitempty"`
 }
 
 // RuleCount counts devices by where they stand on one rule. A device counts
