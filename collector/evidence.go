@@ -22,31 +22,83 @@ import (
 var errUnproven = errors.New("origin not proven")
 
 func evidenceCommand(o *options) *cobra.Command {
-	return group("evidence", "What is proven of a laptop, for people and for strangers", evidenceDevice(o), evidenceVerify(o))
+	return group("evidence", "What is proven of a laptop or a school, for people and for strangers", evidenceDevice(o), evidenceSchool(o), evidenceVerify(o))
 }
 
-// asked is what both commands print by.
+// asked is what the commands print by.
 type asked struct {
 	zone, aware string
 }
 
-func (a *asked) flags(c *cobra.Command) {
-	c.Flags().StringVar(&a.zone, "time-zone", "Europe/London", "zone of the times that are read and printed")
-	c.Flags().StringVar(&a.aware, "aware", "", "when the school became aware of the loss: prints until when the regulator must be told")
+// usualZone is that of the times where nothing else says.
+const usualZone = "Europe/London"
+
+func (a *asked) flags(c *cobra.Command, zone string) {
+	c.Flags().StringVar(&a.zone, "time-zone", zone, "zone of the times that are read and printed")
 }
 
-func (a *asked) print(c *cobra.Command, b *evidence.Bundle) error {
-	zone, err := time.LoadLocation(a.zone)
-	if err != nil {
-		return fmt.Errorf("show times in %s: %w", a.zone, err)
+func (a *asked) awareFlag(c *cobra.Command) {
+	c.Flags().StringVar(&a.aware, "aware", "", "when the school became aware of the loss: says until when the regulator must be told")
+}
+
+// location returns the zone that was asked for; otherwise where none was.
+func (a *asked) location(otherwise string) (*time.Location, error) {
+	name := a.zone
+	if name == "" {
+		name = otherwise
 	}
-	aware := time.Time{}
-	if a.aware != "" {
-		if aware, err = parseMoment(a.aware, zone); err != nil {
-			return err
-		}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("show times in %s: %w", name, err)
+	}
+	return zone, nil
+}
+
+// moment reads a time in the zone; "" is none.
+func (a *asked) moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	zone, err := a.location(usualZone)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return parseMoment(text, zone)
+}
+
+// print prints what a bundle says, in the zone that was asked for or the one
+// in which it was made.
+func (a *asked) print(c *cobra.Command, b *evidence.Bundle) error {
+	zone, err := a.location(usualZone)
+	if err != nil {
+		return err
+	}
+	if a.zone == "" {
+		zone = b.Location(zone)
+	}
+	aware, err := a.moment(a.aware)
+	if err != nil {
+		return err
 	}
 	return evidence.Print(c.OutOrStdout(), b, zone, aware)
+}
+
+// give writes a bundle where it was asked to be, and prints what it says.
+func (a *asked) give(c *cobra.Command, o *options, sealed []byte, out, holds string) error {
+	b, _, err := evidence.Verify(sealed, evidence.Trust{})
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		if err := durable.WriteFile(out, sealed, fs.FileMode(0o600)); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "Written into %s. It holds %s: give it to those who need it.\n", out, holds)
+	}
+	if o.json {
+		return printJSON(c, b)
+	}
+	return a.print(c, b)
 }
 
 func evidenceDevice(o *options) *cobra.Command {
@@ -61,41 +113,73 @@ func evidenceDevice(o *options) *cobra.Command {
 			"`evidence verify` checks on any machine. Times are like \"2026-10-23 16:20\" or 2026-10-23T16:20:00+01:00.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
-			args.Device = rest[0]
-			if at != "" {
-				zone, err := time.LoadLocation(how.zone)
-				if err != nil {
-					return fmt.Errorf("read times in %s: %w", how.zone, err)
-				}
-				if args.At, err = parseMoment(at, zone); err != nil {
-					return err
-				}
+			var err error
+			args.Device, args.Zone = rest[0], how.zone
+			if args.At, err = how.moment(at); err != nil {
+				return err
+			}
+			if args.Aware, err = how.moment(how.aware); err != nil {
+				return err
 			}
 			var answer app.EvidenceAnswer
 			if err := ask(c, o, "evidence.device", args, &answer); err != nil {
 				return err
 			}
-			b, _, err := evidence.Verify(answer.Bundle, evidence.Trust{})
-			if err != nil {
-				return err
-			}
-			if out != "" {
-				if err := durable.WriteFile(out, answer.Bundle, fs.FileMode(0o600)); err != nil {
-					return err
-				}
-				fmt.Fprintf(c.ErrOrStderr(), "Written into %s. It holds what the device reported: give it to those who need it.\n", out)
-			}
-			if o.json {
-				return printJSON(c, b)
-			}
-			return how.print(c, b)
+			return how.give(c, o, answer.Bundle, out, "what the device reported")
 		},
 	}
 	schoolFlag(c, &args.School)
 	c.Flags().StringVar(&at, "at", "", "the moment that is asked about (default: now)")
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write the sealed evidence into")
-	how.flags(c)
+	how.flags(c, usualZone)
+	how.awareFlag(c)
 	return c
+}
+
+func evidenceSchool(o *options) *cobra.Command {
+	var args app.PositionArguments
+	var how asked
+	var at, out string
+	c := &cobra.Command{
+		Use:   "school --at DATE",
+		Short: "Say where a school stood on a date, and write the proof into a file",
+		Long: "Say where a school stood at the end of a day that is over, or at a moment: of each rule how many devices met it,\n" +
+			"did not, were not proven to or were exempt; which of the registered devices were covered; which policy was in force; and\n" +
+			"what none of this can be evidence of. The collector folds the record up to that moment anew, which takes a\n" +
+			"while for a long one. With --output the answer is written into a file that `evidence verify` checks.\n" +
+			"Dates are like 2026-11-03, moments like \"2026-11-03 12:00\".",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			zone, err := how.location(usualZone)
+			if err != nil {
+				return err
+			}
+			if args.At, err = parseDay(at, zone); err != nil {
+				return err
+			}
+			args.Zone = how.zone
+			var answer app.PositionAnswer
+			if err := ask(c, o, "evidence.school", args, &answer); err != nil {
+				return err
+			}
+			return how.give(c, o, answer.Bundle, out, "where the school stood")
+		},
+	}
+	schoolFlag(c, &args.School)
+	c.Flags().StringVar(&at, "at", "", "the day, of which the end counts, or the moment")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write the sealed evidence into")
+	cobra.CheckErr(c.MarkFlagRequired("at"))
+	how.flags(c, usualZone)
+	return c
+}
+
+// parseDay reads a day, of which it returns the last moment, or a moment.
+func parseDay(text string, zone *time.Location) (time.Time, error) {
+	day, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err != nil {
+		return parseMoment(text, zone)
+	}
+	return time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, zone).Add(-time.Millisecond), nil
 }
 
 func evidenceVerify(o *options) *cobra.Command {
@@ -131,17 +215,21 @@ func evidenceVerify(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			words := fmt.Sprintf("%s in the ledger, %s of the laptop", count(v.Entries, "entry is", "entries are"), count(v.Signed, "signature", "signatures"))
+			words := count(v.Entries, "entry is", "entries are") + " in the ledger"
+			if b.Device != "" {
+				words += ", " + count(v.Signed, "signature is", "signatures are") + " of the laptop"
+			}
 			if !v.Origin {
 				fmt.Fprintf(c.ErrOrStderr(), "Consistent: %s. ORIGIN NOT PROVEN: give the school's key or a checkpoint with --trust.\n", words)
 				return errUnproven
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "Good: %s, and the seal is that of %s.\n", words, b.School)
+			fmt.Fprintf(c.ErrOrStderr(), "Good: %s, and the seal is that of %s.\n", words, wire.Visible(b.SchoolName, maxWords))
 			return nil
 		},
 	}
 	c.Flags().StringVar(&trust, "trust", "", "the school's key (caretaker.school/…), or a file with it or with a checkpoint of the school's")
-	how.flags(c)
+	how.flags(c, "")
+	how.awareFlag(c)
 	return c
 }
 

@@ -54,6 +54,8 @@ const (
 	// ApprovePolicy is to approve what another has drafted, and to say how many
 	// people that takes.
 	ApprovePolicy Right = "approve a policy"
+	// ReadEvidence is to have evidence made about a named device.
+	ReadEvidence Right = "have evidence made"
 	// KeepRegister is to record what the school keeps about its devices and
 	// media: who has them, and what became of them.
 	KeepRegister Right = "keep the register"
@@ -68,6 +70,7 @@ var rights = map[Right][]Role{
 	ReadDevices:    {Administrator, Technician, DPO, Head},
 	DecideBreaches: {Administrator, Technician},
 	SetCalendar:    {Administrator, Head},
+	ReadEvidence:   {Administrator, Technician, DPO, Head},
 	DraftPolicy:    {Administrator, Technician},
 	ApprovePolicy:  {Administrator, Head},
 	KeepRegister:   {Administrator, Technician},

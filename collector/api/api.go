@@ -52,6 +52,7 @@ type Config struct {
 	Decider Decider
 	Terms   CalendarSetter
 	Keeper  Keeper
+	Prover  Prover
 	Keys    interface {
 		OpenKey(text string) (access.Account, error)
 	}

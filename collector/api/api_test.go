@@ -152,7 +152,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.handler, err = New(Config{Queries: w, Decider: w, Keeper: w, Keys: a, Clock: c}); err != nil {
+	if w.handler, err = New(Config{Queries: w, Decider: w, Keeper: w, Prover: w, Keys: a, Clock: c}); err != nil {
 		t.Fatal(err)
 	}
 	return w

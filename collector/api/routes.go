@@ -23,8 +23,8 @@ type route struct {
 	words  string // one sentence for the description
 	params []param
 	plain  bool // it takes a body and makes nothing
-	takes  any // a zero value of the body; nil if it takes none
-	gives  any // a zero value of the answer
+	takes  any  // a zero value of the body; nil if it takes none
+	gives  any  // a zero value of the answer
 	serve  func(*door, *http.Request, visit) (any, error)
 }
 
@@ -101,6 +101,7 @@ func routes() []route {
 		},
 	}
 	list = append(list, calendarRoutes()...)
+	list = append(list, evidenceRoutes()...)
 	list = append(list, policyRoutes()...)
 	return append(list, registerRoutes()...)
 }

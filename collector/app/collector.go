@@ -50,6 +50,7 @@ type collector struct {
 	previews   previews
 	publishing sync.Mutex      // held while a policy gets its number
 	founding   sync.Mutex      // held while a school gets its name
+	recalling  sync.Mutex      // held while a school is folded as it was
 	keeping    sync.Mutex      // held while something is recorded in a register
 	door       *intake.Intake  // nil unless running
 	desks      *enroll.Service // nil unless running

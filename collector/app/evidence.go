@@ -1,10 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/api"
 	"github.com/caretaker-school/caretaker/collector/evidence"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -64,4 +67,38 @@ func foundIn(h view.History) evidence.Found {
 		f.Policies = append(f.Policies, evidence.Policy{Number: p.Number, Entry: p.Entry, Silence: p.Silence})
 	}
 	return f
+}
+
+// Prove implements api.Prover.
+func (c *collector) Prove(ctx context.Context, id posture.SchoolID, q api.EvidenceQuestion) (api.Evidence, error) {
+	s, err := c.readable(string(id))
+	if err != nil {
+		return api.Evidence{}, err
+	}
+	b, err := c.gather(ctx, s, q.Device, EvidenceArguments{At: q.At, Aware: q.Aware, Zone: q.Zone.String()}, q.By)
+	switch {
+	case errors.Is(err, evidence.ErrNotYet):
+		return api.Evidence{}, api.ErrNotYet
+	case errors.Is(err, evidence.ErrNoDevice):
+		return api.Evidence{}, view.ErrNotFound
+	case err != nil:
+		return api.Evidence{}, err
+	}
+	sealed, err := b.Seal(s.Key)
+	if err != nil {
+		return api.Evidence{}, err
+	}
+	var page bytes.Buffer
+	if err := evidence.Print(&page, b, q.Zone, time.Time{}); err != nil {
+		return api.Evidence{}, err
+	}
+	heard := b.Sheet.HeldAt
+	if n := len(b.Sheet.Spans); n > 0 && b.Sheet.Spans[n-1].To.After(heard) {
+		heard = b.Sheet.Spans[n-1].To
+	}
+	return api.Evidence{
+		Device: b.Device, Hostname: b.Sheet.Hostname, At: b.At, MadeAt: b.MadeAt, MadeBy: b.MadeBy,
+		State: string(b.Sheet.State), Since: b.Sheet.Since, HeardAt: heard, Receipt: b.Sheet.Reported.Entry, TellBy: b.TellBy,
+		Page: page.String(), Sealed: sealed, FileName: fmt.Sprintf("%s-%s.evidence", b.Device, b.At.Format("20060102T150405Z")),
+	}, nil
 }

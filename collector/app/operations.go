@@ -56,6 +56,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.calendar)
 	case "evidence.device":
 		return within(ctx, arguments, c.evidence)
+	case "evidence.school":
+		return within(ctx, arguments, c.position)
 	case "register.import":
 		return within(ctx, arguments, c.importDevices)
 	case "register.change":

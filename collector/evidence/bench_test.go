@@ -10,9 +10,8 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// year writes a year of 2,000 reports, each confirmed by contacts of many
-// devices, into the ledger of a school that has other entries before and
-// between.
+// year writes a year of 2,000 reports, and a contact every hour between them,
+// into the ledger of a school that has other entries before and between.
 func (l *laptop) year(between int) (end time.Time) {
 	l.t.Helper()
 	others := func(n int, at time.Time) (list []ledger.Entry) {
@@ -29,8 +28,11 @@ func (l *laptop) year(between int) (end time.Time) {
 		if n%100 == 7 {
 			disks = plain()
 		}
-		l.append(append(others(between, at), l.entry(disks, at, at))...)
-		l.contact(at.Add(time.Minute), at.Add(time.Minute))
+		list := append(others(between, at), l.entry(disks, at, at))
+		for heard := at.Add(time.Minute); heard.Before(at.Add(step)); heard = heard.Add(time.Hour) {
+			list = append(list, l.contactEntry(heard, heard))
+		}
+		l.append(list...)
 	}
 	l.append(others(50*between, at.Add(2*time.Minute))...)
 	return at.Add(time.Hour)
@@ -42,12 +44,13 @@ func BenchmarkYear(b *testing.B) {
 	for _, between := range []int{0, 50} {
 		l := newLaptop(b)
 		end := l.year(between)
+		known := l.found() // as the view does
 		b.Run(fmt.Sprintf("others=%d/gather", between), func(b *testing.B) {
 			for b.Loop() {
 				if err := l.school.Roster.CatchUp(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				made, err := Collect(b.Context(), l.school, Question{Device: "d1", At: end, By: "Priya Anand", Now: end})
+				made, err := Collect(b.Context(), l.school, Question{Device: "d1", At: end, By: "Priya Anand", Now: end, Found: known})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -118,13 +118,18 @@ func (l *laptop) reports(disks posture.Answer[posture.Volume], made, received ti
 
 func (l *laptop) contact(made, received time.Time) {
 	l.t.Helper()
+	l.append(l.contactEntry(made, received))
+}
+
+func (l *laptop) contactEntry(made, received time.Time) ledger.Entry {
+	l.t.Helper()
 	l.contacts++
 	c := proof.ContactStatement{
 		School: "hollybank", Device: "d1", Report: l.sequence, Hash: l.hash, Count: l.contacts, MadeAt: uint64(made.UnixMilli()), ReadAt: uint64(made.UnixMilli()),
 	}
 	statement := must(c.Encode())
 	body := must(proof.SignedContact{Statement: statement, Signature: must(l.key.Sign(proof.HashContact(statement)))}.Encode())
-	l.append(l.maker.Entry(proof.KindContacts, "", received, proof.Section{Name: roster.SectionContact, Class: proof.Contacts, Body: body}))
+	return l.maker.Entry(proof.KindContacts, "", received, proof.Section{Name: roster.SectionContact, Class: proof.Contacts, Body: body})
 }
 
 // sealed gathers evidence, seals it, and has it verified.
