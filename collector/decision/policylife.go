@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -142,7 +142,7 @@ func (p *Policies) May(d Decision) error {
 		switch {
 		case d.Policy.Approvers == 2 && p.two, d.Policy.Approvers == 1 && !p.two:
 			return refuse("that is so already")
-		case d.Policy.Approvers == 1 && p.loosening(d) && (samePerson(p.loosen.By, d.By) || AtConsole(d.By)):
+		case d.Policy.Approvers == 1 && p.loosening(d) && (breach.SamePerson(p.loosen.By, d.By) || AtConsole(d.By)):
 			return refuse("%s has asked for that: it takes another account to agree", p.loosen.By)
 		}
 	}
@@ -154,16 +154,13 @@ func (d Draft) mayApprove(by string) error {
 	switch {
 	case AtConsole(by):
 		return &RefusedError{Why: "the console is never a second person: a policy is approved by an account"}
-	case samePerson(d.By, by):
+	case breach.SamePerson(d.By, by):
 		return &RefusedError{Why: "whoever drafted a policy cannot approve it"}
-	case slices.ContainsFunc(d.Approvals, func(a Approval) bool { return samePerson(a.By, by) }):
+	case slices.ContainsFunc(d.Approvals, func(a Approval) bool { return breach.SamePerson(a.By, by) }):
 		return &RefusedError{Why: by + " has approved this text already"}
 	}
 	return nil
 }
-
-// samePerson compares the names of accounts, of which no two differ in case alone.
-func samePerson(a, b string) bool { return strings.EqualFold(a, b) }
 
 // loosening reports whether somebody has asked lately that one person be enough.
 func (p *Policies) loosening(d Decision) bool {

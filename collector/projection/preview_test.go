@@ -34,14 +34,15 @@ func drawFleet(tb testing.TB, t *rapid.T, s *school) ([]*laptop, time.Time) {
 			now = now.Add(time.Duration(rapid.SampledFrom([]int{1, 60, 600, 3000}).Draw(t, "minutes")) * time.Minute)
 			switch rapid.IntRange(0, 5).Draw(t, "then") {
 			case 0:
-				s.decide(tb, decision.Decision{
-					Kind: rapid.SampledFrom([]decision.Kind{decision.Acknowledge, decision.Resolve}).Draw(t, "decision"), By: "technician", At: now, Reason: "on order",
-					Breach: rapid.SampledFrom([]breach.Key{
-						keyOf(string(l.id), "ENC-01", "volume", "aaaaaaaaaaaa"), keyOf(string(l.id), "CFG-01", "device", ""), keyOf(string(l.id), "USB-01", "medium", serial),
-					}).Draw(t, "key"),
-				})
+				s.decide(tb, drawDecision(t, l, now))
 			case 1:
 				l.contact(tb, now, now)
+			case 2:
+				ask := decision.Ask(fmt.Sprintf("ex-%d", s.ledger.Size()), breach.Scope{
+					Rule: rapid.SampledFrom([]string{"ENC-01", "CFG-01", "EXE-02", "LIF-01"}).Draw(t, "exempt"), Of: breach.WholeSchool,
+				}, now.Add(100*24*hour), "Morgan Ellis", "on order", now)
+				s.decide(tb, ask)
+				s.decide(tb, approval(ask, "Priya Anand", now))
 			}
 		}
 	}

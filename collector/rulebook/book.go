@@ -1,6 +1,7 @@
 package rulebook
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"regexp"
@@ -73,7 +74,8 @@ var (
 // if there is nothing that could be gone on with.
 func (b *book) read() *draft {
 	if len(b.source) > mostSource {
-		b.place(1, 1, fmt.Sprintf("the rulebook has %d bytes, more than %d", len(b.source), mostSource))
+		line := 1 + bytes.Count(b.source[:mostSource], []byte("\n"))
+		b.place(line, 1, fmt.Sprintf("the rulebook has %d bytes, more than %d, which end in this line", len(b.source), mostSource))
 		return nil
 	}
 	if !utf8.Valid(b.source) {
@@ -210,7 +212,7 @@ func (b *book) list(n *yaml.Node, what string, most int) []*yaml.Node {
 		return nil
 	}
 	if len(n.Content) > most {
-		b.at(n, "%s has %d items, more than %d", what, len(n.Content), most)
+		b.at(n.Content[most], "%s has %d items, more than %d: this is the first too many", what, len(n.Content), most)
 		return nil
 	}
 	return n.Content
