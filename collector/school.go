@@ -65,6 +65,8 @@ func serveCommand(o *options) *cobra.Command {
 	f.StringVar(&config.WebCertificate, "web-cert", "", "PEM file with the pages' certificate and its chain")
 	f.StringVar(&config.WebKey, "web-key", "", "PEM file with the key of that certificate")
 	f.StringVar(&config.Checkpoints, "checkpoints", "", "folder into which each school's signed checkpoint is written once a day, to be kept elsewhere")
+	f.StringVar(&config.Metrics, "metrics", "", "address at which Prometheus reads figures, such as 9464; a port alone is of this machine (default: none)")
+	f.StringVar(&config.MetricsToken, "metrics-token", "", "file with the token that readers of figures show; needed, as is --web-cert, beyond this machine")
 	f.StringVar(&config.TimeZone, "time-zone", "Europe/London", "zone in which the pages show times")
 	return c
 }

@@ -34,6 +34,8 @@ type Config struct {
 	WebCertificate string // PEM file; needed for pages beyond this machine
 	WebKey         string // PEM file
 	Checkpoints    string // folder for a checkpoint of each school a day; "": none is given away
+	Metrics        string // address for figures, with a port alone on this machine; "": there are none
+	MetricsToken   string // file with what readers of figures show; needed beyond this machine
 	TimeZone       string // in which the pages show times; "": Europe/London
 	Log            *slog.Logger
 	// Ready is called once both addresses are open: host:port for laptops, the
@@ -70,6 +72,10 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	if err != nil {
 		return err
 	}
+	figures, err := col.figuresAt(ctx, c)
+	if err != nil {
+		return err
+	}
 	calls, err := console.Listen(ctx, c.Data)
 	if err != nil {
 		return err
@@ -79,6 +85,8 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	col.keepAll(ctx, g)
 	g.Go(func() error { return trim(ctx, clk) })
 	g.Go(func() error { return col.giveAway(ctx, c.Checkpoints) })
+	g.Go(func() error { return col.notices.Run(ctx) })
+	g.Go(func() error { return figures(ctx) })
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
 	g.Go(func() error { return web.Serve(ctx, pages, handler, c.Log) })
 	g.Go(func() error { return console.Serve(ctx, calls, col.do, c.Log) })
@@ -145,6 +153,7 @@ func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("show times in %s: %w", zone, err)
 	}
+	c.notices.SetZone(location)
 	pages, err := web.New(web.Config{
 		Queries: queries{c.view.Queries(), c}, Records: c, Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
 		Location: location, Version: release.Version(),

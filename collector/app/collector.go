@@ -20,6 +20,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/enroll"
 	"github.com/caretaker-school/caretaker/collector/intake"
+	"github.com/caretaker-school/caretaker/collector/notify"
 	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -44,6 +45,7 @@ type collector struct {
 	baseline   *policy.Policy
 	view       *view.View
 	access     *access.Access
+	notices    *notify.Teller
 	served     served
 	aside      bool // the folder cannot be written, and is read only
 	running    bool // it serves; it was not opened for one operation
@@ -129,6 +131,7 @@ func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *s
 	if err := c.openView(); err != nil {
 		return nil, err
 	}
+	c.openNotices()
 	for _, r := range c.records {
 		c.open(ctx, r)
 		if why := r.why(); why != nil {

@@ -74,6 +74,18 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return c.listKeys(), nil
 	case "key.revoke":
 		return within(ctx, arguments, c.revokeKey)
+	case "notice.add":
+		return within(ctx, arguments, c.addNotice)
+	case "notice.list":
+		return c.listNotices(), nil
+	case "notice.set":
+		return within(ctx, arguments, c.setNotices)
+	case "notice.test":
+		return within(ctx, arguments, c.testNotice)
+	case "notice.remove":
+		return within(ctx, arguments, c.removeNotice)
+	case "notice.log":
+		return c.notices.Log(), nil
 	case "ledger.verify":
 		return within(ctx, arguments, c.verify)
 	case "ledger.checkpoint":

@@ -180,6 +180,7 @@ func (c *collector) status(ctx context.Context) ([]SchoolStatus, error) {
 			return nil, err
 		}
 		one.Calendar = days.Warning(c.clock.Now())
+		one.Trouble = append(one.Trouble, c.noticeTrouble(r.id)...)
 		list = append(list, one)
 	}
 	return list, nil

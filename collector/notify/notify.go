@@ -221,7 +221,10 @@ func (t *Teller) look(ctx context.Context, channels []Channel, now time.Time) ([
 // again is not used: a breach that was settled long ago stands in it for a
 // moment.
 func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, now time.Time) (look, error) {
-	l := look{school: s.ID, name: s.Name, rules: map[string]rule{}}
+	l := look{
+		school: s.ID, name: s.Name, rules: map[string]rule{},
+		quiet: t.o.Calendar.Quiet(s.ID, now, false), still: t.o.Calendar.Quiet(s.ID, now, true),
+	}
 	before, whole := t.o.Source.Whole(s.ID)
 	if !whole {
 		return l, nil

@@ -28,6 +28,8 @@ type look struct {
 	rules  map[string]rule
 	items  []item
 	ready  bool // all of it was seen
+	quiet  bool // people are left alone with what is not urgent
+	still  bool // and with what is
 }
 
 // planned is a notice that is due.
@@ -59,7 +61,7 @@ func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now t
 				continue
 			}
 			pressing := urgent(l.rules[it.breach.Rule], it.breach)
-			if c.Kind != Syslog && t.o.Calendar.Quiet(l.school, now, pressing) {
+			if c.Kind != Syslog && (pressing && l.still || !pressing && l.quiet) {
 				continue
 			}
 			all = append(all, it)

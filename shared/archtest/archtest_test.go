@@ -80,6 +80,8 @@ var rules = []rule{
 	{in: "collector/access", may: []string{"shared/durable", "shared/clock", "shared/posture"}},
 	{in: "collector/web", may: []string{"collector/view", "collector/breach", "collector/access", "shared/posture", "shared/clock", "shared/release", "shared/policy"}},
 	{in: "collector/api", may: []string{"collector/view", "collector/breach", "collector/calendar", "collector/register", "collector/access", "collector/decision", "shared/posture", "shared/clock"}},
+	{in: "collector/notify", may: []string{"collector/view", "collector/access", "shared/posture", "shared/clock", "shared/durable"}},
+	{in: "collector/metrics", may: []string{"collector/view", "shared/posture"}},
 	{in: "collector/console", may: []string{"shared/durable", "shared/clock"}},
 	{in: "collector/app", may: []string{"collector/...", "shared/..."}},
 	{in: "collector", may: []string{"collector/...", "shared/..."}},
