@@ -18,8 +18,8 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// london reads a time as clocks in London showed it.
-func london(t *testing.T, text string) time.Time {
+// inLondon reads a time as clocks in London showed it.
+func inLondon(t *testing.T, text string) time.Time {
 	t.Helper()
 	zone, err := time.LoadLocation("Europe/London")
 	must(t, err)
@@ -80,14 +80,14 @@ func autumn(t *testing.T, w *world, l *laptop) {
 		if day.machine != "" {
 			l.becomes(day.machine)
 		}
-		l.assesses(london(t, day.at))
+		l.assesses(inLondon(t, day.at))
 	}
 }
 
 // TestS1 is "Laptop on a train": HB-LT-014 last reported on Fri 23 Oct 2026 at
 // 15:52; at 17:10 a teacher rings to say that it was left on the 16:20 train.
 func TestS1(t *testing.T) {
-	w := worldAt(t, london(t, "2026-09-04 08:00"))
+	w := worldAt(t, inLondon(t, "2026-09-04 08:00"))
 	c := w.collect()
 	l := w.laptop("laptop", "windows-laptop", c.agents)
 	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
@@ -101,7 +101,7 @@ func TestS1(t *testing.T) {
 
 	// Within two minutes, without the technician: the clock stands at 17:10, and
 	// nobody but the officer asks.
-	w.clock.Advance(london(t, "2026-10-23 17:10").Sub(w.clock.Now()))
+	w.clock.Advance(inLondon(t, "2026-10-23 17:10").Sub(w.clock.Now()))
 	w.allShown()
 	var answer api.Evidence
 	if got := dpo.ask(path, nil, &answer); got != http.StatusOK {
@@ -119,7 +119,7 @@ func TestS1(t *testing.T) {
 	}
 
 	// Frozen: later contact adds to the timeline, and changes nothing earlier.
-	found := london(t, "2026-10-26 10:00")
+	found := inLondon(t, "2026-10-26 10:00")
 	w.clock.Advance(found.Sub(w.clock.Now()))
 	l.becomes("windows-laptop-suspended")
 	l.run()
@@ -163,7 +163,7 @@ func begins(grown, was []evidence.Span) bool {
 func s1Sheet(t *testing.T, b *evidence.Bundle, answer api.Evidence) {
 	t.Helper()
 	s := b.Sheet
-	if s.State != evidence.Encrypted || !answer.HeardAt.Equal(london(t, "2026-10-23 15:52")) {
+	if s.State != evidence.Encrypted || !answer.HeardAt.Equal(inLondon(t, "2026-10-23 15:52")) {
 		t.Errorf("at last contact, %v, it was %s", answer.HeardAt, s.State)
 	}
 	var spans []evidence.State
@@ -171,10 +171,10 @@ func s1Sheet(t *testing.T, b *evidence.Bundle, answer api.Evidence) {
 		spans = append(spans, p.State)
 	}
 	if !slices.Equal(spans, []evidence.State{evidence.Encrypted, evidence.Unprotected, evidence.Encrypted}) ||
-		!s.Spans[0].From.Equal(london(t, "2026-09-04 08:00")) || !s.Spans[1].From.Equal(london(t, "2026-10-13 09:00")) || !s.Since.Equal(london(t, "2026-10-13 11:00")) {
+		!s.Spans[0].From.Equal(inLondon(t, "2026-09-04 08:00")) || !s.Spans[1].From.Equal(inLondon(t, "2026-10-13 09:00")) || !s.Since.Equal(inLondon(t, "2026-10-13 11:00")) {
 		t.Errorf("since when: %+v", s.Spans)
 	}
-	if len(s.Silences) != 1 || !s.Silences[0].From.Equal(london(t, "2026-09-04 08:00")) || !s.Silences[0].To.Truncate(time.Minute).Equal(london(t, "2026-09-21 09:00")) {
+	if len(s.Silences) != 1 || !s.Silences[0].From.Equal(inLondon(t, "2026-09-04 08:00")) || !s.Silences[0].To.Truncate(time.Minute).Equal(inLondon(t, "2026-09-21 09:00")) {
 		t.Errorf("every gap: %+v", s.Silences)
 	}
 	disk := s.Volumes[slices.IndexFunc(s.Volumes, func(v posture.Volume) bool { return v.Role == posture.SystemVolume })]
