@@ -18,6 +18,8 @@ import (
 type RegisterQueries interface {
 	Assets(ctx context.Context, school posture.SchoolID, query view.AssetQuery, now time.Time) (view.AssetPage, error)
 	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
+	Media(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.MediumPage, error)
+	FindMedia(ctx context.Context, school posture.SchoolID, serial string, now time.Time) (view.FoundMedia, error)
 	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
 }
 
@@ -50,6 +52,17 @@ func registerRoutes() []route {
 		{
 			method: http.MethodGet, path: "/schools/{school}/coverage", right: access.ReadDevices,
 			words: "A school's register compared with the devices that are enrolled.", gives: view.Coverage{}, serve: (*door).coverage,
+		},
+		{
+			method: http.MethodGet, path: "/schools/{school}/media", right: access.ReadDevices,
+			words: "A page of a school's register of media, by number, with where each was seen.", gives: view.MediumPage{}, serve: (*door).media,
+			params: []param{afterParam, limitParam},
+		},
+		{
+			method: http.MethodGet, path: "/schools/{school}/found-media", right: access.ReadDevices,
+			words: "What is known of media that were plugged into a machine for investigations. Of their files nothing is.",
+			gives: view.FoundMedia{}, serve: (*door).foundMedia,
+			params: []param{{name: "serial", words: "hash of a serial number, to look up that one instead"}},
 		},
 		{
 			method: http.MethodPost, path: "/schools/{school}/register", right: access.KeepRegister,
@@ -89,6 +102,20 @@ func (d *door) asset(r *http.Request, v visit) (any, error) {
 
 func (d *door) coverage(r *http.Request, v visit) (any, error) {
 	return d.Queries.Coverage(r.Context(), v.school.ID, v.now)
+}
+
+func (d *door) media(r *http.Request, v visit) (any, error) {
+	return d.Queries.Media(r.Context(), v.school.ID, v.params.first("after"), v.params.number("limit"), v.now)
+}
+
+func (d *door) foundMedia(r *http.Request, v visit) (any, error) {
+	serial := v.params.first("serial")
+	if serial != "" {
+		if err := register.CheckSerial(serial); err != nil {
+			return nil, bad("%s", err.Error())
+		}
+	}
+	return d.Queries.FindMedia(r.Context(), v.school.ID, serial, v.now)
 }
 
 func (d *door) keep(r *http.Request, v visit) (any, error) {

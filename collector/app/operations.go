@@ -66,6 +66,12 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.assets)
 	case "register.show":
 		return within(ctx, arguments, c.asset)
+	case "media.list":
+		return within(ctx, arguments, c.media)
+	case "media.show":
+		return within(ctx, arguments, c.medium)
+	case "media.find":
+		return within(ctx, arguments, c.findMedia)
 	case "register.coverage":
 		return within(ctx, arguments, c.coverage)
 	case "key.create":

@@ -38,7 +38,7 @@ type ImportAnswer struct {
 type RegisterArguments struct {
 	School string          `json:"school"`
 	Change register.Change `json:"change"`
-	Device string          `json:"device,omitempty"` // identifier or host name, of a tie
+	Device string          `json:"device,omitempty"` // identifier or host name: of a tie, or in which a medium is
 	Person string          `json:"person,omitempty"` // who gets it, by name
 	Reason string          `json:"reason,omitempty"`
 }
@@ -85,6 +85,9 @@ func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d dec
 	now := c.clock.Now()
 	if change.When.After(now) {
 		return &decision.RefusedError{Why: "what is recorded has happened: its time lies ahead"}
+	}
+	if change.OfMedium() {
+		return c.mediumKeepable(ctx, school, d, change)
 	}
 	asset, err := c.view.Queries().Asset(ctx, school, change.Tag, now)
 	if errors.Is(err, view.ErrNotFound) {
@@ -184,12 +187,10 @@ func (c *collector) changeRegister(ctx context.Context, a RegisterArguments) (Re
 	if a.Change.What == register.Import {
 		return RegisterAnswer{}, errors.New("a list is imported with register import")
 	}
-	if a.Change.What == register.Tie {
-		device, err := c.device(ctx, ListArguments{School: a.School, Device: a.Device})
-		if err != nil {
+	if a.Device != "" {
+		if err := c.name(ctx, s.ID, &a); err != nil {
 			return RegisterAnswer{}, err
 		}
-		a.Change.Device = device.ID
 	}
 	if a.Change.Allocation != nil {
 		a.Change.Allocation.Named = a.Person != ""
@@ -202,6 +203,23 @@ func (c *collector) changeRegister(ctx context.Context, a RegisterArguments) (Re
 	}
 	entry, err := c.Keep(ctx, s.ID, d, a.Change)
 	return RegisterAnswer{School: s.ID, Tag: a.Change.Tag, What: a.Change.What, Entry: entry}, err
+}
+
+// name puts what a change says of a device into the change.
+func (c *collector) name(ctx context.Context, school posture.SchoolID, a *RegisterArguments) error {
+	device, err := c.device(ctx, ListArguments{School: a.School, Device: a.Device})
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Change.What == register.Tie:
+		a.Change.Device = device.ID
+	case a.Change.What == register.RegisterMedium && a.Change.Issue != nil:
+		a.Change.Issue.Serials, err = c.inserted(ctx, school, device)
+	default:
+		err = fmt.Errorf("%s names no device", a.Change.What)
+	}
+	return err
 }
 
 func (c *collector) assets(ctx context.Context, a AssetArguments) (view.AssetPage, error) {

@@ -55,6 +55,9 @@ func (f *folder) change(ctx context.Context, tx *view.Tx, r ledger.Record, c reg
 		}
 		return nil
 	}
+	if c.OfMedium() {
+		return f.medium(ctx, tx, r, c, made)
+	}
 	was, err := tx.Asset(c.Tag)
 	if err != nil {
 		return err
@@ -145,6 +148,12 @@ func (f *folder) retell(ctx context.Context, tx *view.Tx, r ledger.Record, id po
 		}
 	}
 	j.row.AssetTag, j.asset = tag, &a
+	return j.again(was)
+}
+
+// again judges a device by the school's rules, and writes it.
+func (j *judgement) again(was view.DeviceRow) error {
+	tx := j.tx
 	assignment, _, err := tx.Assignment(was.ID, was.Assignment)
 	if err != nil {
 		return err
@@ -180,7 +189,9 @@ func (j *judgement) kept() (policy.SchoolFacts, error) {
 	if a.Held != nil || len(a.Past) > 0 {
 		facts.Allocation = answer(j.received, allocation(*a))
 	}
-	return facts, nil
+	unknown, err := j.unknownMedia()
+	facts.Register = answer(j.received, policy.Register{UnknownMedia: unknown})
+	return facts, err
 }
 
 // allocation says who has an asset, without saying who.

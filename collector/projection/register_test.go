@@ -38,6 +38,9 @@ func listed(tag string, device posture.DeviceID, at time.Time) register.Change {
 
 // drawKeeping draws a change of the register, of which many are void.
 func drawKeeping(t *rapid.T, laptops []*laptop, now time.Time) (register.Change, string) {
+	if rapid.IntRange(0, 3).Draw(t, "of a medium") == 0 {
+		return drawMedium(t), ""
+	}
 	tag := rapid.SampledFrom([]string{"HB-1", "hb-1", "HB-2", "HB-3"}).Draw(t, "tag")
 	l := rapid.SampledFrom(laptops).Draw(t, "whose")
 	c := register.Change{Tag: tag, What: rapid.SampledFrom([]register.What{

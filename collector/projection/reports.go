@@ -91,6 +91,9 @@ func (f *folder) judgeReport(j *judgement, was view.DeviceRow, st proof.ReportSt
 	if err := j.events(st, x.facts, r); err != nil {
 		return err
 	}
+	if err := j.media(was, x.facts, st, r); err != nil {
+		return err
+	}
 	if err := j.device(x); err != nil {
 		return err
 	}

@@ -33,6 +33,10 @@ const (
 	Retire      What = "retire"      // it is not in use any more
 	Recovery    What = "recovery"    // the school holds its recovery key, or does not
 	Investigate What = "investigate" // found media are plugged into it, or no longer
+
+	RegisterMedium What = "register-medium" // a medium is issued to a role
+	EraseMedium    What = "erase-medium"    // it was erased
+	WithdrawMedium What = "withdraw-medium" // it is not in use any more: lost, broken, destroyed
 )
 
 // Item is what a list says about one device.
@@ -61,6 +65,7 @@ type Change struct {
 	When       time.Time        `json:"when,omitzero"`        // when it happened, if not when it was recorded
 	Device     posture.DeviceID `json:"device,omitempty"`     // of a tie
 	Allocation *Allocation      `json:"allocation,omitempty"` // of an allocation
+	Issue      *Issue           `json:"issue,omitempty"`      // of a medium
 	Step       Step             `json:"step,omitempty"`       // of the checklist
 	Method     string           `json:"method,omitempty"`     // how something was wiped, erased or done
 	Date       Date             `json:"date,omitempty"`       // of retiring
@@ -102,6 +107,10 @@ func (c Change) Check() error {
 			return fmt.Errorf("a recovery key is %q or %q, not %.40q", KeyHeld, KeyNotHeld, string(c.Escrow))
 		}
 		return nil
+	case RegisterMedium:
+		return c.checkIssue()
+	case EraseMedium, WithdrawMedium:
+		return line("how or why", c.Method, mostText, true)
 	case Untie, HandBack, Left, Sign, Investigate:
 		return nil
 	}

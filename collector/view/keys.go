@@ -29,6 +29,10 @@ import (
 //	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
 //	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption or loan
 //	<school>/asset/<tag>                    → register.Asset; tag in lower case
+//	<school>/medium/<number>                → register.Medium; number in lower case
+//	<school>/serial/<serial>                → number of the medium that has it
+//	<school>/sighting/<serial>/<device>     → Sighting: a medium on a device
+//	<school>/attached/<device>              → Attached: the media in it when it last reported
 //	<school>/loan/<^end>/<device>           → Vector, for each device that is lent until then
 //	<school>/state/<device>                 → results of each rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
@@ -61,6 +65,10 @@ const (
 	famCohort     = "cohort"
 	famUntil      = "until"
 	famAsset      = "asset"
+	famMedium     = "medium"
+	famSerial     = "serial"
+	famSighting   = "sighting"
+	famAttached   = "attached"
 	famLoan       = "loan"
 	famState      = "state"
 	famCase       = "case"

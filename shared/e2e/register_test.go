@@ -220,3 +220,64 @@ func TestALoanAndALeaver(t *testing.T) {
 	}
 	w.verified()
 }
+
+// TestAFoundStick: a stick is registered while it is in a laptop. Found later,
+// and plugged into the machine set aside for that, it is known again; one that
+// nobody registered is known by where it was seen.
+func TestAFoundStick(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	l := w.laptop("laptop", "plain-laptop-with-stick", c.agents)
+	machine := w.laptop("machine", "plain-laptop", c.agents)
+	until(t, "the reports show", func() bool { return l.shown().LastReport >= 1 && machine.shown().LastReport >= 1 })
+	find := func() view.FoundMedia { return ask[view.FoundMedia](w, "media.find", collectorapp.MediaArguments{}) }
+	if got := find(); len(got.Machines) != 0 || len(got.Found) != 0 {
+		t.Errorf("with no machine for it: %+v", got)
+	}
+	w.imports("tag,class\nHB-LT-014,SS\nHB-PC-001,SM\n", time.Time{})
+	until(t, "the assets show", func() bool { return w.coverage().Registered == 2 })
+	for tag, device := range map[string]string{"HB-LT-014": l.device, "HB-PC-001": machine.device} {
+		ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{
+			Change: register.Change{What: register.Tie, Tag: tag}, Device: device,
+		})
+	}
+	w.keeps(register.Change{What: register.Investigate, Tag: "HB-PC-001", On: true}, "")
+	until(t, "the tags show", func() bool { return l.shown().AssetTag == "HB-LT-014" && machine.shown().AssetTag == "HB-PC-001" })
+
+	machine.becomes("plain-laptop-with-stick")
+	machine.at(monday.Add(8 * time.Hour))
+	until(t, "the stick is found", func() bool { return len(find().Found) == 1 })
+	found := find().Found[0]
+	if found.Match != view.Unregistered || found.On != "HB-PC-001" || len(found.Seen) != 1 || found.Seen[0].AssetTag != "HB-LT-014" || found.Encryption != "none" {
+		t.Errorf("a stick of nobody's: %+v", found)
+	}
+	registers := collectorapp.RegisterArguments{Device: l.device, Change: register.Change{
+		What: register.RegisterMedium, Tag: "M-031", Issue: &register.Issue{Role: "Year 4 class teacher"},
+	}}
+	ask[collectorapp.RegisterAnswer](w, "register.change", registers)
+	until(t, "it is registered", func() bool { return find().Found[0].Match == view.IsRegistered })
+	if found = find().Found[0]; found.Number != "M-031" || found.Role != "Year 4 class teacher" {
+		t.Errorf("a registered stick: %+v", found)
+	}
+	registers.Change.Tag = "M-032"
+	if err := w.do("register.change", registers, new(any)); err == nil || !strings.Contains(err.Error(), "M-031") {
+		t.Errorf("one stick was registered twice: %v", err)
+	}
+	ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{
+		Change: register.Change{What: register.EraseMedium, Tag: "M-031", Method: "overwritten once"},
+	})
+	medium := func() view.Medium {
+		return ask[view.Medium](w, "media.show", collectorapp.MediaArguments{Number: "m-031"})
+	}
+	until(t, "it shows as erased", func() bool { return len(medium().Erased) == 1 })
+	if m := medium(); len(m.Seen) != 2 || m.Erased[0].Method != "overwritten once" || m.Erased[0].By == "" {
+		t.Errorf("the medium: %+v", m)
+	}
+	dpo := w.callerOf(c, "Priya Anand", access.DPO)
+	var asked view.FoundMedia
+	if got := dpo.ask(dpo.school()+"/found-media", nil, &asked); got != http.StatusOK || len(asked.Found) != 1 || asked.Found[0].Number != "M-031" {
+		t.Errorf("a program asks: %d %+v", got, asked)
+	}
+	same(w, "what was found", find)
+	w.verified()
+}
