@@ -57,7 +57,7 @@ func root() *cobra.Command {
 	c.PersistentFlags().StringVar(&o.data, "data", app.DefaultData(), "folder of the collector's state")
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), keyCommand(o), policyCommand(o), calendarCommand(o),
-		deviceCommand(o), breachCommand(o), evidenceCommand(o), noticeCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
+		deviceCommand(o), breachCommand(o), exemptionCommand(o), evidenceCommand(o), noticeCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
 	c.AddCommand(registerCommand(o), mediaCommand(o))
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
 )
@@ -91,6 +92,10 @@ func breachCommand(o *options) *cobra.Command {
 				for _, b := range p.Breaches {
 					fmt.Fprintf(c.OutOrStdout(), "%-12s %-8s %-7s %-20s %s, since %s\n",
 						b.Status, b.Severity, b.Rule, b.Hostname, b.Title, when(b.FirstFailed))
+					if e := b.Exemption; e != nil && b.Status == breach.Exempt {
+						fmt.Fprintf(c.OutOrStdout(), "             until %s by %s, asked for by %s, approved by %s: %s\n",
+							when(e.Ends()), e.ID, e.AskedBy, e.Approver, e.Reason)
+					}
 				}
 				if p.Next != "" {
 					fmt.Fprintf(c.OutOrStdout(), "There are more: --after %q\n", p.Next)

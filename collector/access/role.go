@@ -48,6 +48,11 @@ const (
 	DecideBreaches Right = "decide about breaches"
 	// SetCalendar is to say when the school is open.
 	SetCalendar Right = "set the term calendar"
+	// AskExemptions is to ask for permission to fail a rule for a time, and to
+	// give it back before its end.
+	AskExemptions Right = "ask for exemptions"
+	// ApproveExemptions is to approve or refuse what another asked for.
+	ApproveExemptions Right = "approve exemptions"
 	// DraftPolicy is to propose a text as the school's policy, and to publish one
 	// that may be published.
 	DraftPolicy Right = "draft a policy"
@@ -69,12 +74,16 @@ const (
 var rights = map[Right][]Role{
 	ReadDevices:    {Administrator, Technician, DPO, Head},
 	DecideBreaches: {Administrator, Technician},
-	SetCalendar:    {Administrator, Head},
-	ReadEvidence:   {Administrator, Technician, DPO, Head},
-	DraftPolicy:    {Administrator, Technician},
-	ApprovePolicy:  {Administrator, Head},
-	KeepRegister:   {Administrator, Technician},
-	SignRegister:   {Administrator, Technician, Head, DPO},
+	AskExemptions:  {Administrator, Technician, DPO, Head},
+	// Not the administrator, who has the console too: one person would be two.
+	ApproveExemptions: {DPO, Head},
+
+	SetCalendar:   {Administrator, Head},
+	ReadEvidence:  {Administrator, Technician, DPO, Head},
+	DraftPolicy:   {Administrator, Technician},
+	ApprovePolicy: {Administrator, Head},
+	KeepRegister:  {Administrator, Technician},
+	SignRegister:  {Administrator, Technician, Head, DPO},
 }
 
 // May reports whether the role has the right.

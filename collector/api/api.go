@@ -35,6 +35,7 @@ type Queries interface {
 	Devices(ctx context.Context, school posture.SchoolID, query view.DeviceQuery, now time.Time) (view.DevicePage, error)
 	Device(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) (view.DeviceDetail, error)
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
+	ExemptionQueries
 	RegisterQueries
 	CalendarQueries
 }

@@ -102,6 +102,7 @@ func routes() []route {
 	}
 	list = append(list, calendarRoutes()...)
 	list = append(list, evidenceRoutes()...)
+	list = append(list, exemptionRoutes()...)
 	list = append(list, policyRoutes()...)
 	return append(list, registerRoutes()...)
 }

@@ -43,7 +43,11 @@ func (c *collector) Decide(ctx context.Context, id posture.SchoolID, d decision.
 	if err != nil {
 		return 0, err
 	}
-	if err := c.decidable(ctx, id, d); err != nil {
+	if aboutExemption(d.Kind) {
+		if d, err = c.completed(ctx, id, d); err != nil {
+			return 0, err
+		}
+	} else if err := c.decidable(ctx, id, d); err != nil {
 		return 0, err
 	}
 	return s.decide(ctx, d, c.clock.Now())
@@ -106,7 +110,11 @@ func (s *school) decide(ctx context.Context, d decision.Decision, now time.Time)
 	if err != nil {
 		return 0, err
 	}
-	made := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, string(d.Breach.Device), now, section)
+	subject := d.Breach.Device
+	if d.Exemption != nil {
+		subject = d.Exemption.Scope.Device
+	}
+	made := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, string(subject), now, section)
 	at, err := s.ledger.Append(ctx, made)
 	if err != nil {
 		return 0, err

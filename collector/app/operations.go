@@ -74,6 +74,12 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.findMedia)
 	case "register.coverage":
 		return within(ctx, arguments, c.coverage)
+	case "exemption.ask":
+		return within(ctx, arguments, c.askExemption)
+	case "exemption.decide":
+		return within(ctx, arguments, c.decideExemption)
+	case "exemption.list":
+		return within(ctx, arguments, c.exemptions)
 	case "key.create":
 		return within(ctx, arguments, c.createKey)
 	case "key.list":

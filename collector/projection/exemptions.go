@@ -161,7 +161,7 @@ func (j *judgement) excuseRule(id string) error {
 	}
 	for _, s := range states {
 		k := breach.Key{Device: j.row.ID, Rule: id, Kind: s.Kind, ID: s.Key}
-		if err := j.excuse(k, excuseStep); err != nil {
+		if err := j.excuse(k, excuseStep, s.Result == posture.Fail); err != nil {
 			return err
 		}
 		if s.Cased {
@@ -191,15 +191,16 @@ func (j *judgement) regroup() error {
 // excuse gives a breach the exemption that covers it, or takes the one away that
 // does so no more. Of several it has the one that ends last, so that it is
 // exempt for as long as any of them runs. What is resolved needs none, unless it
-// fails again by the passing of time alone.
-func (j *judgement) excuse(k breach.Key, step uint64) error {
+// fails still, as when it was settled by a decision, or may fail again by the
+// passing of time alone.
+func (j *judgement) excuse(k breach.Key, step uint64, fails bool) error {
 	was, known, err := j.tx.Case(k)
 	if err != nil {
 		return err
 	}
 	has := was.Exemption
-	stands := was.Number > 0 && was.ResolvedAt.IsZero()
-	if !stands && has.ID == "" && !j.lapsing(k) {
+	bears := fails || was.Number > 0 && was.ResolvedAt.IsZero() || j.lapsing(k)
+	if !bears && has.ID == "" {
 		return nil
 	}
 	want, err := j.permission(k)
@@ -210,7 +211,7 @@ func (j *judgement) excuse(k breach.Key, step uint64) error {
 	switch {
 	case want.ID != "" && want.ID == has.ID && has.Ended.IsZero():
 		return nil
-	case want.ID != "" && (stands || j.lapsing(k)):
+	case want.ID != "" && bears:
 		e.What, e.Exemption = breach.Exempted, want
 	case want.ID == "" && known && has.ID != "" && has.Ended.IsZero() && j.received.Before(has.Until):
 		e.What, e.Exemption = breach.ExemptionEnded, has

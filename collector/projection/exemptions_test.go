@@ -2,6 +2,7 @@ package projection
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -57,33 +58,49 @@ func (l *laptop) assign(tb testing.TB, at time.Time, groups []string) {
 
 // people ask for exemptions and answer, and not always as they should.
 type people struct {
-	asked map[string]decision.Decision // the last ask of an identifier
+	asked    map[string]decision.Decision // the last ask of an identifier
+	answered map[string]bool
+}
+
+func newPeople() people {
+	return people{asked: map[string]decision.Decision{}, answered: map[string]bool{}}
 }
 
 func (p people) draw(t *rapid.T, l *laptop, now time.Time) decision.Decision {
-	id := rapid.SampledFrom([]string{"ex-1", "ex-2", "ex-3", "ex-4"}).Draw(t, "exemption")
-	by := rapid.SampledFrom([]string{"technician", "head", "Head"}).Draw(t, "who")
-	ask, asked := p.asked[id]
-	kind := rapid.SampledFrom([]decision.Kind{
-		decision.Exempt, decision.Exempt, decision.Exempt, decision.Exempt, decision.EndExemption, decision.AskExemption, decision.RefuseExemption,
-	}).Draw(t, "act")
-	switch {
-	case kind == decision.AskExemption || !asked:
-		until := now.Add(time.Duration(rapid.SampledFrom([]int{1, 30, 100, 300, 1000, 2000}).Draw(t, "hours")) * hour)
-		ask = decision.Ask(id, drawScope(t, l), until, by, "on order", now)
-		p.asked[id] = ask
-		return ask
-	case kind != decision.Exempt:
-		return decision.About(kind, id, by, "it has come", now)
+	var waiting, known []string
+	for _, id := range slices.Sorted(maps.Keys(p.asked)) {
+		known = append(known, id)
+		if !p.answered[id] {
+			waiting = append(waiting, id)
+		}
 	}
+	by := rapid.SampledFrom([]string{"technician", "head", "Head"}).Draw(t, "who")
+	switch n := rapid.IntRange(0, 9).Draw(t, "act"); {
+	case len(known) == 0 || n < 3 && len(waiting) == 0:
+		id := fmt.Sprintf("ex-%d", rapid.IntRange(1, 9).Draw(t, "exemption"))
+		until := now.Add(time.Duration(rapid.SampledFrom([]int{1, 30, 100, 300, 1000, 2000}).Draw(t, "hours")) * hour)
+		ask := decision.Ask(id, drawScope(t, l), until, by, "on order", now)
+		p.asked[id] = ask
+		delete(p.answered, id)
+		return ask
+	case n < 6 && len(waiting) > 0:
+		return p.approve(t, rapid.SampledFrom(waiting).Draw(t, "waiting"), by, l, now)
+	case n == 6:
+		return p.approve(t, rapid.SampledFrom(known).Draw(t, "known"), by, l, now)
+	case n == 7:
+		return decision.About(decision.RefuseExemption, rapid.SampledFrom(known).Draw(t, "known"), by, "it has come", now)
+	}
+	return decision.About(decision.EndExemption, rapid.SampledFrom(known).Draw(t, "known"), by, "it has come", now)
+}
+
+func (p people) approve(t *rapid.T, id, by string, l *laptop, now time.Time) decision.Decision {
+	ask := p.asked[id]
+	p.answered[id] = true
 	if breach.SamePerson(by, ask.By) {
 		by = "dpo"
 	}
 	d := approval(ask, by, now)
-	if !d.Exemption.Until.After(now) { // which cannot even be written
-		return decision.About(decision.EndExemption, id, by, "it is over", now)
-	}
-	switch rapid.IntRange(-8, 3).Draw(t, "approved") {
+	switch rapid.IntRange(-16, 3).Draw(t, "approved") {
 	case 0:
 		d.Exemption.Scope = drawScope(t, l)
 	case 1:
@@ -92,6 +109,9 @@ func (p people) draw(t *rapid.T, l *laptop, now time.Time) decision.Decision {
 		d.Exemption.AskedBy = "somebody"
 	case 3:
 		d.Exemption.Reason = "why not"
+	}
+	if !d.Exemption.Until.After(now) { // which cannot even be written
+		return decision.About(decision.EndExemption, id, by, "it is over", now)
 	}
 	return d
 }
@@ -445,7 +465,7 @@ func disputes(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 	}
 	enrol()
 	enrol()
-	p := people{asked: map[string]decision.Decision{}}
+	p := newPeople()
 	for range rapid.IntRange(2, 25).Draw(t, "entries") {
 		now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 600, 3000}).Draw(t, "minutes")) * time.Minute)
 		l := laptops[rapid.IntRange(0, len(laptops)-1).Draw(t, "laptop")]

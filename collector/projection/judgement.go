@@ -211,7 +211,7 @@ func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool,
 	if err := j.event(k, e); err != nil {
 		return false, err
 	}
-	if err := j.excuse(k, step+1); err != nil {
+	if err := j.excuse(k, step+1, f.Result == posture.Fail); err != nil {
 		return false, err
 	}
 	if e.What == breach.Failed {
@@ -346,7 +346,7 @@ func (j *judgement) failsStill(rule string, s view.State) error {
 	if err != nil {
 		return err
 	}
-	return j.excuse(k, excuseStep)
+	return j.excuse(k, excuseStep, true)
 }
 
 func later(a, b time.Time) time.Time {

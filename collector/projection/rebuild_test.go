@@ -21,7 +21,7 @@ import (
 func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 	now := term
 	var laptops []*laptop
-	p := people{asked: map[string]decision.Decision{}}
+	p := newPeople()
 	for range rapid.IntRange(1, 25).Draw(t, "entries") {
 		now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 600, 3000, 30_000}).Draw(t, "minutes")) * time.Minute)
 		if len(laptops) == 0 || rapid.IntRange(0, 9).Draw(t, "enrol") == 0 {
