@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -77,4 +78,25 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("spans: %+v", days)
 		}
 	})
+}
+
+// TestWhatWasRecordedIsRead reads a calendar as the first version accepted it.
+// Ledgers hold such texts for ever, so that no later version may refuse it, or
+// read other days from it.
+func TestWhatWasRecordedIsRead(t *testing.T) {
+	source, err := os.ReadFile("testdata/v1.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parsed(t, string(source))
+	var days [5]int
+	for _, d := range c.days {
+		days[d.kind]++
+	}
+	if want := [5]int{0, 190, 80, 93, 2}; days != want {
+		t.Errorf("days by kind: got %v, want %v", days, want)
+	}
+	if got, want := c.After(at(t, c, "2026-10-22 09:30"), 2*schoolDay), at(t, c, "2026-11-03 09:30"); !got.Equal(want) {
+		t.Errorf("a grace over half-term ends at %s, want %s", got, want)
+	}
 }
