@@ -223,7 +223,7 @@ func body(tb testing.TB, v any) []byte {
 func (s *school) publish(tb testing.TB, at time.Time, change func(*policy.Policy)) {
 	tb.Helper()
 	p := *s.policy.Policy()
-	p.Rules = slices.Clone(p.Rules)
+	p.Rules, p.Parameters = slices.Clone(p.Rules), slices.Clone(p.Parameters)
 	s.number++
 	p.Number = s.number
 	if change != nil {
