@@ -149,6 +149,9 @@ func (c *collector) openView() error {
 	if err := c.room(); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(c.data, pastFolder)); err != nil { // a crash may have left it
+		return fmt.Errorf("remove a school as it was: %w", err)
+	}
 	made := sha256.Sum256(compiled)
 	c.view, err = view.Open(filepath.Join(c.data, viewFolder), view.Options{Facts: c, Made: hex.EncodeToString(made[:]), Log: c.log})
 	if err != nil {

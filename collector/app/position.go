@@ -64,13 +64,13 @@ func (c *collector) position(ctx context.Context, a PositionArguments) (Position
 }
 
 // stood folds what a school had received by a moment into a view of its own,
-// asks that, and throws it away. policy is the entry of the policy in force.
-func (c *collector) stood(ctx context.Context, s *school, at time.Time) (where evidence.Position, policy uint64, err error) {
+// asks that, and throws it away. policy is the one in force.
+func (c *collector) stood(ctx context.Context, s *school, at time.Time) (where evidence.Position, policy evidence.Policy, err error) {
 	c.recalling.Lock()
 	defer c.recalling.Unlock()
 	dir := filepath.Join(c.data, pastFolder)
 	if err := errors.Join(c.room(), os.RemoveAll(dir)); err != nil { // an earlier one may have been cut short
-		return where, 0, fmt.Errorf("make room for the school as it was: %w", err)
+		return where, policy, fmt.Errorf("make room for the school as it was: %w", err)
 	}
 	defer func() {
 		if removed := os.RemoveAll(dir); removed != nil {
@@ -79,11 +79,11 @@ func (c *collector) stood(ctx context.Context, s *school, at time.Time) (where e
 	}()
 	past, err := view.Open(dir, view.Options{Log: c.log})
 	if err != nil {
-		return where, 0, err
+		return where, policy, err
 	}
 	defer func() { err = errors.Join(err, past.Close()) }()
 	if where.Before, err = c.recall(ctx, s, past, at); err != nil {
-		return where, 0, err
+		return where, policy, err
 	}
 	policy, err = inquire(ctx, past.Queries(), s, at, &where)
 	return where, policy, err
@@ -133,10 +133,10 @@ func (t telling) Entries(ctx context.Context, first, end ledger.Index) iter.Seq2
 }
 
 // inquire asks the view of a school as it was what evidence tells of.
-func inquire(ctx context.Context, q *view.Queries, s *school, at time.Time, where *evidence.Position) (policy uint64, err error) {
+func inquire(ctx context.Context, q *view.Queries, s *school, at time.Time, where *evidence.Position) (policy evidence.Policy, err error) {
 	o, err := q.Overview(ctx, s.ID, at)
 	if err != nil {
-		return 0, err
+		return policy, err
 	}
 	where.Devices, where.Silent = o.Devices, o.Silent
 	where.Rules, where.Exemptions = []evidence.RulePosition{}, []evidence.Exempted{}
@@ -153,19 +153,19 @@ func inquire(ctx context.Context, q *view.Queries, s *school, at time.Time, wher
 	}
 	coverage, err := q.Coverage(ctx, s.ID, at)
 	if err != nil {
-		return 0, err
+		return policy, err
 	}
-	where.Register = registerOf(coverage)
+	where.Register, where.Revoked = registerOf(coverage), o.Devices-coverage.Enrolled
 	if where.Exemptions, err = exemptThen(ctx, q, s, at); err != nil {
-		return 0, err
+		return policy, err
 	}
 	policies, err := q.Policies(ctx, s.ID)
 	if err != nil {
-		return 0, err
+		return policy, err
 	}
 	for _, p := range policies {
 		if p.Number == o.Policy {
-			policy = p.Entry
+			policy = evidence.Policy{Number: p.Number, Entry: p.Entry, Silence: p.Silence}
 		}
 	}
 	return policy, nil

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +20,21 @@ import (
 var update = flag.Bool("update", false, "rewrite the sheets that are wanted")
 
 // golden is evidence that an earlier version made. It stays as it is.
-func golden(t testing.TB) []byte {
+func golden(t testing.TB) []byte { return kept(t, filepath.Join("v1", "hb-lt-014")) }
+
+// kept is a file of evidence of any format.
+func kept(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "v1", "hb-lt-014.evidence"))
+	data, err := os.ReadFile(filepath.Join("testdata", name+".evidence"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// everyKept names the files of evidence of every format.
+func everyKept() []string {
+	return []string{filepath.Join("v1", "hb-lt-014"), filepath.Join("v2", "hb-lt-014"), filepath.Join("v2", "hollybank")}
 }
 
 func verified(t testing.TB) *Bundle {
@@ -37,56 +46,69 @@ func verified(t testing.TB) *Bundle {
 	return b
 }
 
-// TestEvidenceOfBeforeIsReadToday verifies a file of the first version, and
-// holds the words for people to what they were.
+// TestEvidenceOfBeforeIsReadToday verifies files of every format, and holds the
+// words for people to what they were.
 func TestEvidenceOfBeforeIsReadToday(t *testing.T) {
-	b := verified(t)
 	london, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got bytes.Buffer
-	if err := Print(&got, b, london, time.Date(2027, 3, 26, 12, 0, 0, 0, time.UTC)); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join("testdata", "v1", "hb-lt-014.txt")
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+	for _, name := range everyKept() {
+		b, _, err := Verify(kept(t, name), Trust{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var aware time.Time // of the first format, which does not hold it
+		if b.Format == 1 {
+			aware = time.Date(2027, 3, 26, 12, 0, 0, 0, time.UTC)
+		}
+		var got bytes.Buffer
+		if err := Print(&got, b, b.Location(london), aware); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("the sheet (-want +got):\n%s", diff)
+		file := filepath.Join("testdata", name+".txt")
+		if *update {
+			if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got.String()); diff != "" {
+			t.Errorf("the sheet of %s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
 // TestEveryByteCounts changes each byte in turn, and cuts the file after each.
 func TestEveryByteCounts(t *testing.T) {
-	whole := golden(t)
-	step := 17
+	step := 37
 	if os.Getenv("CARETAKER_THOROUGH") == "1" {
 		step = 1
 	}
-	for i := 0; i < len(whole); i += step {
-		changed := bytes.Clone(whole)
-		changed[i] ^= 1 << (i % 8)
-		if _, _, err := Verify(changed, Trust{}); err == nil {
-			t.Errorf("byte %d was changed, and it verifies", i)
+	for _, name := range everyKept() {
+		whole := kept(t, name)
+		for i := 0; i < len(whole); i += step {
+			changed := bytes.Clone(whole)
+			changed[i] ^= 1 << (i % 8)
+			if _, _, err := Verify(changed, Trust{}); err == nil {
+				t.Errorf("%s: byte %d was changed, and it verifies", name, i)
+			}
+			if _, _, err := Verify(whole[:i], Trust{}); err == nil {
+				t.Errorf("%s: it was cut after %d bytes, and it verifies", name, i)
+			}
 		}
-		if _, _, err := Verify(whole[:i], Trust{}); err == nil {
-			t.Errorf("it was cut after %d bytes, and it verifies", i)
-		}
-	}
-	for name, changed := range map[string][]byte{
-		"longer": append(bytes.Clone(whole), '\n'), "twice": append(bytes.Clone(whole), whole...),
-		"carriage return": bytes.Replace(whole, []byte("==\n"), []byte("==\r\n"), 1),
-	} {
-		if _, _, err := Verify(changed, Trust{}); err == nil {
-			t.Errorf("%s: it verifies", name)
+		for what, changed := range map[string][]byte{
+			"longer": append(bytes.Clone(whole), '\n'), "twice": append(bytes.Clone(whole), whole...),
+			"carriage return": bytes.Replace(whole, []byte("==\n"), []byte("==\r\n"), 1),
+			"another format":  append([]byte("caretaker evidence v3"), whole[len("caretaker evidence v1"):]...),
+		} {
+			if _, _, err := Verify(changed, Trust{}); err == nil {
+				t.Errorf("%s: %s: it verifies", name, what)
+			}
 		}
 	}
 }
@@ -172,11 +194,15 @@ func TestJudge(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	f.Add(golden(f))
+	good := [][]byte{}
+	for _, name := range everyKept() {
+		good = append(good, kept(f, name))
+		f.Add(good[len(good)-1])
+	}
 	f.Add([]byte(headlines()[1] + "\n{}\n\n"))
 	f.Add([]byte(headlines()[2] + "\n{}\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, _, err := Verify(data, Trust{}); err == nil && !bytes.Equal(data, golden(t)) {
+		if _, _, err := Verify(data, Trust{}); err == nil && !slices.ContainsFunc(good, func(g []byte) bool { return bytes.Equal(g, data) }) {
 			t.Error("something that nobody sealed verifies")
 		}
 	})
@@ -184,11 +210,21 @@ func FuzzVerify(f *testing.F) {
 
 // FuzzAnswer lets what a seal would keep out reach the parts behind it.
 func FuzzAnswer(f *testing.F) {
-	f.Add([]byte(strings.Split(string(golden(f)), "\n")[1]))
+	for _, name := range everyKept() {
+		f.Add([]byte(strings.Split(string(kept(f, name)), "\n")[1]))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b := &Bundle{}
 		if json.Unmarshal(body, b) != nil {
 			return
+		}
+		if b.Position != nil {
+			if err := checkPosition(b); err != nil && len(err.Error()) > 2000 {
+				t.Errorf("the error has %d bytes", len(err.Error()))
+			}
+			if err := Print(&bytes.Buffer{}, b, time.UTC, time.Time{}); err != nil {
+				t.Error(err)
+			}
 		}
 		var err error
 		if b.Sheet, err = Answer(b); err != nil {

@@ -295,7 +295,7 @@ func TestPosition(t *testing.T) {
 			Exemptions: []Exempted{{ID: "x1", Rule: "AV-01", Of: "hb-lt-014", Until: monday.Add(40 * day), AskedBy: "Morgan Ellis", Approver: "Sam Okafor"}},
 		}
 	}
-	b, err := CollectPosition(t.Context(), l.school, q, where(), 3)
+	b, err := CollectPosition(t.Context(), l.school, q, where(), Policy{Number: 1, Entry: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestPosition(t *testing.T) {
 		"nothing that it is not": func(b *Bundle) { b.Position.CannotSay = nil },
 		"a register miscounted":  func(b *Bundle) { b.Position.Register = Register{Kept: true, Registered: 3, Agent: 1} },
 	} {
-		b, err := CollectPosition(t.Context(), l.school, q, where(), 3)
+		b, err := CollectPosition(t.Context(), l.school, q, where(), Policy{Number: 1, Entry: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +339,7 @@ func TestPosition(t *testing.T) {
 	if _, err := Before(t.Context(), l.school.Ledger, monday.Add(-day)); err == nil {
 		t.Error("a school stood somewhere before its record began")
 	}
-	if _, err := CollectPosition(t.Context(), l.school, PositionQuestion{At: monday.Add(11 * day), Now: monday.Add(10 * day)}, where(), 0); err == nil {
+	if _, err := CollectPosition(t.Context(), l.school, PositionQuestion{At: monday.Add(11 * day), Now: monday.Add(10 * day)}, where(), Policy{}); err == nil {
 		t.Error("a moment that has not come")
 	}
 }

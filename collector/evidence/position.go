@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,11 @@ import (
 // the ledger can do the same and compare. A bundle proves which entries those
 // are, and which policy was in force; the numbers are the school's word.
 type Position struct {
-	Before     uint64         `json:"before"`           // entries that had been received by the moment
-	Policy     *Published     `json:"policy,omitempty"` // in force; none: the one built into agents
-	Devices    int            `json:"devices"`          // enrolled, whether or not they were heard from
-	Silent     int            `json:"silent"`           // of these not heard from for longer than the policy allows
+	Before     uint64         `json:"before"`            // entries that had been received by the moment
+	Policy     *Published     `json:"policy,omitempty"`  // in force; none: the one built into agents
+	Devices    int            `json:"devices"`           // ever enrolled, whether or not they were heard from
+	Revoked    int            `json:"revoked,omitempty"` // of these; each counts under the rules as it last was
+	Silent     int            `json:"silent"`            // of these not heard from for longer than the policy allows
 	Register   Register       `json:"register"`
 	Rules      []RulePosition `json:"rules"` // in the policy's order
 	Exemptions []Exempted     `json:"exemptions"`
@@ -95,8 +97,8 @@ func Before(ctx context.Context, l *ledger.Ledger, at time.Time) (uint64, error)
 
 // CollectPosition makes evidence of a position: where was worked out from the
 // first entries of the ledger, as many as Before said for the same moment.
-// policy is the entry of the policy in force; 0 if it is the built-in one.
-func CollectPosition(ctx context.Context, s School, q PositionQuestion, where Position, policy uint64) (*Bundle, error) {
+// policy is the one in force; its number is 0 if it is the built-in one.
+func CollectPosition(ctx context.Context, s School, q PositionQuestion, where Position, policy Policy) (*Bundle, error) {
 	q.At, q.Now = q.At.UTC().Truncate(time.Millisecond), q.Now.UTC().Truncate(time.Millisecond)
 	if q.At.After(q.Now) {
 		return nil, fmt.Errorf("gather evidence about %s: %w", s.ID, ErrNotYet)
@@ -115,7 +117,7 @@ func CollectPosition(ctx context.Context, s School, q PositionQuestion, where Po
 	}
 	b := &Bundle{
 		Format: Format, School: s.ID, SchoolName: s.Name, Key: s.Key.String(), At: q.At, MadeAt: q.Now, MadeBy: q.By, Zone: q.Zone,
-		Checkpoint: string(note), Entries: g.entries(), Position: &where,
+		Silence: int64(cmp.Or(policy.Silence, usualSilence) / time.Second), Checkpoint: string(note), Entries: g.entries(), Position: &where,
 	}
 	where.CannotSay = b.cannotSay()
 	if where.Policy, err = b.inForce(); err != nil {
@@ -125,7 +127,7 @@ func CollectPosition(ctx context.Context, s School, q PositionQuestion, where Po
 }
 
 // bounds takes the entries between which the moment lies, and the policy.
-func (g *gathering) bounds(ctx context.Context, before, policy uint64) error {
+func (g *gathering) bounds(ctx context.Context, before uint64, policy Policy) error {
 	if before == 0 || before > g.size {
 		return ErrNothingYet
 	}
@@ -137,10 +139,10 @@ func (g *gathering) bounds(ctx context.Context, before, policy uint64) error {
 			return err
 		}
 	}
-	if policy == 0 {
+	if policy.Number == 0 {
 		return nil
 	}
-	e, err := g.take(ctx, ledger.Index(policy))
+	e, err := g.take(ctx, ledger.Index(policy.Entry))
 	if err != nil {
 		return err
 	}
@@ -177,7 +179,7 @@ func (b *Bundle) cannotSay() []string {
 		"whether there is a plan for incidents, and whether it was tried",
 		"anything about devices that are not enrolled, such as Chromebooks, phones and what people own",
 		"what a device was like after it was last heard from, and whether an administrator of it had altered the agent",
-		"who was responsible for the numbers: they follow from the record, and that they do is the school's word",
+		"that the numbers are right: whoever holds the record can count again, and until then they are the school's word",
 	}
 	if !b.Position.Register.Kept {
 		list = append(list, "how many of the school's devices these are: no register of devices was kept here at the moment")
@@ -217,6 +219,8 @@ func checkPosition(b *Bundle) error {
 		return wrong("the first %d entries are not those that had been received by the moment", p.Before)
 	case len(p.Rules) > mostRules || len(p.Exemptions) > mostExemptions:
 		return wrong("it has more rules or exemptions than a school can")
+	case min(p.Revoked, p.Silent) < 0 || max(p.Revoked, p.Silent) > p.Devices:
+		return wrong("it counts more devices than there were")
 	}
 	if r := p.Register; r.Kept && r.Agent+r.Silent+r.Import+r.StaleImport+r.Nothing != r.Registered {
 		return wrong("the register's devices are not each counted once")

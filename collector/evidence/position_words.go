@@ -8,7 +8,8 @@ func (p *page) position() {
 	p.line("%s", visible(p.b.SchoolName))
 	p.line("Where it stood at %s", p.time(p.b.At))
 	p.line("")
-	p.line("Devices\t%d enrolled, of which %d had not been heard from for longer than the policy allows", where.Devices, where.Silent)
+	p.line("Devices\t%d enrolled, of which %d had been revoked; %d not heard from for longer than the %s that the policy allows",
+		where.Devices, where.Revoked, where.Silent, span(time.Duration(p.b.Silence)*time.Second))
 	if r := where.Register; r.Kept {
 		p.line("Coverage\t%d of %d registered devices by an agent, %d by a list of what manages them", r.Agent, r.Registered, r.Import)
 		p.line("Not covered\t%d with a silent agent, %d on a list that was too old, %d with nothing; %d devices with an agent are not in the register",

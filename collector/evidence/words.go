@@ -175,15 +175,28 @@ func (p *page) timeline() {
 		return
 	}
 	p.line("What its reports said before:")
-	for _, s := range p.s.Spans[:len(p.s.Spans)-1] {
+	for i, s := range p.s.Spans[:len(p.s.Spans)-1] {
 		why := ""
 		if s.Why != "" {
 			why = " (" + s.Why + ")"
 		}
-		p.line("  %s\tto %s\t%s%s", p.time(s.From), p.time(s.To), s.State, why)
+		p.line("  %s\tto %s\t%s%s%s", p.time(s.From), p.time(s.To), s.State, why, p.around(i))
 		p.quiet(s)
 	}
 	p.line("")
+}
+
+// around says between which moments a span can have begun and ended. Reports
+// are moments, and what they tell of lasted longer.
+func (p *page) around(i int) string {
+	if p.b.Format == 1 || p.s.Spans[i].State == Missing {
+		return ""
+	}
+	over := ", over by " + p.time(p.s.Spans[i+1].From)
+	if i == 0 {
+		return over
+	}
+	return ", after " + p.time(p.s.Spans[i-1].To) + over
 }
 
 func (p *page) disks() {

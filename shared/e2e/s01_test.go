@@ -202,7 +202,7 @@ func s1Page(t *testing.T, page string) {
 		"hb-lt-014 of " + schoolName,
 		"ENCRYPTED, and its keys were guarded, when it was last heard from, Fri 23 Oct 2026 15:52 BST: 28 minutes before.",
 		"since Tue 13 Oct 2026 11:00 BST",
-		"Fri 4 Sep 2026 08:00 BST", "Tue 13 Oct 2026 09:00 BST", "not protected",
+		"Fri 4 Sep 2026 08:00 BST", "not protected, after Mon 12 Oct 2026 09:00 BST, over by Tue 13 Oct 2026 11:00 BST",
 		"Not heard from between Fri 4 Sep 2026 08:00 BST and Mon 21 Sep 2026 09:00 BST",
 		"BitLocker XTS-AES-128, opened by recovery-password, tpm", "has a recovery key", "holds its recovery key",
 		"Screen lock  yes, after 10 minutes", "Cruzer Blade", "receipt: entry", "key ", "with token",

@@ -21,6 +21,7 @@ import (
 )
 
 type bundle struct {
+	Format                          int
 	School, Key, Device, Checkpoint string
 	Entries                         []struct {
 		Index    uint64
@@ -47,20 +48,15 @@ func verify(name, trusted string) (string, error) { //nolint:gocognit // step by
 		return "", err
 	}
 	lines := strings.Split(string(file), "\n")
-	if len(lines) != 4 || lines[0] != "caretaker evidence v1" || lines[3] != "" {
-		return "", errors.New("it is not evidence")
-	}
 	var b bundle
-	if err := json.Unmarshal([]byte(lines[1]), &b); err != nil {
-		return "", err
-	}
-	if b.Key != trusted {
-		return "", errors.New("it is of another key")
+	if len(lines) != 4 || lines[3] != "" || json.Unmarshal([]byte(lines[1]), &b) != nil ||
+		b.Format < 1 || b.Format > 2 || lines[0] != "caretaker evidence v"+strconv.Itoa(b.Format) {
+		return "", errors.New("it is not evidence")
 	}
 	parts := strings.SplitN(b.Key, "+", 3) // origin, hash, 1 byte of algorithm and the key
 	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
-	if err != nil || len(parts) != 3 || parts[0] != "caretaker.school/"+b.School || len(raw) != 33 || raw[0] != 1 {
-		return "", errors.New("the key is not one")
+	if err != nil || b.Key != trusted || len(parts) != 3 || parts[0] != "caretaker.school/"+b.School || len(raw) != 33 || raw[0] != 1 {
+		return "", errors.New("the key is another, or none")
 	}
 	key := ed25519.PublicKey(raw[1:])
 	sum := sha256.Sum256([]byte(lines[0] + "\n" + lines[1] + "\n"))
@@ -100,16 +96,18 @@ func verify(name, trusted string) (string, error) { //nolint:gocognit // step by
 					return "", fmt.Errorf("entry %d: the contact is not the device's", e.Index)
 				}
 				signed++
+			case v.names[s.Number] == "revocation" && v.subject != b.Device:
+				return "", fmt.Errorf("entry %d revokes another device", e.Index)
 			}
 		}
-		if v.kind == 1 {
+		if v.kind == 1 && b.Device != "" { // of a school the entries only say where the moment lies
 			if v.subject != b.Device || !good(device, "caretaker/report/v1\n", v.statement, v.signature) {
 				return "", fmt.Errorf("entry %d: the report is not the device's", e.Index)
 			}
 			signed++
 		}
 	}
-	return fmt.Sprintf("%d entries of %d, %d signatures of %s", len(b.Entries), size, signed, b.Device), nil
+	return fmt.Sprintf("%d entries of %d, %d signatures of %q of school %s", len(b.Entries), size, signed, b.Device, b.School), nil
 }
 
 // checkpoint checks the note's signature: the text up to the empty line.
