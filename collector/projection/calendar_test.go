@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -38,6 +40,16 @@ func (s *school) setCalendar(tb testing.TB, at time.Time, text string) {
 		tb.Fatal(err)
 	}
 	s.ledger.append(s.envelope(proof.KindDecision, "", at), sections...)
+}
+
+// record reads an entry.
+func (s *school) record(tb testing.TB, entry uint64) ledger.Record {
+	tb.Helper()
+	r, err := s.ledger.Read(tb.Context(), ledger.Index(entry))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
 }
 
 // drawCalendar draws a calendar, or a policy whose rules count school days.
@@ -166,6 +178,28 @@ func TestACalendarMovesEveryBreachOnce(t *testing.T) {
 		t.Fatalf("without a calendar %d are open", got)
 	}
 	s.setCalendar(t, later, autumn(1, 20))
+	// The process ends when some of the breaches have been moved.
+	gone := errors.New("the process ended")
+	entry := s.ledger.Size() - 1
+	err := f.view.Update(s.id, func(tx *view.Tx) error {
+		if err := tx.Advance(later); err != nil {
+			return err
+		}
+		if set, err := f.folders[0].setsCalendar(t.Context(), tx, s.record(t, entry)); !set || err != nil {
+			t.Errorf("entry %d sets a calendar: %v, %v", entry, set, err)
+		}
+		return gone
+	})
+	if !errors.Is(err, gone) {
+		t.Fatal(err)
+	}
+	halfway, err := f.q.Overview(t.Context(), s.id, later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := count(halfway, breach.Open); got == 0 || got >= 2400 {
+		t.Errorf("half-way %d are open: the calendar was not set in parts", got)
+	}
 	f.catchUp(t)
 	if got := count(f.overview(t, s, later), breach.Open); got != 0 {
 		t.Errorf("in a holiday %d are open", got)
