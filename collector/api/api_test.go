@@ -92,6 +92,7 @@ type decided struct {
 	kept         []register.Change
 	refuse       error
 	asked        view.BreachQuery
+	exemptions   view.ExemptionQuery
 }
 
 func (d *decided) Decide(_ context.Context, school posture.SchoolID, made decision.Decision) (uint64, error) {
