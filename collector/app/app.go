@@ -41,6 +41,9 @@ type Config struct {
 	// Ready is called once both addresses are open: host:port for laptops, the
 	// URL of the pages.
 	Ready func(agents, web string)
+	// Figures is called before that with the address of the figures, if there
+	// is one and this is not nil.
+	Figures func(address string)
 }
 
 // Run takes in reports and serves the pages until ctx ends.

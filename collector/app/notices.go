@@ -257,6 +257,9 @@ func (c *collector) figuresAt(ctx context.Context, config Config) (func(context.
 		return nil, err
 	}
 	c.log.Info("figures are served", "address", ln.Addr().String())
+	if config.Figures != nil {
+		config.Figures(ln.Addr().String())
+	}
 	c.close = append(c.close, func() error {
 		ln.Close() // if it never came to serve
 		return nil

@@ -65,7 +65,7 @@ func (t *Teller) Failures() map[Kind]int {
 func (t *Teller) Log() []Logged {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := slices.Clone(t.book.log)
+	list := append([]Logged{}, t.book.log...)
 	slices.Reverse(list)
 	return list
 }

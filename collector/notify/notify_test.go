@@ -19,6 +19,7 @@ import (
 // the other are one line, and what comes to matter more is told again.
 func TestTheSameCauseIsOneLine(t *testing.T) {
 	p, r := newPlace(t), newReceiver(t)
+	p.clock.Advance(2 * time.Hour) // in the morning, the digest being over
 	p.tell(r, access.Technician)
 	var all []view.Breach
 	for i := range 24 {
@@ -40,9 +41,9 @@ func TestTheSameCauseIsOneLine(t *testing.T) {
 	p.school.set(all...)
 	p.pass(30 * time.Minute)
 	if got := len(r.took()); got != 1 {
-		t.Fatalf("%d notices before the digest", got)
+		t.Fatalf("%d notices before the digest: %v", got, lines(r.took()))
 	}
-	p.pass(time.Hour)
+	p.pass(23 * time.Hour)
 	wantLines(t, r.took()[1:], "Not met on 1 laptop: Antivirus is on (AV-01, critical)", "Not met on 1 laptop: Locks itself (CFG-02, high)")
 	if n := r.took()[1]; !n.Digest || n.At.Format("15:04") != "07:30" {
 		t.Errorf("the digest is %+v", n)

@@ -12,6 +12,10 @@ const (
 	// settle is for how long what cannot wait is gathered, so that two dozen
 	// laptops that are switched on together are one line.
 	settle = 10 * time.Minute
+	// awake is for how long after the digest people are told at once of what is
+	// grave but exposes nothing. What becomes so in the night, or stood through
+	// a holiday, is in the next digest.
+	awake = 12 * time.Hour
 	// patience is for how long a digest waits for a school of which what is
 	// shown is not complete, such as while its view is made again.
 	patience = time.Hour
@@ -66,7 +70,8 @@ func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now t
 			}
 			all = append(all, it)
 			cause := string(l.school) + "/" + it.breach.Rule + "/" + string(whatOf(it, s.marks))
-			if c.Kind == Syslog || atOnce(l.rules[it.breach.Rule], it.breach) && now.Sub(s.causes[cause]) >= causeRests {
+			soon := atOnce(l.rules[it.breach.Rule], it.breach) && (pressing || now.Sub(due) < awake)
+			if c.Kind == Syslog || soon && now.Sub(s.causes[cause]) >= causeRests {
 				hasty, hastyCauses = append(hasty, it), append(hastyCauses, cause)
 			}
 		}

@@ -46,6 +46,7 @@ func making(n string) map[string][]string {
 var deeds = []string{
 	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence verify",
 	"policy diff", "policy rollback", "ledger checkpoint",
+	"notice set", "notice add", "notice test", "notice list", "notice log", "notice remove",
 }
 
 // doing does them, about a breach of the laptop that nobody has decided about,
@@ -83,6 +84,7 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	good(t, "caretaker-collector", append([]string{"policy", "publish", "testdata/hollybank.yaml", "--school", schoolName}, at...)...)
 	do(append([]string{"policy", "rollback", "1"}, school...)...)
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
+	doingNotices(t, do)
 	return answers
 }
 
