@@ -21,6 +21,7 @@ func statusCommand(o *options) *cobra.Command {
 				for _, s := range all {
 					showStatus(c.OutOrStdout(), s)
 					warn(c.OutOrStdout(), s.Calendar)
+					warn(c.OutOrStdout(), s.Policy)
 				}
 			})
 			if err != nil {

@@ -269,6 +269,36 @@ func (s *school) standing(ctx context.Context, now time.Time) (PolicyStanding, e
 	return a, err
 }
 
+// policyWarning says what should be done about the policy in force, if its review
+// is overdue.
+func (c *collector) policyWarning(ctx context.Context, r *record) string {
+	s := r.working()
+	if s == nil {
+		return ""
+	}
+	at, ok := s.roster.PolicyEntry()
+	if !ok {
+		return ""
+	}
+	entry, err := s.ledger.Read(ctx, at)
+	if err != nil {
+		return "" // what is damaged is said elsewhere
+	}
+	n := slices.IndexFunc(entry.Envelope.Sections, func(s proof.SectionRef) bool { return s.Name == decision.SectionPolicyApproval })
+	if n < 0 {
+		return ""
+	}
+	body, err := s.ledger.Body(ctx, at, n)
+	if err != nil {
+		return ""
+	}
+	d, err := decision.Decode(body)
+	if err != nil || d.Policy == nil || !d.Policy.ReviewDue(c.clock.Now()) {
+		return ""
+	}
+	return fmt.Sprintf("policy %d was to be looked at again by %s, and the review is overdue", d.Policy.Number, d.Policy.ReviewBy)
+}
+
 func (c *collector) doPolicy(ctx context.Context, operation string, arguments json.RawMessage) (any, error) {
 	if operation == "policy.progress" {
 		return with(arguments, func(a PreviewArguments) (ProgressAnswer, error) { return c.previews.progress(a.ID), nil })

@@ -113,6 +113,7 @@ type SchoolStatus struct {
 	Since     time.Time        `json:"since,omitzero"` // when Trouble began, if that is known
 	Trouble   []string         `json:"trouble,omitempty"`
 	Damage    *DamageView      `json:"damage,omitempty"`
+	Policy    string           `json:"policy,omitempty"`   // what should be done about the policy, in a sentence
 	Calendar  string           `json:"calendar,omitempty"` // what should be done about the term calendar, in a sentence
 	ClockBack time.Time        `json:"clockBack,omitzero"` // the record has an entry of then, and the clock says it is earlier
 }
@@ -180,6 +181,7 @@ func (c *collector) status(ctx context.Context) ([]SchoolStatus, error) {
 			return nil, err
 		}
 		one.Calendar = days.Warning(c.clock.Now())
+		one.Policy = c.policyWarning(ctx, r)
 		one.Trouble = append(one.Trouble, c.noticeTrouble(r.id)...)
 		list = append(list, one)
 	}

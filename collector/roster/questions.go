@@ -164,6 +164,14 @@ func (r *Roster) Policy() uint64 {
 	return r.policy
 }
 
+// PolicyEntry returns the entry that published the policy in force; ok is false if
+// none was published.
+func (r *Roster) PolicyEntry() (entry ledger.Index, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return ledger.Index(r.policyIn), r.policy > 0
+}
+
 // PolicyDocument returns the policy in force as the school signed it; nil if
 // none was published.
 func (r *Roster) PolicyDocument(ctx context.Context) ([]byte, error) {

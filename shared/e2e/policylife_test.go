@@ -139,6 +139,9 @@ func TestAPolicyIsPreviewedDraftedApprovedAndPublished(t *testing.T) {
 	if due := ask[collectorapp.PolicyStanding](w, "policy.drafts", collectorapp.PreviewArguments{}); !due.ReviewDue {
 		t.Errorf("the review is overdue and nothing says so: %+v", due)
 	}
+	if s := w.status(w.only()); !strings.Contains(s.Policy, "2027-07-01") {
+		t.Errorf("the review is overdue and the status says %q", s.Policy)
+	}
 
 	// One person is enough again once two accounts say so.
 	admin := w.callerOf(c, "Sam Patel", access.Administrator)
