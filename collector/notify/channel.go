@@ -181,7 +181,7 @@ func (m MailServer) check() error {
 	if err != nil || host == "" || !wholePort(port) {
 		return fmt.Errorf("the mail server %.80q is not of the form HOST:PORT", m.Address)
 	}
-	if _, err := mailAddress(m.From); err != nil {
+	if err := mailAddress(m.From); err != nil {
 		return fmt.Errorf("the address that notices come from: %w", err)
 	}
 	switch {
@@ -210,7 +210,7 @@ func (c Channel) check() error {
 	var err error
 	switch c.Kind {
 	case Mail:
-		_, err = mailAddress(c.Address)
+		err = mailAddress(c.Address)
 	case Webhook, Teams:
 		var u *url.URL
 		if u, err = checkURL(c.Address); err == nil && u.Scheme != "https" {
@@ -229,12 +229,12 @@ func (c Channel) check() error {
 
 // mailAddress reads a bare address: no name beside it, which would be a
 // person's.
-func mailAddress(text string) (string, error) {
+func mailAddress(text string) error {
 	a, err := mail.ParseAddress(text)
 	if err != nil || a.Name != "" || a.Address != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
-		return "", fmt.Errorf("%.80q is not a mail address such as office@school.example", text)
+		return fmt.Errorf("%.80q is not a mail address such as office@school.example", text)
 	}
-	return a.Address, nil
+	return nil
 }
 
 // checkURL reads an address of the web.

@@ -373,10 +373,18 @@ func TestAddressesThatAreRefused(t *testing.T) {
 		t.Errorf("a cloud's own address: %v", err)
 	}
 	for _, c := range []Channel{
-		{Kind: Webhook, Address: "http://hollybank.example/", Secret: secret}, {Kind: Webhook, Address: "https://hollybank.example/", Secret: "short"},
-		{Kind: Teams, Address: "file:///etc/passwd"}, {Kind: Teams, Address: "https://user:word@hollybank.example/"}, {Kind: Teams, Address: "https://"},
-		{Kind: Mail, Address: "Jane <jane@hollybank.example>"}, {Kind: Mail, Address: "jane@hollybank.example\r\nBcc: x@y.example"}, {Kind: Mail, Address: "jane"},
-		{Kind: Syslog, Address: "http://hollybank.example"}, {Kind: Syslog, Address: "udp://"}, {Kind: Syslog, Address: "tls://h:0"}, {Kind: "fax", Address: "1"},
+		{Kind: Webhook, Address: "http://hollybank.example/", Secret: secret},
+		{Kind: Webhook, Address: "https://hollybank.example/", Secret: "short"},
+		{Kind: Teams, Address: "file:///etc/passwd"},
+		{Kind: Teams, Address: "https://user:word@hollybank.example/"},
+		{Kind: Teams, Address: "https://"},
+		{Kind: Mail, Address: "Jane <jane@hollybank.example>"},
+		{Kind: Mail, Address: "jane@hollybank.example\r\nBcc: x@y.example"},
+		{Kind: Mail, Address: "jane"},
+		{Kind: Syslog, Address: "http://hollybank.example"},
+		{Kind: Syslog, Address: "udp://"},
+		{Kind: Syslog, Address: "tls://h:0"},
+		{Kind: "fax", Address: "1"},
 	} {
 		c.School, c.Role = hollybank, access.Technician
 		if c.check() == nil {
@@ -384,9 +392,12 @@ func TestAddressesThatAreRefused(t *testing.T) {
 		}
 	}
 	for _, m := range []MailServer{
-		{Address: "mail.hollybank.example", Protection: TLS, From: "a@b.example"}, {Address: "mail.hollybank.example:25", Protection: Plain, From: "a@b.example"},
-		{Address: "localhost:25", Protection: Plain, From: "a@b.example", User: "u", Password: "p"}, {Address: "h:25", Protection: "maybe", From: "a@b.example"},
-		{Address: "h:25", Protection: TLS, From: "nobody"}, {Address: "h:25", Protection: TLS, From: "a@b.example", Password: "p"},
+		{Address: "mail.hollybank.example", Protection: TLS, From: "a@b.example"},
+		{Address: "mail.hollybank.example:25", Protection: Plain, From: "a@b.example"},
+		{Address: "localhost:25", Protection: Plain, From: "a@b.example", User: "u", Password: "p"},
+		{Address: "h:25", Protection: "maybe", From: "a@b.example"},
+		{Address: "h:25", Protection: TLS, From: "nobody"},
+		{Address: "h:25", Protection: TLS, From: "a@b.example", Password: "p"},
 	} {
 		if m.check() == nil {
 			t.Errorf("%+v is taken", m)

@@ -46,7 +46,7 @@ func (s *story) show() {
 func TestNothingIsToldTwiceOrLost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := &story{place: newPlace(t), receiver: newReceiver(t), stands: map[string]view.Breach{}}
-		defer s.Server.Close()
+		defer s.Close()
 		s.tell(s.receiver, access.Technician)
 		s.before = filepath.Join(t.TempDir(), "before")
 		good := func(w http.ResponseWriter, _ *http.Request) bool {

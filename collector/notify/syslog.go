@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -85,8 +84,12 @@ func syslogMessages(n Notice, host string) [][]byte {
 	for _, p := range n.Parts {
 		for _, c := range p.Causes {
 			list = append(list, syslogMessage(n.At, host, string(c.What), urgency(c.Severity), [][2]string{
-				{"notice", n.ID}, {"school", string(p.School)}, {"rule", c.Rule}, {"severity", c.Severity.String()},
-				{"laptops", strconv.Itoa(c.Laptops)}, {"since", c.Since.UTC().Format(time.RFC3339)},
+				{"notice", n.ID},
+				{"school", string(p.School)},
+				{"rule", c.Rule},
+				{"severity", c.Severity.String()},
+				{"laptops", strconv.Itoa(c.Laptops)},
+				{"since", c.Since.UTC().Format(time.RFC3339)},
 			}, c.Headline()))
 		}
 	}
@@ -138,16 +141,4 @@ func quoted(text string) string {
 	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`, "\n", " ", "\r", " ", "\x00", " ").
 		Replace(string(runes[:min(len(runes), mostValue)]))
-}
-
-var errFrame = errors.New("this is not a message with its length before it")
-
-// unframe takes the first message off a stream, as a receiver does.
-func unframe(b []byte) (message, rest []byte, err error) {
-	length, after, ok := bytes.Cut(b, []byte(" "))
-	n, err := strconv.ParseUint(string(length), 10, 31)
-	if !ok || err != nil || len(length) == 0 || length[0] == '0' || uint64(len(after)) < n {
-		return nil, nil, errFrame
-	}
-	return after[:n], after[n:], nil
 }

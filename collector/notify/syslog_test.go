@@ -3,9 +3,11 @@ package notify
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -101,4 +103,16 @@ func FuzzSyslogMessage(f *testing.F) {
 			t.Fatalf("got %q and %q: %v", second, rest, err)
 		}
 	})
+}
+
+var errFrame = errors.New("this is not a message with its length before it")
+
+// unframe takes the first message off a stream, as a receiver does.
+func unframe(b []byte) (message, rest []byte, err error) {
+	length, after, ok := bytes.Cut(b, []byte(" "))
+	n, err := strconv.ParseUint(string(length), 10, 31)
+	if !ok || err != nil || len(length) == 0 || length[0] == '0' || uint64(len(after)) < n {
+		return nil, nil, errFrame
+	}
+	return after[:n], after[n:], nil
 }

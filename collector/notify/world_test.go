@@ -42,8 +42,11 @@ func (s *standing) Schools(context.Context) ([]view.School, error) {
 
 func (s *standing) Overview(_ context.Context, school posture.SchoolID, now time.Time) (view.Overview, error) {
 	return view.Overview{School: school, At: now, Rules: []view.RuleCount{
-		{Rule: "ENC-01", Clauses: []string{"C1", "C2", "C3"}}, {Rule: "CFG-02", Clauses: []string{"C5"}},
-		{Rule: "AV-01", Clauses: []string{"C10"}}, {Rule: "LIF-01", Clauses: []string{"C23"}}, {Rule: "ENC-05", Clauses: []string{"C1", "C49"}},
+		{Rule: "ENC-01", Clauses: []string{"C1", "C2", "C3"}},
+		{Rule: "CFG-02", Clauses: []string{"C5"}},
+		{Rule: "AV-01", Clauses: []string{"C10"}},
+		{Rule: "LIF-01", Clauses: []string{"C23"}},
+		{Rule: "ENC-05", Clauses: []string{"C1", "C49"}},
 	}}, nil
 }
 

@@ -135,7 +135,7 @@ func TestPeopleAreToldOnce(t *testing.T) {
 		t.Errorf("the digest is of %s", at)
 	}
 	must(t, c.stop())
-	c = w.collect()
+	w.collect()
 	ask[collectorapp.RebuildAnswer](w, "view.rebuild", struct{}{})
 	w.quietly(20, server)
 	for _, s := range ask[collectorapp.NoticesAnswer](w, "notice.list", struct{}{}).Channels {

@@ -4,6 +4,7 @@ package notifytest
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -64,7 +65,7 @@ type MailServer struct {
 func NewMailServer(t testing.TB, implicit bool, users map[string]string) *MailServer {
 	t.Helper()
 	certificate, authority := Certificate(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func (v *visit) hears() (string, bool) {
 func (v *visit) encrypt(config *tls.Config) bool {
 	c := tls.Server(v.Conn, config)
 	v.Conn, v.in, v.secret = c, bufio.NewReader(c), true
-	return c.Handshake() == nil
+	return c.HandshakeContext(context.Background()) == nil
 }
 
 func (s *MailServer) talk(c net.Conn) {
