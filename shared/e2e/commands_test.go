@@ -46,6 +46,7 @@ func making(n string) map[string][]string {
 var deeds = []string{
 	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence verify",
 	"policy diff", "policy rollback", "ledger checkpoint",
+	"exemption ask", "exemption list", "exemption approve", "exemption refuse", "exemption end",
 	"notice set", "notice add", "notice test", "notice list", "notice log", "notice remove",
 }
 
@@ -85,6 +86,7 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	do(append([]string{"policy", "rollback", "1"}, school...)...)
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
 	doingNotices(t, do)
+	doingExemptions(t, x, "Head of "+person, do)
 	return answers
 }
 

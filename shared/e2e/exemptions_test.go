@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,4 +205,38 @@ func TestAnExemptionIsTakenBack(t *testing.T) {
 	}
 	w.rebuilt(l)
 	w.verified()
+}
+
+// doingExemptions asks for two at the command line, of which another person
+// refuses one and approves the other.
+func doingExemptions(t *testing.T, x *talk, head string, do func(...string) string) {
+	t.Helper()
+	school := []string{"--school", schoolName}
+	at := append([]string{"--data", x.Data, "--json"}, school...)
+	good(t, "caretaker-collector", "account", "create", "--role", "head", "--name", head, "--data", x.Data)
+	key := asJSON[collectorapp.KeyAnswer](t, good(t, "caretaker-collector", "key", "create", "--account", head, "--label", "story", "--data", x.Data, "--json"))
+	file := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(file, []byte(key.Key+"\n"), 0o600))
+	asked := func() string {
+		id := asJSON[collectorapp.ExemptionAnswer](t, do(append([]string{"exemption", "ask", "HB-01", "--whole-school", "--lasts", "24h", "--reason", "a story"}, school...)...)).ID
+		is(t, at, id, view.ExemptionAsked)
+		return id
+	}
+	id := asked()
+	do(append([]string{"exemption", "refuse", id, "--reason", "no", "--key", file}, school...)...)
+	id = asked()
+	do(append([]string{"exemption", "approve", id, "--reason", "yes", "--key", file}, school...)...)
+	is(t, at, id, view.ExemptionApproved)
+	do(append([]string{"exemption", "end", id, "--reason", "over"}, school...)...)
+	is(t, at, id, view.ExemptionEnded)
+	do(append([]string{"exemption", "list"}, school...)...)
+}
+
+// is waits until an exemption is listed in a state.
+func is(t *testing.T, at []string, id string, state view.ExemptionState) {
+	t.Helper()
+	until(t, id+" is "+string(state), func() bool {
+		page := asJSON[view.ExemptionPage](t, good(t, "caretaker-collector", append([]string{"exemption", "list", "--state", string(state)}, at...)...))
+		return slices.ContainsFunc(page.Exemptions, func(e view.Exemption) bool { return e.ID == id })
+	})
 }
