@@ -150,7 +150,7 @@ func (p *page) revoked() {
 
 // silences tells of the times from which nothing is here.
 func (p *page) silences() {
-	if p.b.Format == 1 {
+	if p.b.Format == 1 || p.s.Reported.Sequence == 0 && len(p.s.Silences) == 0 {
 		return
 	}
 	allowed := span(time.Duration(p.b.Silence) * time.Second)
