@@ -78,6 +78,8 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 		"policy.diff":     {school: func(s string) any { return DiffArguments{School: s} }},
 		"policy.rollback": {school: func(s string) any { return PolicyArguments{School: s, Number: 1} }},
 		"policy.publish":  {school: func(s string) any { return PublishArguments{School: s} }},
+		"calendar.set":    {school: func(s string) any { return CalendarArguments{School: s} }},
+		"calendar.show":   {school: func(s string) any { return CalendarArguments{School: s} }},
 		"policy.progress": {}, // of a preview whose name only its caller knows
 		"device.list":     {school: func(s string) any { return ListArguments{School: s} }},
 		"breach.list":     {school: func(s string) any { return ListArguments{School: s} }},
