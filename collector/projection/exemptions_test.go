@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -535,4 +536,60 @@ func excusesNoMore(t *rapid.T, d, bare view.DeviceDetail, m model, at time.Time)
 			t.Fatalf("at %v %+v stands as %s under an exemption", at, k, f.Standing)
 		}
 	}
+}
+
+// TestAWideExemptionIsFoldedInParts covers more laptops than one transaction
+// holds, and loses the end of the last part, as a crash would: what is then
+// folded in again comes out as if nothing had happened.
+func TestAWideExemptionIsFoldedInParts(t *testing.T) {
+	s := newSchool(t, "hollybank")
+	const laptops = 250
+	for i := range laptops {
+		plain(t, s, fmt.Sprintf("hb-lt-%03d", i), term)
+	}
+	f := open(t, s)
+	ask := decision.Ask("ex-1", breach.Scope{Rule: "ENC-01", Of: breach.WholeSchool}, term.Add(100*hour), "technician", "on order", term.Add(hour))
+	s.decide(t, ask)
+	f.catchUp(t)
+	s.decide(t, approval(ask, "head", term.Add(2*hour)))
+	power := errors.New("the power failed")
+	err := f.view.Update(s.id, func(tx *view.Tx) error {
+		if err := tx.Advance(term.Add(2 * hour)); err != nil {
+			return err
+		}
+		if err := f.folders[0].fold(t.Context(), tx, s.ledger.records[len(s.ledger.records)-1]); err != nil {
+			return err
+		}
+		return power
+	})
+	if !errors.Is(err, power) {
+		t.Fatal(err)
+	}
+	f.folders[0].permissions = nil // as after any step that failed
+	halfway := counts(t, overviewAsIs(t, f, s, term.Add(3*hour)), "ENC-01")
+	if halfway[3] == 0 || halfway[3] == laptops {
+		t.Errorf("the part that was committed: %v", halfway)
+	}
+	if got := counts(t, f.overview(t, s, term.Add(3*hour)), "ENC-01"); got != [5]int{0, 0, 0, laptops} {
+		t.Errorf("folded in again: %v", got)
+	}
+	clean := open(t, s)
+	clean.catchUp(t)
+	if got, want := f.dump(t, s), clean.dump(t, s); got != want {
+		t.Errorf("it differs from a view without the crash: %s", differences(got, want))
+	}
+	s.end(t, "ex-1", term.Add(4*hour))
+	if got := counts(t, f.overview(t, s, term.Add(5*hour)), "ENC-01"); got != [5]int{0, laptops} {
+		t.Errorf("taken back: %v", got)
+	}
+}
+
+// overviewAsIs is the overview before anything more is folded in.
+func overviewAsIs(tb testing.TB, f fixture, s *school, now time.Time) view.Overview {
+	tb.Helper()
+	o, err := f.q.Overview(tb.Context(), s.id, now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return o
 }
