@@ -150,6 +150,7 @@ func policyPublish(o *options) *cobra.Command {
 			}
 			return operate(c, o, "policy.publish", args, func(a app.PublishAnswer) {
 				fmt.Fprintf(c.OutOrStdout(), "Published %s as number %d, with %s.\n", a.Name, a.Number, count(a.Rules, "rule", "rules"))
+				showLoosening(c.OutOrStdout(), a.Looser, a.Unclear)
 			})
 		},
 	}

@@ -247,6 +247,7 @@ func showStanding(w io.Writer, a app.PolicyStanding) {
 		if p.Unapproved {
 			fmt.Fprintln(w, "  THE SCHOOL ASKED FOR TWO PEOPLE, AND NO SECOND ONE IS RECORDED.")
 		}
+		showLoosening(w, p.Looser, p.Unclear)
 		if p.ApprovedOn != "" {
 			fmt.Fprintf(w, "  The school agreed to it on %s.\n", p.ApprovedOn)
 		}
@@ -264,9 +265,20 @@ func showStanding(w io.Writer, a app.PolicyStanding) {
 	}
 	for _, d := range a.Drafts {
 		fmt.Fprintf(w, "\n%s  %s, with %s, text %s\n  drafted by %s on %s: %s\n", d.Name, d.Title, count(d.Rules, "rule", "rules"), short(d), d.By, when(d.At), d.Reason)
+		showLoosening(w, d.Looser, d.Unclear)
 		for _, approval := range d.Approvals {
 			fmt.Fprintf(w, "  approved by %s on %s: %s\n", approval.By, when(approval.At), approval.Reason)
 		}
+	}
+}
+
+// showLoosening says which rules ask less than the ones before.
+func showLoosening(w io.Writer, looser, unclear []string) {
+	if len(looser) > 0 {
+		fmt.Fprintf(w, "  Asks less than before: %s.\n", strings.Join(looser, ", "))
+	}
+	if len(unclear) > 0 {
+		fmt.Fprintf(w, "  Cannot be told from the texts whether it asks less: %s.\n", strings.Join(unclear, ", "))
 	}
 }
 

@@ -55,6 +55,8 @@ type Policy struct {
 	Approvers  int       `json:"approvers"`            // people that it takes to publish
 	OneAskedBy string    `json:"oneAskedBy,omitempty"` // who has asked that one be enough
 	Drafts     []Draft   `json:"drafts"`
+	Looser     []string  `json:"looser,omitempty"`  // rules that ask less than those of the policy before
+	Unclear    []string  `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
 }
 
 // Draft is a text that is proposed as the school's policy.
@@ -66,7 +68,9 @@ type Draft struct {
 	By        string          `json:"by"`
 	At        time.Time       `json:"at"`
 	Reason    string          `json:"reason"`
-	Entry     uint64          `json:"entry"` // of the school's ledger
+	Entry     uint64          `json:"entry"`             // of the school's ledger
+	Looser    []string        `json:"looser,omitempty"`  // rules that ask less than those in force when it was drafted
+	Unclear   []string        `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
 	Approvals []DraftApproval `json:"approvals,omitempty"`
 	Source    string          `json:"source,omitempty"` // of one draft that is asked for
 }
@@ -81,7 +85,7 @@ type DraftApproval struct {
 
 // DraftOf puts a draft into the words of this room.
 func DraftOf(d decision.Draft) Draft {
-	out := Draft{Name: d.Name, Digest: hex.EncodeToString(d.Digest[:]), Title: d.Title, Rules: d.Rules, By: d.By, At: d.At, Reason: d.Reason, Entry: d.Entry}
+	out := Draft{Name: d.Name, Digest: hex.EncodeToString(d.Digest[:]), Title: d.Title, Rules: d.Rules, By: d.By, At: d.At, Reason: d.Reason, Entry: d.Entry, Looser: d.Looser, Unclear: d.Unclear}
 	for _, a := range d.Approvals {
 		out.Approvals = append(out.Approvals, DraftApproval(a))
 	}

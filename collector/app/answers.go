@@ -166,6 +166,9 @@ type PublishAnswer struct {
 	Rules  int              `json:"rules"`
 	Entry  ledger.Index     `json:"entry"`
 
+	Looser  []string `json:"looser,omitempty"`  // rules that ask less than before
+	Unclear []string `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
+
 	Drafter    string `json:"drafter,omitempty"`
 	Approver   string `json:"approver,omitempty"` // the second person, if there was one
 	ApprovedOn string `json:"approvedOn,omitempty"`

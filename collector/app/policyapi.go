@@ -35,6 +35,7 @@ func (c *collector) PolicyOf(ctx context.Context, id posture.SchoolID) (api.Poli
 	if how := a.Publication; how != nil {
 		p.By, p.At, p.Drafter, p.Approver, p.ApprovedAt = how.By, how.At, how.Drafter, how.Approver, how.ApprovedAt
 		p.ApprovedOn, p.ReviewBy, p.Unapproved = how.ApprovedOn, how.ReviewBy, how.Unapproved
+		p.Looser, p.Unclear = how.Looser, how.Unclear
 	}
 	for _, d := range a.Drafts {
 		p.Drafts = append(p.Drafts, api.DraftOf(d))

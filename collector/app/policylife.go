@@ -106,13 +106,19 @@ func (c *collector) draftPolicy(ctx context.Context, s *school, name, file strin
 	if err != nil {
 		return decision.Draft{}, err
 	}
+	looser, unclear, err := s.loosens(ctx, compiled)
+	if err != nil {
+		return decision.Draft{}, err
+	}
 	text, err := roster.RawSection(decision.SectionPolicyDraft, proof.Kept, source)
 	if err != nil {
 		return decision.Draft{}, err
 	}
 	d := decision.Decision{
 		Kind: decision.DraftPolicy, By: by, At: c.clock.Now(), Reason: reason,
-		Policy: &decision.Policy{Draft: name, Digest: sha256.Sum256(source), Title: compiled.Title, Rules: len(compiled.Rules)},
+		Policy: &decision.Policy{
+			Draft: name, Digest: sha256.Sum256(source), Title: compiled.Title, Rules: len(compiled.Rules), Looser: looser, Unclear: unclear,
+		},
 	}
 	if _, err := c.decidePolicy(ctx, s, d, text); err != nil {
 		return decision.Draft{}, err
@@ -178,6 +184,9 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 		return PublishAnswer{}, err
 	}
 	p.Number = s.roster.Policy() + 1
+	if decided.Looser, decided.Unclear, err = s.loosens(ctx, p); err != nil {
+		return PublishAnswer{}, err
+	}
 	decided.Number = p.Number
 	d := decision.Decision{Kind: decision.PublishPolicy, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: decided}
 	if d.Reason == "" {
@@ -196,8 +205,32 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 	}
 	return PublishAnswer{
 		School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0],
-		Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
+		Looser: decided.Looser, Unclear: decided.Unclear, Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
 	}, s.roster.CatchUp(ctx)
+}
+
+// loosens names the rules and parameters that ask less in a policy than in the one
+// in force, and those of which that cannot be told, so that nothing becomes looser
+// unseen.
+func (s *school) loosens(ctx context.Context, p *policy.Policy) (looser, unclear []string, err error) {
+	current, err := s.policy(ctx, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, change := range rulebook.Diff(current.policy, p) {
+		name := change.Rule
+		if change.Parameter != "" {
+			name = "param." + change.Parameter
+		}
+		switch {
+		case name == "" || change.Words == rulebook.WordsChange:
+		case change.Direction == rulebook.Looser:
+			looser = append(looser, name)
+		case change.Direction == rulebook.Either:
+			unclear = append(unclear, name)
+		}
+	}
+	return slices.Compact(looser), slices.Compact(unclear), nil
 }
 
 // approved notes in a decision to publish who drafted and approved the text, or

@@ -45,6 +45,12 @@ type Policy struct {
 	ApprovedOn string    `json:"approvedOn,omitempty"` // the day on which the school agreed to it, such as "2026-11-22"
 	ReviewBy   string    `json:"reviewBy,omitempty"`   // the day by which it is to be looked at again
 
+	// Looser are the rules that ask less than the policy before did, of a draft when
+	// it was drafted and of a policy when it was published; Unclear those of which
+	// that cannot be told from the texts. A parameter stands as param.name.
+	Looser  []string `json:"looser,omitempty"`
+	Unclear []string `json:"unclear,omitempty"`
+
 	Approvers int `json:"approvers,omitempty"` // of SetApprovers: how many people, 1 or 2
 }
 
@@ -59,7 +65,7 @@ func (d Decision) checkPolicy() error {
 	case d.Breach.Device != "" || d.Exemption != nil:
 		return errors.New("a decision about the policy is about nothing else")
 	case d.Kind == SetApprovers:
-		if *p != (Policy{Approvers: p.Approvers}) || p.Approvers < 1 || p.Approvers > 2 {
+		if p.Draft != "" || p.Digest != (proof.Digest{}) || p.Number != 0 || p.Approvers < 1 || p.Approvers > 2 {
 			return errors.New("it takes one person to publish a policy, or two")
 		}
 		return nil

@@ -16,6 +16,8 @@ type Draft struct {
 	Digest    proof.Digest `json:"digest"` // SHA-256 of its text
 	Title     string       `json:"title"`
 	Rules     int          `json:"rules"`
+	Looser    []string     `json:"looser,omitempty"`  // rules that ask less than those in force when it was drafted
+	Unclear   []string     `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
 	By        string       `json:"by"`
 	At        time.Time    `json:"at"`
 	Reason    string       `json:"reason"`
@@ -187,7 +189,8 @@ func (p *Policies) Take(entry uint64, d Decision) {
 	switch d.Kind {
 	case DraftPolicy:
 		draft = Draft{
-			Name: d.Policy.Draft, Digest: d.Policy.Digest, Title: d.Policy.Title, Rules: d.Policy.Rules, By: d.By, At: d.At, Reason: d.Reason, Entry: entry,
+			Name: d.Policy.Draft, Digest: d.Policy.Digest, Title: d.Policy.Title, Rules: d.Policy.Rules,
+			Looser: d.Policy.Looser, Unclear: d.Policy.Unclear, By: d.By, At: d.At, Reason: d.Reason, Entry: entry,
 		}
 	case ApprovePolicy:
 		draft.Approvals = append(slices.Clone(draft.Approvals), approval)

@@ -32,6 +32,9 @@ type Change struct {
 	Words     string    `json:"words"`
 }
 
+// WordsChange is what Diff says of a rule that finds what it did, in other words.
+const WordsChange = "its words change"
+
 // Diff lists what changes from one policy to another: parameters by name, then
 // rules by identifier.
 func Diff(from, to *policy.Policy) []Change {
@@ -216,7 +219,7 @@ func diffRule(a, b policy.Rule) (changes []Change) {
 		add(Either, "the cases in which its severity or grace differ, or rise, change")
 	}
 	if a.Met != b.Met || a.NotMet != b.NotMet || a.Remediation != b.Remediation || !maps.Equal(a.RemediationOn, b.RemediationOn) || !slices.Equal(a.Clauses, b.Clauses) {
-		add(Either, "its words change")
+		add(Either, WordsChange)
 	}
 	return changes
 }

@@ -99,6 +99,9 @@ func TestAPolicyIsPreviewedDraftedApprovedAndPublished(t *testing.T) {
 	if got := technician.ask(at+"/drafts", api.NewDraft{Name: "spring", Source: string(own), Reason: "only what we can keep"}, &draft); got != http.StatusCreated {
 		t.Fatalf("draft: %d", got)
 	}
+	if !slices.Contains(draft.Looser, "ENC-01") || slices.Contains(draft.Looser, "HB-01") {
+		t.Errorf("the draft drops ENC-01, and what is looser is %v", draft.Looser)
+	}
 	approval, publication := api.NewApproval{Digest: draft.Digest, Reason: "as the governors agreed"}, api.NewPublication{ApprovedOn: "2027-01-11", ReviewBy: "2027-07-01"}
 	if got := technician.ask(at+"/drafts/spring/publication", publication, nil); got != http.StatusConflict {
 		t.Errorf("published without approval: %d", got)
