@@ -42,6 +42,7 @@ func policyPreview(o *options) *cobra.Command {
 	}
 	schoolFlag(c, &args.School)
 	c.Flags().StringVar(&args.Draft, "draft", "", "name of a draft to preview")
+	c.Flags().IntVar(&args.Days, "days", 0, "judge the reports of as many days too, as far as they are held")
 	return c
 }
 
@@ -120,10 +121,28 @@ func showPreview(w io.Writer, p view.Preview) {
 		fmt.Fprintf(w, "%-8s %8d %7d %4d   %9d %7d %4d   %6d %6d%s\n", r.Rule, r.Before.Met, r.Before.NotMet, r.Before.NotProven,
 			r.After.Met, r.After.NotMet, r.After.NotProven, r.Opens, r.Closes, mark)
 	}
+	showHistory(w, p.History)
 	for _, r := range p.Rules {
 		if r.Touched > 0 {
 			showPreviewRule(w, r)
 		}
+	}
+}
+
+func showHistory(w io.Writer, h *view.PreviewHistory) {
+	if h == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nIn the %s since %s (%s of the %d asked for", count(h.Reports, "report", "reports"), when(h.From), count(h.Days, "day", "days"), h.Asked)
+	if h.Cut != "" {
+		fmt.Fprintf(w, ": %s", h.Cut)
+	}
+	fmt.Fprintln(w, "), these rules would have been failed:")
+	if h.Partly > 0 {
+		fmt.Fprintf(w, "  Of %s not all is held any more: what was in them is not known.\n", count(h.Partly, "report", "reports"))
+	}
+	for _, r := range h.Rules {
+		fmt.Fprintf(w, "  %-8s on %s, of which %d in the last report too\n", r.Rule, count(r.Devices, "device", "devices"), r.Now)
 	}
 }
 

@@ -96,6 +96,7 @@ func DraftOf(d decision.Draft) Draft {
 type NewPreview struct {
 	Source string `json:"source,omitempty"`
 	Draft  string `json:"draft,omitempty"`
+	Days   int    `json:"days,omitempty"` // for how many days back reports are judged too
 }
 
 // NewDraft is a text that is proposed.

@@ -58,7 +58,7 @@ func (c *collector) PreviewPolicy(ctx context.Context, id posture.SchoolID, what
 	if err != nil {
 		return view.Preview{}, err
 	}
-	p, err := c.preview(ctx, s, PreviewArguments{File: "policy", Source: []byte(what.Source), Draft: what.Draft})
+	p, err := c.preview(ctx, s, PreviewArguments{File: "policy", Source: []byte(what.Source), Draft: what.Draft, Days: what.Days})
 	return p, unsound(err)
 }
 

@@ -23,6 +23,7 @@ type PreviewArguments struct {
 	Source []byte `json:"source,omitempty"`
 	Draft  string `json:"draft,omitempty"`  // name of a draft
 	Number uint64 `json:"number,omitempty"` // of a policy that was published, instead of Source
+	Days   int    `json:"days,omitempty"`   // for how many days back reports are judged too
 	ID     string `json:"id,omitempty"`     // by which "policy.progress" asks how far it is
 
 	Key       string `json:"key,omitempty"` // of the account that decides; "": the console's operator
@@ -94,7 +95,7 @@ func (c *collector) preview(ctx context.Context, s *school, a PreviewArguments) 
 	if direct, ok := ctx.Value(toldKey{}).(func(done, total int)); ok {
 		told = direct
 	}
-	return s.projection.Preview(ctx, s.ID, projection.Draft{Policy: compiled, Now: c.clock.Now(), Progress: told})
+	return s.projection.Preview(ctx, s.ID, projection.Draft{Policy: compiled, Now: c.clock.Now(), Days: a.Days, Progress: told})
 }
 
 // drafted compiles what is to be previewed.

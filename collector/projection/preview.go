@@ -27,6 +27,7 @@ import (
 type Draft struct {
 	Policy   *policy.Policy // its number does not matter
 	Now      time.Time
+	Days     int                   // for how many days back its findings are looked for in reports too; 0: none
 	Progress func(done, total int) // is called with how many devices are judged; nil: nobody asks
 }
 
@@ -71,7 +72,13 @@ func (p *Projection) Preview(ctx context.Context, school posture.SchoolID, d Dra
 	if err := t.run(ctx, p.workers, total, made); err != nil {
 		return view.Preview{}, fmt.Errorf("preview a policy: %w", err)
 	}
-	return made.answer(), nil
+	answer := made.answer()
+	if d.Days > 0 {
+		if answer.History, err = t.history(ctx); err != nil {
+			return view.Preview{}, fmt.Errorf("preview a policy over the last days: %w", err)
+		}
+	}
+	return answer, nil
 }
 
 // prepare makes both policies ready, and returns how many devices there are.

@@ -27,7 +27,8 @@ type Preview struct {
 	Pending  int `json:"pending,omitempty"` // of those: that have a grace first
 	Closes   int `json:"closes"`            // breaches that would close
 
-	Rules []PreviewRule `json:"rules"` // of either policy: those of the drafted one in its order, then those that it does not have
+	Rules   []PreviewRule   `json:"rules"` // of either policy: those of the drafted one in its order, then those that it does not have
+	History *PreviewHistory `json:"history,omitempty"`
 }
 
 // PreviewRule is what a preview finds of one rule.
@@ -91,4 +92,24 @@ type PreviewBreach struct {
 	Status   breach.Status    `json:"status"`           // of one that opens: pending or open; of one that closes: what it was
 	Severity posture.Severity `json:"severity"`
 	Message  string           `json:"message,omitempty"`
+}
+
+// PreviewHistory is what a drafted policy would have found in the reports of the
+// last days. It is about the rules that devices judge; what the school itself
+// knows, and how it knew it then, is not gone through again.
+type PreviewHistory struct {
+	Asked   int           `json:"asked"`         // days
+	From    time.Time     `json:"from"`          // reports received before this are not looked at
+	Days    int           `json:"days"`          // that are covered
+	Cut     string        `json:"cut,omitempty"` // why less is covered than was asked for
+	Reports int           `json:"reports"`       // that were looked at
+	Partly  int           `json:"partly"`        // of these: of which not all is held any more, and which are not judged
+	Rules   []HistoryRule `json:"rules"`         // that a device would have failed, in the order of the policy
+}
+
+// HistoryRule is how many devices would have failed a rule.
+type HistoryRule struct {
+	Rule    string `json:"rule"`
+	Devices int    `json:"devices"` // that failed it in at least one report
+	Now     int    `json:"now"`     // of those: in their last report too
 }
