@@ -85,6 +85,11 @@ func (c *collector) stood(ctx context.Context, s *school, at time.Time) (where e
 	if where.Before, err = c.recall(ctx, s, past, at); err != nil {
 		return where, policy, err
 	}
+	damage, err := past.Damage(s.ID)
+	if err != nil {
+		return where, policy, err
+	}
+	where.Damaged = uint64(damage.Entries)
 	policy, err = inquire(ctx, past.Queries(), s, at, &where)
 	return where, policy, err
 }

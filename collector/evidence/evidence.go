@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -121,11 +122,6 @@ type Policy struct {
 // its policy does not say.
 const usualSilence = 14 * 24 * time.Hour
 
-// regulatorHours is how long a school has to tell the regulator, counted from
-// when it became aware (UK GDPR, article 33). Nights, holidays and the hour by
-// which clocks change count.
-const regulatorHours = 72 * time.Hour
-
 // mediaDays is how long before the moment media are told of.
 const mediaDays = 30
 
@@ -170,7 +166,7 @@ func Collect(ctx context.Context, s School, q Question) (*Bundle, error) {
 	}
 	if !q.Aware.IsZero() {
 		b.Aware = q.Aware.UTC().Truncate(time.Millisecond)
-		b.TellBy = b.Aware.Add(regulatorHours)
+		b.TellBy = incident.TellBy(b.Aware)
 	}
 	b.Sheet, err = Answer(b)
 	return b, err

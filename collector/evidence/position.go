@@ -27,6 +27,7 @@ type Position struct {
 	Rules      []RulePosition `json:"rules"` // in the policy's order
 	Exemptions []Exempted     `json:"exemptions"`
 	Forgotten  uint64         `json:"forgotten,omitempty"` // purges since the moment: what they took is not proven here any more
+	Damaged    uint64         `json:"damaged,omitempty"`   // of those entries, of which a part cannot be read: it is left out
 	CannotSay  []string       `json:"cannotSay"`
 }
 
@@ -186,6 +187,9 @@ func (b *Bundle) cannotSay() []string {
 	}
 	if b.Position.Forgotten > 0 {
 		list = append(list, "what was forgotten since: it counts as not proven, and may have been met or not")
+	}
+	if b.Position.Damaged > 0 {
+		list = append(list, "what stood in the parts of the record that are damaged: nothing of them is counted")
 	}
 	return list
 }

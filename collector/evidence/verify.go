@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -113,7 +114,7 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 		err = errors.New("it holds what evidence of its format does not")
 	case len(b.Zone) > maxZone || len(b.Asset) > maxZone || b.Silence < 0 || b.Silence > maxSilence:
 		err = errors.New("its zone or its silence is not one")
-	case !b.Aware.IsZero() && !b.TellBy.Equal(b.Aware.Add(regulatorHours)), b.Aware.IsZero() != b.TellBy.IsZero():
+	case !b.Aware.IsZero() && !b.TellBy.Equal(incident.TellBy(b.Aware)), b.Aware.IsZero() != b.TellBy.IsZero():
 		err = errors.New("the regulator is to be told 72 hours after the school became aware, and it says something else")
 	case (b.Device == "") != (b.Position != nil):
 		err = errors.New("it is about a device or about a school, and not both")

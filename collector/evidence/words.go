@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -51,7 +52,7 @@ func (p *page) device(aware time.Time) {
 	}
 	if !aware.IsZero() {
 		p.line("If personal data are at risk, the regulator must be told by %s: 72 hours after %s. Nights and holidays count.",
-			p.time(aware.Add(regulatorHours)), p.time(aware))
+			p.time(incident.TellBy(aware)), p.time(aware))
 		p.line("")
 	}
 	p.line("Not known:")
