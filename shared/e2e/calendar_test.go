@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +164,18 @@ func TestGraceWaitsForTheSchoolToOpen(t *testing.T) {
 	}
 	same(w, "the lock", func() view.Breach { return breachOf("HB-LOCK") })
 	w.verified()
+}
+
+// doingCalendar sets a calendar and shows it. It ended long ago, so that what is
+// said of it does not depend on the day.
+func doingCalendar(t *testing.T, person string, do func(args ...string) string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/calendar.yaml")
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "calendar.yaml")
+	must(t, os.WriteFile(file, []byte(strings.Replace(string(text), "Closed for", "Closed by "+person+" for", 1)), 0o600))
+	do("calendar", "set", file, "--school", schoolName)
+	do("calendar", "show", "--school", schoolName)
 }
 
 func (w *world) overview(p caller) (o view.Overview) {

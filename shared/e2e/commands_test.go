@@ -19,16 +19,17 @@ var update = flag.Bool("update", false, "rewrite the list of the JSON documents'
 // reading are the commands of the collector that only read, by their words.
 func reading(device string) map[string][]string {
 	return map[string][]string{
-		"account list":  {"account", "list"},
-		"policy check":  {"policy", "check", "testdata/hollybank.yaml"},
-		"policy show":   {"policy", "show"},
-		"device list":   {"device", "list"},
-		"device show":   {"device", "show", device},
-		"breach list":   {"breach", "list"},
-		"ledger show":   {"ledger", "show"},
-		"ledger verify": {"ledger", "verify"},
-		"ledger forget": {"ledger", "forget", "--class", "media", "--dry-run"},
-		"view rebuild":  {"view", "rebuild"},
+		"account list":   {"account", "list"},
+		"policy check":   {"policy", "check", "testdata/hollybank.yaml"},
+		"calendar check": {"calendar", "check", "testdata/calendar.yaml"},
+		"policy show":    {"policy", "show"},
+		"device list":    {"device", "list"},
+		"device show":    {"device", "show", device},
+		"breach list":    {"breach", "list"},
+		"ledger show":    {"ledger", "show"},
+		"ledger verify":  {"ledger", "verify"},
+		"ledger forget":  {"ledger", "forget", "--class", "media", "--dry-run"},
+		"view rebuild":   {"view", "rebuild"},
 	}
 }
 
@@ -45,7 +46,7 @@ func making(n string) map[string][]string {
 // deeds are the commands that need one another, or change what they answer.
 var deeds = []string{
 	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence verify",
-	"policy diff", "policy rollback", "ledger checkpoint",
+	"policy diff", "policy rollback", "ledger checkpoint", "calendar set", "calendar show",
 	"exemption ask", "exemption list", "exemption approve", "exemption refuse", "exemption end",
 	"notice set", "notice add", "notice test", "notice list", "notice log", "notice remove",
 }
@@ -85,6 +86,7 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	good(t, "caretaker-collector", append([]string{"policy", "publish", "testdata/hollybank.yaml", "--school", schoolName}, at...)...)
 	do(append([]string{"policy", "rollback", "1"}, school...)...)
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
+	doingCalendar(t, person, do)
 	doingNotices(t, do)
 	doingExemptions(t, x, "Head of "+person, do)
 	return answers
@@ -116,7 +118,7 @@ func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 	read := func() map[string]string {
 		commands := reading(device)
 		for name, args := range commands {
-			if !slices.Contains([]string{"account list", "policy check", "view rebuild"}, name) {
+			if !slices.Contains([]string{"account list", "policy check", "calendar check", "view rebuild"}, name) {
 				commands[name] = append(args, "--school", schoolName)
 			}
 		}
