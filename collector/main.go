@@ -58,7 +58,8 @@ func root() *cobra.Command {
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), keyCommand(o), policyCommand(o), calendarCommand(o),
 		deviceCommand(o), breachCommand(o), exemptionCommand(o), evidenceCommand(o), noticeCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
-	c.AddCommand(registerCommand(o), mediaCommand(o))
+	c.AddCommand(registerCommand(o), mediaCommand(o), licenceCommand(o))
+	c.AddCommand(incidentCommand(o))
 	return c
 }
 

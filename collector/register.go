@@ -39,7 +39,7 @@ func registerCommand(o *options) *cobra.Command {
 			use: "wiped TAG", short: "Record that a device was wiped, and how", what: register.Wiped, dated: true, method: true,
 			long: "That it was wiped is what you say: nothing on the device can prove it.",
 		}),
-		retireCommand(o), recoveryCommand(o), investigationCommand(o))
+		retireCommand(o), recoveryCommand(o), investigationCommand(o), acknowledgedCommand(o), acknowledgementsCommand(o))
 }
 
 func importCommand(o *options) *cobra.Command {
@@ -330,7 +330,7 @@ func keepFlags(c *cobra.Command, args *app.RegisterArguments) {
 // keep records a change and says where.
 func keep(c *cobra.Command, o *options, args app.RegisterArguments) error {
 	return operate(c, o, "register.change", args, func(a app.RegisterAnswer) {
-		fmt.Fprintf(c.OutOrStdout(), "Recorded as entry %d: %s, %s.\n", a.Entry, a.Tag, a.What)
+		fmt.Fprintf(c.OutOrStdout(), "Recorded as entry %d: %s.\n", a.Entry, strings.TrimPrefix(a.Tag+", "+string(a.What), ", "))
 	})
 }
 

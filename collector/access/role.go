@@ -19,10 +19,11 @@ const (
 	Head          Role = "head"
 	Governor      Role = "governor"
 	Staff         Role = "staff"
+	Business      Role = "business-manager" // answers for what was bought
 )
 
 // Roles lists every role.
-func Roles() []Role { return []Role{Administrator, Technician, DPO, Head, Governor, Staff} }
+func Roles() []Role { return []Role{Administrator, Technician, DPO, Head, Governor, Staff, Business} }
 
 // ParseRole returns the role of that name.
 func ParseRole(name string) (Role, error) {
@@ -46,13 +47,13 @@ const (
 	// DecideBreaches is to say that somebody is on a breach, or that it is
 	// settled.
 	DecideBreaches Right = "decide about breaches"
-	// SetCalendar is to say when the school is open.
-	SetCalendar Right = "set the term calendar"
 	// AskExemptions is to ask for permission to fail a rule for a time, and to
 	// give it back before its end.
 	AskExemptions Right = "ask for exemptions"
 	// ApproveExemptions is to approve or refuse what another asked for.
 	ApproveExemptions Right = "approve exemptions"
+	// SetCalendar is to say when the school is open.
+	SetCalendar Right = "set the term calendar"
 	// DraftPolicy is to propose a text as the school's policy, and to publish one
 	// that may be published.
 	DraftPolicy Right = "draft a policy"
@@ -67,6 +68,18 @@ const (
 	// SignRegister is to give one of the two signatures that close a leaver's
 	// checklist.
 	SignRegister Right = "sign for the register"
+	// ReadIncidents is to read what was recorded about incidents.
+	ReadIncidents Right = "read incidents"
+	// RecordIncidents is to open an incident, and to record what becomes known
+	// about it.
+	RecordIncidents Right = "record incidents"
+	// DecideIncidents is to decide whether the regulator and the individuals are
+	// told, to correct what the deadline follows from, and to close an incident.
+	DecideIncidents Right = "decide about incidents"
+	// ReadLicences is to read what was bought of programs, and what is installed.
+	ReadLicences Right = "read licences"
+	// SignLicences is to sign for a term that the two were compared.
+	SignLicences Right = "sign for licences"
 )
 
 // rights is the table of which role may do what. What is not in it may not be
@@ -79,11 +92,17 @@ var rights = map[Right][]Role{
 	ApproveExemptions: {DPO, Head},
 
 	SetCalendar:   {Administrator, Head},
-	ReadEvidence:  {Administrator, Technician, DPO, Head},
 	DraftPolicy:   {Administrator, Technician},
 	ApprovePolicy: {Administrator, Head},
+	ReadEvidence:  {Administrator, Technician, DPO, Head},
 	KeepRegister:  {Administrator, Technician},
-	SignRegister:  {Administrator, Technician, Head, DPO},
+	SignRegister:  {Administrator, Technician, Head, DPO, Business},
+
+	ReadIncidents:   {Administrator, Technician, DPO, Head},
+	RecordIncidents: {Administrator, Technician, DPO, Head},
+	DecideIncidents: {DPO, Head},
+	ReadLicences:    {Administrator, Technician, DPO, Head, Business},
+	SignLicences:    {Administrator, Head, Business},
 }
 
 // May reports whether the role has the right.

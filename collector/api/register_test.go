@@ -19,6 +19,11 @@ func (d *decided) Keep(_ context.Context, _ posture.SchoolID, made decision.Deci
 	return 42, nil
 }
 
+// SignLicence implements Keeper.
+func (d *decided) SignLicence(ctx context.Context, school posture.SchoolID, made decision.Decision, product, term string) (uint64, error) {
+	return d.Keep(ctx, school, made, register.Change{What: register.SignLicence, Tag: product, Method: term})
+}
+
 // TestTheRegisterIsKeptByRole: what a key records is recorded under its
 // account's name, and only a role that may, does.
 func TestTheRegisterIsKeptByRole(t *testing.T) {
@@ -39,6 +44,7 @@ func TestTheRegisterIsKeptByRole(t *testing.T) {
 		{"Morgan Ellis", at, `{"change":{"what":"hand-back","tag":"HB-1"}}`, http.StatusBadRequest},
 		{"Morgan Ellis", at, `{"change":{"what":"hand-back","tag":"HB-1","colour":"red"},"reason":"x"}`, http.StatusBadRequest},
 		{"Priya Anand", at + "/HB-1/signatures", `{"reason":"all done"}`, http.StatusCreated},
+		{"Priya Anand", "/api/v1/schools/hollybank/licences/Sketch/signatures", `{"term":"autumn","reason":"x"}`, http.StatusForbidden},
 		{"Sam Okafor", at + "/HB-1/signatures", `{"reason":"all done"}`, http.StatusForbidden},
 	} {
 		if got, answer := w.ask(t, c.who, http.MethodPost, c.path, c.body); got != c.want {

@@ -20,6 +20,8 @@ type RegisterQueries interface {
 	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
 	Media(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.MediumPage, error)
 	FindMedia(ctx context.Context, school posture.SchoolID, serial string, now time.Time) (view.FoundMedia, error)
+	Licences(ctx context.Context, school posture.SchoolID, product string, now time.Time) (view.LicenceList, error)
+	Uses(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.UsePage, error)
 	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
 }
 
@@ -28,6 +30,9 @@ type Keeper interface {
 	// Keep records a change in a school's ledger and returns the entry that
 	// holds it.
 	Keep(ctx context.Context, school posture.SchoolID, d decision.Decision, c register.Change) (entry uint64, err error)
+	// SignLicence records that what is installed of a product now was compared
+	// with what was bought.
+	SignLicence(ctx context.Context, school posture.SchoolID, d decision.Decision, product, term string) (entry uint64, err error)
 }
 
 func registerRoutes() []route {
@@ -65,6 +70,21 @@ func registerRoutes() []route {
 			params: []param{{name: "serial", words: "hash of a serial number, to look up that one instead"}},
 		},
 		{
+			method: http.MethodGet, path: "/schools/{school}/licences", right: access.ReadLicences,
+			words: "What was bought of each product, and what is installed now.", gives: view.LicenceList{}, serve: (*door).licences,
+			params: []param{{name: "product", words: "only this product"}},
+		},
+		{
+			method: http.MethodPost, path: "/schools/{school}/licences/{product}/signatures", right: access.SignLicences,
+			words: "Signs for a term that what is installed of a product now was compared with what was bought.",
+			takes: NewLicenceSignature{}, gives: Recorded{}, serve: (*door).signLicence,
+		},
+		{
+			method: http.MethodGet, path: "/schools/{school}/acknowledgements", right: access.ReadDevices,
+			words: "A page of who acknowledged the rules of use, and when.", gives: view.UsePage{}, serve: (*door).uses,
+			params: []param{afterParam, limitParam},
+		},
+		{
 			method: http.MethodPost, path: "/schools/{school}/register", right: access.KeepRegister,
 			words: "Records a change of the register: who has a device, who left, what was wiped, and so on.",
 			takes: NewChange{}, gives: Recorded{}, serve: (*door).keep,
@@ -86,6 +106,12 @@ type NewChange struct {
 
 // NewSignature is a signature as a caller gives it: whose it is, the key says.
 type NewSignature struct {
+	Reason string `json:"reason"`
+}
+
+// NewLicenceSignature is a signature for a product as a caller gives it.
+type NewLicenceSignature struct {
+	Term   string `json:"term"` // such as "autumn 2026"
 	Reason string `json:"reason"`
 }
 
@@ -128,9 +154,11 @@ func (d *door) keep(r *http.Request, v visit) (any, error) {
 		return nil, bad("a checklist is signed at register/TAG/signatures")
 	case register.Import:
 		return nil, bad("a list is imported with the command register import")
+	case register.SignLicence:
+		return nil, bad("a licence is signed for at licences/PRODUCT/signatures")
 	}
-	if asked.Change.Allocation != nil {
-		asked.Change.Allocation.Named = asked.Person != ""
+	if err := asked.Change.Name(asked.Person); err != nil {
+		return nil, bad("%s", err.Error())
 	}
 	return d.record(r, v, asked.Change, asked.Person, asked.Reason)
 }
@@ -143,16 +171,38 @@ func (d *door) sign(r *http.Request, v visit) (any, error) {
 	return d.record(r, v, register.Change{What: register.Sign, Tag: r.PathValue("tag")}, "", asked.Reason)
 }
 
+func (d *door) licences(r *http.Request, v visit) (any, error) {
+	return d.Queries.Licences(r.Context(), v.school.ID, v.params.first("product"), v.now)
+}
+
+func (d *door) uses(r *http.Request, v visit) (any, error) {
+	return d.Queries.Uses(r.Context(), v.school.ID, v.params.first("after"), v.params.number("limit"), v.now)
+}
+
+func (d *door) signLicence(r *http.Request, v visit) (any, error) {
+	var asked NewLicenceSignature
+	if err := readBody(r, &asked); err != nil {
+		return nil, err
+	}
+	made := decision.Decision{Kind: decision.Register, By: v.account.Name, At: v.now, Reason: asked.Reason}
+	if err := made.CheckNew(); err != nil {
+		return nil, bad("%s", err.Error())
+	}
+	entry, err := d.Keeper.SignLicence(r.Context(), v.school.ID, made, r.PathValue("product"), asked.Term)
+	return recorded(entry, err)
+}
+
 // record records a change under the account whose key asks.
 func (d *door) record(r *http.Request, v visit, c register.Change, person, reason string) (any, error) {
 	made := decision.Decision{Kind: decision.Register, By: v.account.Name, At: v.now, Reason: reason, Person: person}
 	if err := errors.Join(c.Check(), made.CheckNew()); err != nil {
 		return nil, bad("%s", err.Error())
 	}
-	if person != "" && c.Allocation == nil {
-		return nil, bad("a person is named by an allocation, and by nothing else")
-	}
 	entry, err := d.Keeper.Keep(r.Context(), v.school.ID, made, c)
+	return recorded(entry, err)
+}
+
+func recorded(entry uint64, err error) (any, error) {
 	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {
 		return nil, &problem{Status: http.StatusConflict, Detail: refused.Error()}
 	}

@@ -72,6 +72,12 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.medium)
 	case "media.find":
 		return within(ctx, arguments, c.findMedia)
+	case "licence.list":
+		return within(ctx, arguments, c.licences)
+	case "licence.sign":
+		return within(ctx, arguments, c.signLicence)
+	case "register.uses":
+		return within(ctx, arguments, c.uses)
 	case "register.coverage":
 		return within(ctx, arguments, c.coverage)
 	case "exemption.ask":

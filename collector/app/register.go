@@ -86,8 +86,13 @@ func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d dec
 	if change.When.After(now) {
 		return &decision.RefusedError{Why: "what is recorded has happened: its time lies ahead"}
 	}
-	if change.OfMedium() {
+	switch {
+	case change.OfMedium():
 		return c.mediumKeepable(ctx, school, d, change)
+	case change.OfLicence():
+		return c.licenceKeepable(ctx, school, d, change)
+	case change.What == register.AcknowledgeUse:
+		return nil
 	}
 	asset, err := c.view.Queries().Asset(ctx, school, change.Tag, now)
 	if errors.Is(err, view.ErrNotFound) {
@@ -192,8 +197,11 @@ func (c *collector) changeRegister(ctx context.Context, a RegisterArguments) (Re
 			return RegisterAnswer{}, err
 		}
 	}
-	if a.Change.Allocation != nil {
-		a.Change.Allocation.Named = a.Person != ""
+	if a.Change.What == register.SignLicence {
+		return RegisterAnswer{}, errors.New("a licence is signed for with licence sign, which counts what is installed")
+	}
+	if err := a.Change.Name(a.Person); err != nil {
+		return RegisterAnswer{}, err
 	}
 	if err := a.Change.Check(); err != nil {
 		return RegisterAnswer{}, err
@@ -212,7 +220,7 @@ func (c *collector) name(ctx context.Context, school posture.SchoolID, a *Regist
 		return err
 	}
 	switch {
-	case a.Change.What == register.Tie:
+	case a.Change.What == register.Tie, a.Change.What == register.ExcludeDevice, a.Change.What == register.IncludeDevice:
 		a.Change.Device = device.ID
 	case a.Change.What == register.RegisterMedium && a.Change.Issue != nil:
 		a.Change.Issue.Serials, err = c.inserted(ctx, school, device)

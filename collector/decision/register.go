@@ -32,8 +32,8 @@ func RegisterSections(d Decision, c register.Change, salts [2][proof.SaltSize]by
 	if d.Kind != Register {
 		return nil, fmt.Errorf("a change of the register is recorded by a decision of that kind, not %.40q", string(d.Kind))
 	}
-	if named := c.Allocation != nil && c.Allocation.Named; named != (d.Person != "") {
-		return nil, errors.New("a person is named by an allocation, and by nothing else")
+	if c.Names() != (d.Person != "") {
+		return nil, errors.New("the change and the decision differ on whether a person is named")
 	}
 	body, err := register.Encode(c)
 	if err != nil {

@@ -167,15 +167,7 @@ func (f *folder) rejudge(ctx context.Context, tx *view.Tx, r ledger.Record, seri
 			failed = errors.Join(failed, err)
 			continue
 		}
-		was, known, err := tx.Device(s.Device)
-		if err != nil || !known {
-			return err
-		}
-		j, err := f.judge(ctx, tx, was, moment(r.Envelope.ReceivedAt), order(r.Index, 0))
-		if err != nil {
-			return err
-		}
-		if err := j.again(was); err != nil {
+		if err := f.judgeAgain(ctx, tx, r, s.Device); err != nil {
 			return err
 		}
 	}

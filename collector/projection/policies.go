@@ -163,7 +163,7 @@ func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duratio
 		Coverage: answer(now, policy.Coverage{
 			EncryptionProven: posture.Read(true), EncryptionAt: posture.Read(encryption),
 		}),
-		Allocation: answer(now, policy.Allocation{Ends: posture.Read(true), EndsAt: posture.Read(loan), Leaver: posture.Read(false)}),
+		Allocation: answer(now, policy.Allocation{Held: posture.Read(true), Ends: posture.Read(true), EndsAt: posture.Read(loan), Leaver: posture.Read(false)}),
 	}
 	for _, f := range l.EvaluateSchool(a, facts, now) {
 		if f.Rule == r.ID {

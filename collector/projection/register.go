@@ -55,8 +55,13 @@ func (f *folder) change(ctx context.Context, tx *view.Tx, r ledger.Record, c reg
 		}
 		return nil
 	}
-	if c.OfMedium() {
+	switch {
+	case c.OfMedium():
 		return f.medium(ctx, tx, r, c, made)
+	case c.OfLicence():
+		return f.licence(ctx, tx, r, c, made)
+	case c.What == register.AcknowledgeUse:
+		return f.use(ctx, tx, r, c, made)
 	}
 	was, err := tx.Asset(c.Tag)
 	if err != nil {
@@ -190,13 +195,21 @@ func (j *judgement) kept() (policy.SchoolFacts, error) {
 		facts.Allocation = answer(j.received, allocation(*a))
 	}
 	unknown, err := j.unknownMedia()
+	if err != nil {
+		return facts, err
+	}
 	facts.Register = answer(j.received, policy.Register{UnknownMedia: unknown})
+	if facts.Licences, err = j.licences(); err != nil {
+		return facts, err
+	}
+	facts.AcceptableUse, err = j.acceptableUse(*a)
 	return facts, err
 }
 
 // allocation says who has an asset, without saying who.
 func allocation(a register.Asset) policy.Allocation {
 	out := policy.Allocation{
+		Held: posture.Read(a.Held != nil),
 		Ends: posture.Read(false), EndsAt: posture.Unread[time.Time](posture.NotAsked),
 		Leaver: posture.Read(a.Held != nil && a.Leaver != nil && !a.Leaver.Has(register.Returned)),
 	}

@@ -18,8 +18,8 @@ import (
 // keep records a change of the register, as the collector does.
 func (s *school) keep(tb testing.TB, at time.Time, by, person string, c register.Change) {
 	tb.Helper()
-	if c.Allocation != nil {
-		c.Allocation.Named = person != ""
+	if err := c.Name(person); err != nil {
+		tb.Fatal(err)
 	}
 	d := decision.Decision{Kind: decision.Register, By: by, At: at, Reason: "the school's list", Person: person}
 	sections, err := decision.RegisterSections(d, c, [2][proof.SaltSize]byte{})
@@ -38,8 +38,11 @@ func listed(tag string, device posture.DeviceID, at time.Time) register.Change {
 
 // drawKeeping draws a change of the register, of which many are void.
 func drawKeeping(t *rapid.T, laptops []*laptop, now time.Time) (register.Change, string) {
-	if rapid.IntRange(0, 3).Draw(t, "of a medium") == 0 {
+	switch rapid.IntRange(0, 5).Draw(t, "kept") {
+	case 0:
 		return drawMedium(t), ""
+	case 1:
+		return drawLicence(t, laptops, now)
 	}
 	tag := rapid.SampledFrom([]string{"HB-1", "hb-1", "HB-2", "HB-3"}).Draw(t, "tag")
 	l := rapid.SampledFrom(laptops).Draw(t, "whose")
@@ -172,7 +175,7 @@ func TestALoanLapses(t *testing.T) {
 	s.keep(t, term.Add(101*hour), "technician", "", register.Change{What: register.HandBack, Tag: "HB-LT-014"})
 	f.catchUp(t)
 	d := f.device(t, s, "hb-lt-014", term.Add(102*hour))
-	if got := line(d.Breaches); got != "[LIF-03 resolved]" || standing(t, d, "LIF-03").Standing != view.Met {
+	if got := line(d.Breaches); got != "[LIF-03 resolved LIF-04 resolved]" || standing(t, d, "LIF-03").Standing != view.Met {
 		t.Errorf("handed back: %s, %s", got, standing(t, d, "LIF-03").Standing)
 	}
 }

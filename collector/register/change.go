@@ -37,6 +37,13 @@ const (
 	RegisterMedium What = "register-medium" // a medium is issued to a role
 	EraseMedium    What = "erase-medium"    // it was erased
 	WithdrawMedium What = "withdraw-medium" // it is not in use any more: lost, broken, destroyed
+
+	SetLicence    What = "licence"         // how many licences of a product were bought
+	ExcludeDevice What = "licence-exclude" // a device does not count for it, and why
+	IncludeDevice What = "licence-include" // it counts again
+	SignLicence   What = "licence-sign"    // what is installed was reconciled with what was bought, and signed for
+
+	AcknowledgeUse What = "acknowledge-use" // somebody acknowledged the rules of use
 )
 
 // Item is what a list says about one device.
@@ -59,13 +66,16 @@ type Allocation struct {
 // Change is one change of the register. It holds no name of a person.
 type Change struct {
 	What       What             `json:"what"`
-	Tag        string           `json:"tag,omitempty"`        // of the asset; the number of a medium
+	Tag        string           `json:"tag,omitempty"`        // of the asset; the number of a medium; a product
 	Items      []Item           `json:"items,omitempty"`      // of an import
 	AsOf       time.Time        `json:"asOf,omitzero"`        // of an import: when the list was true
 	When       time.Time        `json:"when,omitzero"`        // when it happened, if not when it was recorded
-	Device     posture.DeviceID `json:"device,omitempty"`     // of a tie
+	Device     posture.DeviceID `json:"device,omitempty"`     // of a tie, or of what does not count for a licence
 	Allocation *Allocation      `json:"allocation,omitempty"` // of an allocation
 	Issue      *Issue           `json:"issue,omitempty"`      // of a medium
+	Purchase   *Purchase        `json:"purchase,omitempty"`   // of a licence
+	Reconciled *Reconciled      `json:"reconciled,omitempty"` // of signing for one
+	Use        *Acknowledgement `json:"use,omitempty"`        // of the rules of use
 	Step       Step             `json:"step,omitempty"`       // of the checklist
 	Method     string           `json:"method,omitempty"`     // how something was wiped, erased or done
 	Date       Date             `json:"date,omitempty"`       // of retiring
@@ -81,7 +91,12 @@ const (
 
 // Check reports what a change lacks.
 func (c Change) Check() error {
-	if c.What != Import {
+	switch {
+	case c.OfLicence():
+		return c.checkLicence()
+	case c.What == AcknowledgeUse:
+		return c.checkUse()
+	case c.What != Import:
 		if err := c.checkTag(); err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ import (
 //	<school>/serial/<serial>                → number of the medium that has it
 //	<school>/sighting/<serial>/<device>     → Sighting: a medium on a device
 //	<school>/attached/<device>              → Attached: the media in it when it last reported
+//	<school>/licence/<product>              → register.Licence; product in lower case
+//	<school>/products/<device>              → Products
+//	<school>/use/<holder>                   → register.Use, by register.HolderKey
 //	<school>/loan/<^end>/<device>           → Vector, for each device that is lent until then
 //	<school>/state/<device>                 → results of each rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
@@ -69,6 +72,9 @@ const (
 	famSerial     = "serial"
 	famSighting   = "sighting"
 	famAttached   = "attached"
+	famLicence    = "licence"
+	famProducts   = "products"
+	famUse        = "use"
 	famLoan       = "loan"
 	famState      = "state"
 	famCase       = "case"

@@ -161,6 +161,7 @@ func (v *vocabulary) schoolKinds() {
 	v.licences = newKind("Licences",
 		numberRead("over", func(x *Licences) p.Reading[int64] { return x.Over }))
 	v.allocation = newKind("Allocation",
+		flagRead("held", func(x *Allocation) p.Reading[bool] { return x.Held }),
 		flagRead("ends", func(x *Allocation) p.Reading[bool] { return x.Ends }),
 		timeRead("endsAt", readEndsAt),
 		flagRead("leaver", func(x *Allocation) p.Reading[bool] { return x.Leaver }))

@@ -62,6 +62,7 @@ type Licences struct {
 
 // Allocation says who has the device, without saying who.
 type Allocation struct {
+	Held   posture.Reading[bool]      `json:"held"`   // somebody has it
 	Ends   posture.Reading[bool]      `json:"ends"`   // it is a loan with an end
 	EndsAt posture.Reading[time.Time] `json:"endsAt"` // when the loan ends
 	Leaver posture.Reading[bool]      `json:"leaver"` // the person has left and not returned it
