@@ -68,6 +68,11 @@ func TestEvidenceOfALostLaptop(t *testing.T) {
 	if now, then := sheet(t, later), sheet(t, b); now != then {
 		t.Errorf("the answer about the moment was %s and is %s", then, now)
 	}
+	ask[collectorapp.RebuildAnswer](w, "view.rebuild", struct{}{})
+	_, rebuilt := w.bundle(l, lost)
+	if now, then := sheet(t, rebuilt), sheet(t, b); now != then {
+		t.Errorf("with a view that was made again it is %s, and was %s", now, then)
+	}
 
 	key, err := identity.ParseSchoolVerifier(b.Key)
 	must(t, err)
