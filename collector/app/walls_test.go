@@ -54,6 +54,12 @@ func operations(t *testing.T) []string {
 	return names
 }
 
+// wall is how an operation is asked about a school and a device.
+type wall struct {
+	school func(name string) any // arguments that name a school; nil: the operation is about all of them, and the console's owner may ask it
+	device func(name string) any // arguments that name a device of a school, if it is about one
+}
+
 // TestEveryOperationStaysInItsSchool: an operation that is about one school
 // answers for a school that there is not with the same word as every other, and
 // for a device of another school as for one that there is not. An operation
@@ -64,10 +70,7 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 	do[InitAnswer](t, data, "init", InitArguments{School: "Ashfield Primary School"})
 	makeToken(t, data, mine)
 	const none, both = `there is no school "Fernleigh Infants"`, "there are 2 schools: say which with --school"
-	table := map[string]struct {
-		school func(name string) any // arguments that name a school; nil: the operation is about all of them, and the console's owner may ask it
-		device func(name string) any // arguments that name a device of a school, if it is about one
-	}{
+	table := map[string]wall{
 		"init":            {},
 		"status":          {},
 		"account.list":    {},
@@ -104,6 +107,9 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 		"ledger.forget":     {school: func(s string) any { return ForgetArguments{School: s, Class: "media", DryRun: true} }},
 		"device.show":       {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
 		"device.assess":     {school: func(s string) any { return ListArguments{School: s, Device: "d"} }, device: func(d string) any { return ListArguments{School: string(mine), Device: d} }},
+	}
+	for name, row := range registerWalls(string(mine)) {
+		table[name] = row
 	}
 	for _, name := range []string{"preview", "draft", "drafts", "approve", "withdraw", "approvers"} {
 		row := table["policy."+name]
