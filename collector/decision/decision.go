@@ -79,6 +79,8 @@ func (d Decision) Check() error {
 		return d.checkRegister()
 	case Calendar:
 		return d.checkCalendar()
+	case Incident:
+		return d.checkIncident()
 	}
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
 }

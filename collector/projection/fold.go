@@ -130,6 +130,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if set, err := f.setsCalendar(ctx, tx, r); set || err != nil {
 		return err
 	}
+	if taken, err := f.incident(ctx, tx, r); taken || err != nil {
+		return err
+	}
 	data, ok, err := f.body(ctx, r, decision.Section)
 	if err != nil || !ok {
 		return err

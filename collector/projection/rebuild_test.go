@@ -31,7 +31,9 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		}
 		l := rapid.SampledFrom(laptops).Draw(t, "laptop")
 		made := now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 5000}).Draw(t, "late")) * time.Minute)
-		switch rapid.IntRange(0, 21).Draw(t, "what") {
+		switch rapid.IntRange(0, 24).Draw(t, "what") {
+		case 22, 23, 24:
+			s.records(tb, now, drawIncident(t, laptops, now))
 		case 20, 21:
 			drawCalendar(tb, t, s, now)
 		case 16, 17, 18:
@@ -42,7 +44,7 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 			c, person := drawKeeping(t, laptops, now)
 			s.keep(tb, now, "technician", person, c)
 		case 12:
-			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts, proof.People}).Draw(t, "class"))
+			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts, proof.People, proof.Incidents}).Draw(t, "class"))
 		case 0:
 			s.publish(tb, now, dropRule(rapid.SampledFrom([]string{"", "", "CFG-01", "USB-01"}).Draw(t, "dropped")))
 		case 1, 2:
@@ -138,6 +140,7 @@ func TestRebuildEqualsFollow(t *testing.T) {
 		for _, later := range []time.Duration{0, hour, 30 * hour, 10 * 24 * hour, 20 * 24 * hour, 60 * 24 * hour} {
 			agree(rt, live, s, end.Add(later))
 			agreeOnRegister(rt, live, s, end.Add(later))
+			agreeOnIncidents(rt, live, s, end.Add(later))
 		}
 	})
 }

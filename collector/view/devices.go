@@ -223,6 +223,10 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 			d.NotProven++
 		}
 	}
+	var err error
+	if d.Lost, err = r.lost(row.ID); err != nil {
+		return d, err
+	}
 	breaches, err := r.ofDevice(row)
 	for _, b := range breaches {
 		if b.Status(r.now, r.terms).Stands() {

@@ -48,6 +48,10 @@ import (
 //	<school>/gap/<device>/<from>            → Gap
 //	<school>/exemption/<id>                 → ExemptionRow
 //	<school>/asked/<^entry>/<id>            → nothing; exemptions by when they were asked for
+//	<school>/incident/<id>                  → IncidentHead
+//	<school>/incident-change/<id>/<entry>   → incident.Taken
+//	<school>/incident-number/<^year>/<^number>  → identifier of the incident
+//	<school>/lost/<device>/<id>             → Lost: since when a device is lost, by that incident
 //	<school>/damage/<entry>                 → what is wrong with the entry, in words
 
 const separator = 0
@@ -87,6 +91,10 @@ const (
 	famGap        = "gap"
 	famExemption  = "exemption"
 	famAsked      = "asked"
+	famIncident   = "incident"
+	famChange     = "incident-change"
+	famNumbered   = "incident-number"
+	famLost       = "lost"
 	famDamage     = "damage"
 )
 

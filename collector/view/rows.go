@@ -85,6 +85,8 @@ type Device struct {
 	NotProven int                            `json:"notProven"`
 	Exempt    int                            `json:"exempt"`
 	Open      int                            `json:"open"` // breaches that are open or acknowledged
+	// Lost says since when it is lost, until it is found again; nil if it is not.
+	Lost *Lost `json:"lost,omitempty"`
 	// Found are the findings for which a list that was asked for by rule and
 	// standing has the device; of a device that meets the rule there are none.
 	// They are bounded; FoundAll is how many there are.
