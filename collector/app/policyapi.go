@@ -97,7 +97,7 @@ func (c *collector) SetApprovers(ctx context.Context, id posture.SchoolID, d dec
 	if err != nil {
 		return api.Policy{}, err
 	}
-	if _, err := c.decidePolicy(ctx, s, d); err != nil {
+	if err := c.decidePolicy(ctx, s, d); err != nil {
 		return api.Policy{}, err
 	}
 	return c.PolicyOf(ctx, id)

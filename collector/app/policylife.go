@@ -74,29 +74,26 @@ func (b *policyBook) take(ctx context.Context, l *ledger.Ledger, r ledger.Record
 }
 
 // decidePolicy records a decision about the policy if it can be made now.
-func (c *collector) decidePolicy(ctx context.Context, s *school, d decision.Decision, beside ...proof.Section) (uint64, error) {
+func (c *collector) decidePolicy(ctx context.Context, s *school, d decision.Decision, beside ...proof.Section) error {
 	if err := d.CheckNew(); err != nil {
-		return 0, &decision.RefusedError{Why: err.Error()}
+		return &decision.RefusedError{Why: err.Error()}
 	}
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	if err := s.policies.catchUp(ctx, s.ledger, func(p *decision.Policies) error { return p.May(d) }); err != nil {
-		return 0, err
+		return err
 	}
 	var salt [proof.SaltSize]byte
 	if _, err := rand.Read(salt[:]); err != nil {
-		return 0, fmt.Errorf("salt a decision: %w", err)
+		return fmt.Errorf("salt a decision: %w", err)
 	}
 	section, err := decision.Encode(d, salt)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entry := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", d.At, append([]proof.Section{section}, beside...)...)
-	at, err := s.ledger.Append(ctx, entry)
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	_, err = s.ledger.Append(ctx, entry)
+	return err
 }
 
 // draftPolicy records a text as a draft. One that does not compile is refused
@@ -120,7 +117,7 @@ func (c *collector) draftPolicy(ctx context.Context, s *school, name, file strin
 			Draft: name, Digest: sha256.Sum256(source), Title: compiled.Title, Rules: len(compiled.Rules), Looser: looser, Unclear: unclear,
 		},
 	}
-	if _, err := c.decidePolicy(ctx, s, d, text); err != nil {
+	if err := c.decidePolicy(ctx, s, d, text); err != nil {
 		return decision.Draft{}, err
 	}
 	draft, _, err := s.draft(ctx, name)
@@ -359,7 +356,7 @@ func (c *collector) doPolicy(ctx context.Context, operation string, arguments js
 		case "policy.approvers":
 			d := decision.Decision{Kind: decision.SetApprovers, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: &decision.Policy{Approvers: a.Approvers}}
 			if a.Approvers > 0 {
-				if _, err := c.decidePolicy(ctx, s, d); err != nil {
+				if err := c.decidePolicy(ctx, s, d); err != nil {
 					return nil, err
 				}
 			}
@@ -385,7 +382,7 @@ func (c *collector) aboutDraft(ctx context.Context, s *school, d decision.Decisi
 	if err != nil {
 		return draft, err
 	}
-	if _, err := c.decidePolicy(ctx, s, d); err != nil || d.Kind == decision.WithdrawPolicy {
+	if err := c.decidePolicy(ctx, s, d); err != nil || d.Kind == decision.WithdrawPolicy {
 		draft.Withdrawn = err == nil
 		return draft, err
 	}

@@ -62,7 +62,8 @@ func (l *Loaded) Weigh(rule string, a Assignment, f posture.Facts) Weight {
 	return NoWeight
 }
 
-// ProgramKey and ExecutableKey return the keys of the subjects that findings
-// about things have.
-func ProgramKey(p *posture.Program) string       { return bounded(programSubject(p).Key) }
+// ProgramKey returns the key of the subject of findings about a program.
+func ProgramKey(p *posture.Program) string { return bounded(programSubject(p).Key) }
+
+// ExecutableKey returns that of findings about an executable.
 func ExecutableKey(e *posture.Executable) string { return bounded(executableSubject(e).Key) }
