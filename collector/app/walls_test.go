@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
@@ -93,6 +94,21 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 			device: func(d string) any {
 				return DecideArguments{School: string(mine), Kind: decision.Acknowledge, Device: d, Rule: "ENC-01", Reason: "x"}
 			},
+		},
+		"exemption.ask": {
+			school: func(s string) any {
+				return AskExemptionArguments{School: s, Rule: "ENC-01", Device: "d", Until: time.Now().Add(time.Hour), Reason: "x"}
+			},
+			device: func(d string) any {
+				return AskExemptionArguments{School: string(mine), Rule: "ENC-01", Device: d, Until: time.Now().Add(time.Hour), Reason: "x"}
+			},
+		},
+		"exemption.decide": {school: func(s string) any {
+			return ExemptionArguments{School: s, Kind: decision.RefuseExemption, ID: "ex-1", Reason: "x"}
+		}},
+		"exemption.list": {
+			school: func(s string) any { return ListExemptionsArguments{School: s, Device: "d"} },
+			device: func(d string) any { return ListExemptionsArguments{School: string(mine), Device: d} },
 		},
 		"evidence.device": {
 			school: func(s string) any { return EvidenceArguments{School: s, Device: "d"} },

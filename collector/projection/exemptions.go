@@ -81,7 +81,7 @@ func after(e view.ExemptionRow, known bool, d decision.Decision, act view.Act) (
 		return e, "it does not run"
 	case again(e.Approved) || again(e.Refused):
 		return e, ""
-	case e.State(act.At) != view.ExemptionAsked:
+	case e.Answered() || !act.At.Before(e.Until):
 		return e, "it does not wait for an answer any more"
 	case d.Kind == decision.RefuseExemption:
 		e.Refused = act

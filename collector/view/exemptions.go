@@ -26,8 +26,11 @@ type Act struct {
 	Entry  uint64    `json:"entry"`
 }
 
-// Done reports whether it was done.
+// Done reports whether it was done at all.
 func (a Act) Done() bool { return a.By != "" }
+
+// by reports whether it was done by a moment.
+func (a Act) by(now time.Time) bool { return a.Done() && !now.Before(a.At) }
 
 // ExemptionRow is what the view keeps of an exemption: who asked for what, and
 // what came of it.
@@ -67,14 +70,18 @@ func ExemptionStates() []ExemptionState {
 	return []ExemptionState{ExemptionAsked, ExemptionApproved, ExemptionRefused, ExemptionEnded}
 }
 
-// State returns where the exemption stands at a moment.
+// Answered reports whether somebody has approved or refused it, whenever.
+func (e ExemptionRow) Answered() bool { return e.Approved.Done() || e.Refused.Done() }
+
+// State returns where the exemption stands at a moment: by the times, which a
+// clock may set back. What counts in the order of the ledger asks Answered.
 func (e ExemptionRow) State(now time.Time) ExemptionState {
 	switch {
-	case e.Refused.Done():
+	case e.Refused.by(now):
 		return ExemptionRefused
-	case e.Ended.Done() || !now.Before(e.Until):
+	case e.Ended.by(now) || !now.Before(e.Until):
 		return ExemptionEnded
-	case e.Approved.Done():
+	case e.Approved.by(now):
 		return ExemptionApproved
 	}
 	return ExemptionAsked
