@@ -25,8 +25,12 @@ func deviceCommand(o *options) *cobra.Command {
 			defer noteBehind(c, o, args.School)
 			return operate(c, o, "device.list", args, func(p view.DevicePage) {
 				for _, d := range p.Devices {
-					fmt.Fprintf(c.OutOrStdout(), "%-38s %-20s met %-3d not met %-3d not proven %-3d last heard %s\n",
+					fmt.Fprintf(c.OutOrStdout(), "%-38s %-20s met %-3d not met %-3d not proven %-3d last heard %s",
 						d.ID, d.Hostname, d.Met, d.NotMet, d.NotProven, when(d.LastContact))
+					if d.Lost != nil {
+						fmt.Fprint(c.OutOrStdout(), "  "+lostSince(d.Lost))
+					}
+					fmt.Fprintln(c.OutOrStdout())
 				}
 				if p.Next != "" {
 					fmt.Fprintf(c.OutOrStdout(), "There are more: --after %q\n", p.Next)
@@ -67,6 +71,9 @@ func deviceCommand(o *options) *cobra.Command {
 func showDevice(c *cobra.Command, d view.DeviceDetail) {
 	w := c.OutOrStdout()
 	fmt.Fprintf(w, "%s, %s, %s\n", d.Hostname, d.OSName, d.Ownership)
+	if d.Lost != nil {
+		fmt.Fprintln(w, lostSince(d.Lost))
+	}
 	fmt.Fprintf(w, "Last heard of %s. Report %d, made %s, entry %d of the ledger.\n\n", when(d.LastContact), d.LastReport, when(d.ReportedAt), d.Entry)
 	for _, f := range d.Findings {
 		subject := ""

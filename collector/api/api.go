@@ -38,6 +38,7 @@ type Queries interface {
 	ExemptionQueries
 	RegisterQueries
 	CalendarQueries
+	IncidentQueries
 }
 
 // Decider records decisions.
@@ -54,7 +55,9 @@ type Config struct {
 	Terms   CalendarSetter
 	Keeper  Keeper
 	Prover  Prover
-	Keys    interface {
+	// Incidents records what happened to devices, media and data.
+	Incidents IncidentRecorder
+	Keys      interface {
 		OpenKey(text string) (access.Account, error)
 	}
 	Clock  clock.Clock

@@ -100,10 +100,11 @@ func routes() []route {
 			takes: NewDecision{}, gives: Recorded{}, serve: (*door).decide,
 		},
 	}
-	list = append(list, calendarRoutes()...)
-	list = append(list, evidenceRoutes()...)
 	list = append(list, exemptionRoutes()...)
+	list = append(list, evidenceRoutes()...)
+	list = append(list, calendarRoutes()...)
 	list = append(list, policyRoutes()...)
+	list = append(list, incidentRoutes()...)
 	return append(list, registerRoutes()...)
 }
 

@@ -23,7 +23,7 @@ import (
 // doors puts the addresses for programs beside the pages.
 func (c *collector) doors(pages http.Handler) (http.Handler, error) {
 	programs, err := api.New(api.Config{
-		Queries: queries{c.view.Queries(), c}, Decider: c, Terms: c, Keeper: c, Prover: c, Keys: c.access, Clock: c.clock, Logger: c.log, Policies: c,
+		Queries: queries{c.view.Queries(), c}, Decider: c, Terms: c, Keeper: c, Prover: c, Incidents: c, Keys: c.access, Clock: c.clock, Logger: c.log, Policies: c,
 	})
 	if err != nil {
 		return nil, err

@@ -50,6 +50,12 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.breaches)
 	case "breach.decide":
 		return within(ctx, arguments, c.decideBreaches)
+	case "exemption.ask":
+		return within(ctx, arguments, c.askExemption)
+	case "exemption.decide":
+		return within(ctx, arguments, c.decideExemption)
+	case "exemption.list":
+		return within(ctx, arguments, c.exemptions)
 	case "calendar.set":
 		return within(ctx, arguments, c.setsCalendar)
 	case "calendar.show":
@@ -80,12 +86,12 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.uses)
 	case "register.coverage":
 		return within(ctx, arguments, c.coverage)
-	case "exemption.ask":
-		return within(ctx, arguments, c.askExemption)
-	case "exemption.decide":
-		return within(ctx, arguments, c.decideExemption)
-	case "exemption.list":
-		return within(ctx, arguments, c.exemptions)
+	case "incident.change":
+		return within(ctx, arguments, c.changeIncident)
+	case "incident.list":
+		return within(ctx, arguments, c.incidents)
+	case "incident.show":
+		return within(ctx, arguments, c.incident)
 	case "key.create":
 		return within(ctx, arguments, c.createKey)
 	case "key.list":
