@@ -92,7 +92,9 @@ func TestS1(t *testing.T) {
 	l := w.laptop("laptop", "windows-laptop", c.agents)
 	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
 	ask[collectorapp.ImportAnswer](w, "register.import", collectorapp.ImportArguments{File: "devices.csv", Source: []byte("tag,what\nHB-LT-014,staff laptop\n")})
+	w.allShown()
 	ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{Change: register.Change{What: register.Tie, Tag: "HB-LT-014"}, Device: l.device})
+	w.allShown()
 	ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{Change: register.Change{What: register.Recovery, Tag: "HB-LT-014", Escrow: register.KeyHeld}})
 	autumn(t, w, l)
 	must(t, l.stop()) // it is switched off, and lies on the train

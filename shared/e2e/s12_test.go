@@ -35,6 +35,7 @@ func hollybank(t *testing.T, w *world, c *collector) (good, bad *laptop) {
 		until(t, "a report by the policy shows", func() bool { return l.shown().Policy == 1 })
 	}
 	ask[collectorapp.ImportAnswer](w, "register.import", collectorapp.ImportArguments{File: "devices.csv", Source: []byte("tag\nHB-LT-014\nHB-LT-015\nHB-LT-016\n")})
+	w.allShown()
 	for tag, l := range map[string]*laptop{"HB-LT-014": good, "HB-LT-015": bad} {
 		ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{Change: register.Change{What: register.Tie, Tag: tag}, Device: l.device})
 	}
