@@ -89,7 +89,7 @@ func (c *collector) mediumKeepable(ctx context.Context, school posture.SchoolID,
 			}
 		}
 	}
-	_, err = m.Medium.Take(change, register.Made{By: d.By, At: now, Entry: m.Entry + 1})
+	_, err = m.Take(change, register.Made{By: d.By, At: now, Entry: m.Entry + 1})
 	if void, ok := errors.AsType[*register.VoidError](err); ok {
 		return &decision.RefusedError{Why: void.Why}
 	}

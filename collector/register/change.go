@@ -146,11 +146,10 @@ func (c Change) checkImport() error {
 		if err := errors.Join(CheckTag(i.Tag), i.check()); err != nil {
 			return err
 		}
-		if k := Key(i.Tag); tags[k] {
+		if tags[Key(i.Tag)] {
 			return fmt.Errorf("the list names %s twice", i.Tag)
-		} else {
-			tags[k] = true
 		}
+		tags[Key(i.Tag)] = true
 		if i.Device == "" {
 			continue
 		}

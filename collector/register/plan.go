@@ -98,8 +98,11 @@ func (p *Plan) compare(l Line, assets map[string]Asset, asOf time.Time) {
 		p.New = append(p.New, l.Tag)
 	} else {
 		for _, f := range []struct{ field, from, to string }{
-			{"what", was.What, l.What}, {"class", string(was.Class), string(l.Class)}, {"group", was.Group, l.Group},
-			{"bought", string(was.Bought), string(l.Bought)}, {"retired", string(was.Retired), string(l.Retired)},
+			{"what", was.What, l.What},
+			{"class", string(was.Class), string(l.Class)},
+			{"group", was.Group, l.Group},
+			{"bought", string(was.Bought), string(l.Bought)},
+			{"retired", string(was.Retired), string(l.Retired)},
 			{"managed", was.Managed, l.Managed},
 		} {
 			if f.from != f.to {

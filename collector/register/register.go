@@ -107,8 +107,12 @@ var classes = []struct {
 	short string
 	class posture.Ownership
 }{
-	{"SS", posture.SchoolSingleUser}, {"SM", posture.SchoolMultiUser}, {"AU", posture.Authorised},
-	{"ST", posture.StudentOwned}, {"SF", posture.StaffOwned}, {"VI", posture.VisitorOwned},
+	{"SS", posture.SchoolSingleUser},
+	{"SM", posture.SchoolMultiUser},
+	{"AU", posture.Authorised},
+	{"ST", posture.StudentOwned},
+	{"SF", posture.StaffOwned},
+	{"VI", posture.VisitorOwned},
 }
 
 // ParseClass reads a class of ownership by its name or by its short name.

@@ -87,6 +87,7 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	do(append([]string{"policy", "rollback", "1"}, school...)...)
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
 	doingCalendar(t, person, do)
+	doingRegister(t, x, person, answers)
 	doingNotices(t, do)
 	doingExemptions(t, x, "Head of "+person, do)
 	return answers
@@ -241,7 +242,7 @@ func TestEveryCommandAnswersWithOneDocument(t *testing.T) {
 		known[name] = args
 	}
 	known["status"] = []string{"status"} // its fields alone
-	for _, name := range deeds {
+	for _, name := range append(slices.Clone(deeds), registerDeeds...) {
 		known[name] = strings.Fields(name)
 	}
 	for _, group := range commandsIn(help) {

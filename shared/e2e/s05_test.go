@@ -117,6 +117,8 @@ func TestS5(t *testing.T) {
 	if got := standing(ask[view.DeviceDetail](w, "device.show", collectorapp.ListArguments{Device: string(again)}), "EXE-04"); got != view.NotMet {
 		t.Errorf("EXE-04 is %s", got)
 	}
-	same(w, "the licences", func() view.LicenceList { return ask[view.LicenceList](w, "licence.list", collectorapp.LicenceArguments{}) })
+	same(w, "the licences", func() view.LicenceList {
+		return ask[view.LicenceList](w, "licence.list", collectorapp.LicenceArguments{})
+	})
 	w.verified()
 }
