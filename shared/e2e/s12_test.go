@@ -46,6 +46,7 @@ func hollybank(t *testing.T, w *world, c *collector) (good, bad *laptop) {
 	if got := technician.ask(at, wanted, &asked); got != http.StatusCreated {
 		t.Fatalf("ask for an exemption: %d", got)
 	}
+	w.allShown()
 	if got := head.ask(at+"/"+asked.ID+"/approval", api.NewAnswer{Reason: "until half-term"}, nil); got != http.StatusCreated {
 		t.Fatalf("approve it: %d", got)
 	}
