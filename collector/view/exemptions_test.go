@@ -35,10 +35,16 @@ func TestStateOfAnExemption(t *testing.T) {
 		hour int
 		want ExemptionState
 	}{
-		{"asked", asked, 1, ExemptionAsked}, {"never answered", asked, 10, ExemptionEnded},
-		{"before it was refused", refused, 1, ExemptionAsked}, {"refused", refused, 2, ExemptionRefused}, {"refused long ago", refused, 20, ExemptionRefused},
-		{"before it was approved", approved, 1, ExemptionAsked}, {"approved", approved, 2, ExemptionApproved}, {"its end came", approved, 10, ExemptionEnded},
-		{"before it was taken back", ended, 3, ExemptionApproved}, {"taken back", ended, 4, ExemptionEnded},
+		{"asked", asked, 1, ExemptionAsked},
+		{"never answered", asked, 10, ExemptionEnded},
+		{"before it was refused", refused, 1, ExemptionAsked},
+		{"refused", refused, 2, ExemptionRefused},
+		{"refused long ago", refused, 20, ExemptionRefused},
+		{"before it was approved", approved, 1, ExemptionAsked},
+		{"approved", approved, 2, ExemptionApproved},
+		{"its end came", approved, 10, ExemptionEnded},
+		{"before it was taken back", ended, 3, ExemptionApproved},
+		{"taken back", ended, 4, ExemptionEnded},
 	} {
 		now := monday.Add(time.Duration(c.hour) * time.Hour)
 		if got := c.row.State(now); got != c.want {
