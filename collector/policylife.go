@@ -97,7 +97,11 @@ func terminal(w io.Writer) bool {
 // showPreview prints counts first, then the rules of which something changes, and
 // their devices.
 func showPreview(w io.Writer, p view.Preview) {
-	fmt.Fprintf(w, "%s, compared with policy %d, on %s as they last reported:\n", p.Title, p.From, count(p.Devices, "device", "devices"))
+	from := fmt.Sprintf("policy %d", p.From)
+	if p.From == 0 {
+		from = "the baseline"
+	}
+	fmt.Fprintf(w, "%s, compared with %s, on %s as they last reported:\n", p.Title, from, count(p.Devices, "device", "devices"))
 	fmt.Fprintf(w, "  %s would open (%d after a grace), %d would close, on %s.\n",
 		count(p.Opens, "breach", "breaches"), p.Pending, p.Closes, count(p.Affected, "device", "devices"))
 	if p.Silent > 0 {
@@ -109,7 +113,8 @@ func showPreview(w io.Writer, p view.Preview) {
 	if p.Revoked > 0 {
 		fmt.Fprintf(w, "  %s been revoked and are left out.\n", have(p.Revoked))
 	}
-	fmt.Fprintf(w, "\n%-8s %21s   %21s   %6s %6s\n", "Rule", "now: met not met n.p.", "then: met not met n.p.", "opens", "closes")
+	fmt.Fprintf(w, "\n%-8s %-30s  %-30s\n", "", "Now", "With this policy")
+	fmt.Fprintf(w, "%-8s %8s %9s %11s  %8s %9s %11s  %7s %7s\n", "Rule", "met", "not met", "not proven", "met", "not met", "not proven", "opens", "closes")
 	for _, r := range p.Rules {
 		mark := ""
 		switch {
@@ -118,7 +123,7 @@ func showPreview(w io.Writer, p view.Preview) {
 		case r.Gone:
 			mark = "  no longer a rule"
 		}
-		fmt.Fprintf(w, "%-8s %8d %7d %4d   %9d %7d %4d   %6d %6d%s\n", r.Rule, r.Before.Met, r.Before.NotMet, r.Before.NotProven,
+		fmt.Fprintf(w, "%-8s %8d %9d %11d  %8d %9d %11d  %7d %7d%s\n", r.Rule, r.Before.Met, r.Before.NotMet, r.Before.NotProven,
 			r.After.Met, r.After.NotMet, r.After.NotProven, r.Opens, r.Closes, mark)
 	}
 	showHistory(w, p.History)
