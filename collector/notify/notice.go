@@ -19,6 +19,7 @@ type What string
 const (
 	Opened    What = "opened"    // policy breaches are open
 	Escalated What = "escalated" // they were told before, and matter more by now
+	Lost      What = "lost"      // an incident says that something is lost; its number is the rule
 )
 
 // Cause is what one rule finds at one school: one line, on however many
@@ -54,6 +55,24 @@ type Notice struct {
 	Parts   []Part    `json:"parts"`
 	Pages   string    `json:"pages,omitempty"` // where the pages are
 	Laptops int       `json:"laptops"`
+}
+
+// lossKind is the kind of what stands in for an incident that says that
+// something is lost. No rule has subjects of it.
+const lossKind = "incident"
+
+// loss is an incident as something to be told: once, however much is lost.
+func loss(school posture.SchoolID, i view.Incident) (it item, ok bool) {
+	b := &view.Breach{
+		Rule: i.Number, Title: "incident " + i.Number, Number: 1, Subject: posture.Subject{Kind: lossKind, Key: i.ID},
+		Severity: posture.Critical,
+	}
+	for _, l := range i.Links {
+		if since, lost := l.Lost(); lost && (!ok || since.At.Before(b.FirstFailed)) {
+			b.FirstFailed, ok = since.At, true
+		}
+	}
+	return item{key: keyOf(school, b), severity: b.Severity, breach: b}, ok
 }
 
 // mostTags bounds how many laptops a line names.
@@ -106,7 +125,7 @@ var told = map[access.Role]func(what What, r rule, b *view.Breach) bool{
 	access.Technician:    func(What, rule, *view.Breach) bool { return true },
 	access.DPO:           func(_ What, r rule, _ *view.Breach) bool { return r.encryption },
 	access.Head: func(what What, _ rule, b *view.Breach) bool {
-		return what == Escalated && b.Severity == posture.Critical
+		return what == Lost || what == Escalated && b.Severity == posture.Critical
 	},
 }
 
@@ -176,6 +195,9 @@ func causes(items []item, known map[key]mark, rules map[string]rule) []Cause {
 
 // whatOf says whether a breach is told for the first time.
 func whatOf(it item, known map[key]mark) What {
+	if it.breach.Subject.Kind == lossKind {
+		return Lost
+	}
 	if _, before := known[it.key]; before {
 		return Escalated
 	}

@@ -34,6 +34,7 @@ type Source interface {
 	Schools(ctx context.Context) ([]view.School, error)
 	Overview(ctx context.Context, school posture.SchoolID, now time.Time) (view.Overview, error)
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
+	Incidents(ctx context.Context, school posture.SchoolID, query view.IncidentQuery, now time.Time) (view.IncidentPage, error)
 	// Whole returns a mark of how the rows of a school were made, and whether
 	// they are of all that was recorded until a moment ago. What is read between
 	// two calls with one mark is of one making.
@@ -254,12 +255,40 @@ func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, 
 			break
 		}
 	}
+	losses, err := t.losses(ctx, s.ID, now)
+	if err != nil {
+		return l, err
+	}
+	for _, it := range losses {
+		seen = append(seen, it.key)
+		l.rules[it.breach.Rule] = rule{encryption: true}
+		l.items = append(l.items, it)
+	}
 	if after, whole := t.o.Source.Whole(s.ID); after != before || !whole {
 		return look{school: s.ID, name: s.Name}, nil
 	}
 	l.ready = true
 	t.note(s.ID, seen, now)
 	return l, nil
+}
+
+// losses are the incidents by which something is lost.
+func (t *Teller) losses(ctx context.Context, school posture.SchoolID, now time.Time) ([]item, error) {
+	var list []item
+	for q := (view.IncidentQuery{State: view.IncidentOpen, Limit: 500}); ; {
+		page, err := t.o.Source.Incidents(ctx, school, q, now)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Incidents {
+			if it, ok := loss(school, i); ok {
+				list = append(list, it)
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return list, nil
+		}
+	}
 }
 
 // unknown reports whether a breach was not told to every channel.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -113,6 +114,29 @@ func TestEachRoleIsToldWhatItCanActOn(t *testing.T) {
 	for _, role := range []access.Role{access.Governor, access.Staff, "caretaker"} {
 		if _, err := p.teller.Add(Channel{Kind: Webhook, School: hollybank, Role: role, Address: r.URL, Secret: secret}); err == nil {
 			t.Errorf("notices for %s", role)
+		}
+	}
+}
+
+// TestALossIsToldToEverybodyWhoCanAct: at once, in the holidays and to the head
+// too, and once; what was found again is not told.
+func TestALossIsToldToEverybodyWhoCanAct(t *testing.T) {
+	for _, role := range []access.Role{access.Technician, access.DPO, access.Head} {
+		p, r := newPlace(t), newReceiver(t)
+		p.term = term{monday, monday.AddDate(0, 1, 0)}
+		p.restart()
+		p.tell(r, role)
+		since := incident.NewMoment(monday.Add(-time.Hour), "Europe/London")
+		found := incident.Linked{Losses: []incident.Loss{{Since: since, Found: &since}}}
+		lost := incident.Linked{Losses: []incident.Loss{{Since: since}}}
+		p.school.lost = []view.Incident{
+			{Incident: incident.Incident{ID: "a", Number: "2026-01", Links: []incident.Linked{found}}},
+			{Incident: incident.Incident{ID: "b", Number: "2026-02", Links: []incident.Linked{found, lost}}},
+		}
+		p.pass(30 * time.Hour)
+		wantLines(t, r.took(), "Reported lost: incident 2026-02")
+		if n := r.took()[0]; n.Digest || !n.Parts[0].Causes[0].Since.Equal(since.At) {
+			t.Errorf("%s is told %+v", role, n)
 		}
 	}
 }

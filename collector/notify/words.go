@@ -48,6 +48,8 @@ func (n Notice) Subject() string {
 // Headline says a cause in one line.
 func (c Cause) Headline() string {
 	switch {
+	case c.What == Lost:
+		return "Reported lost: " + c.Title
 	case c.Silent:
 		return fmt.Sprintf("Nothing heard in time from %s: %s (%s, %s)", laptops(c.Laptops), c.Title, c.Rule, c.Severity)
 	case c.What == Escalated:
