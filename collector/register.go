@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -367,9 +366,6 @@ func allocateCommand(o *options) *cobra.Command {
 			}
 			if args.Change.When, err = timeOf(on); err != nil {
 				return err
-			}
-			if x.Guest && !x.Notice {
-				return errors.New("a guest is given the school's notice with the device: say so with --notice")
 			}
 			return keep(c, o, args)
 		},

@@ -73,7 +73,7 @@ func refusal(k decision.Kind, b view.Breach) error {
 	case b.Status == breach.Resolved:
 		return &decision.RefusedError{Why: "this breach is resolved already"}
 	case k == decision.Resolve && b.Silent:
-		return &decision.RefusedError{Why: "nothing is heard of the device still, so this breach would be open again at once: acknowledge it until something is heard"}
+		return &decision.RefusedError{Why: "nothing is heard of the device, or recorded of its loan, that mends this, so this breach would be open again at once: acknowledge it until something is"}
 	case k == decision.Acknowledge && !b.AcknowledgedAt.IsZero():
 		return &decision.RefusedError{Why: "this breach is acknowledged already, by " + b.AcknowledgedBy}
 	}

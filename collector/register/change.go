@@ -168,6 +168,9 @@ func (c Change) checkAllocation() error {
 	if c.Allocation == nil {
 		return errors.New("who gets the device is missing")
 	}
+	if c.Allocation.Guest && !c.Allocation.Notice {
+		return errors.New("a guest is given the school's notice with the device: record that it was")
+	}
 	return errors.Join(
 		line("the role", c.Allocation.Role, mostText, true), line("the condition", c.Allocation.Condition, mostText, false),
 	)

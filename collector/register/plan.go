@@ -21,6 +21,7 @@ type Plan struct {
 	Changed []Edit   `json:"changed"` // what is said differently
 	Tied    []Tied   `json:"tied"`    // assets that are found among the enrolled devices
 	Same    int      `json:"same"`    // assets about which nothing changes
+	Dated   int      `json:"dated"`   // assets without an agent of which only this is new: that they were on a later list
 	Unknown []Tied   `json:"unknown"` // host names of which no device is enrolled yet
 	// Change is what is recorded; without items there is nothing to record.
 	Change Change `json:"-"`
@@ -116,13 +117,17 @@ func (p *Plan) compare(l Line, assets map[string]Asset, asOf time.Time) {
 		p.Same++
 		return
 	}
+	if known && len(p.Changed) == before && l.Device == "" {
+		p.Dated++
+	}
 	p.Change.Items = append(p.Change.Items, l.Item)
 }
 
 // Words returns what a plan says, for people.
 func (p Plan) Words() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "New: %d. Changed: %d. Tied to an enrolled device: %d. As before: %d.\n", len(p.New), len(edited(p.Changed)), len(p.Tied), p.Same)
+	fmt.Fprintf(&b, "New: %d. Changed: %d. Tied to an enrolled device: %d. As before: %d. As before, and dated anew: %d.\n",
+		len(p.New), len(edited(p.Changed)), len(p.Tied), p.Same, p.Dated)
 	for _, e := range p.Changed {
 		fmt.Fprintf(&b, "  %s: %s was %q, would be %q\n", e.Tag, e.Field, e.From, e.To)
 	}
