@@ -188,7 +188,7 @@ func recordable(i incident.Incident, c incident.Change) error {
 		return nil
 	}
 	for _, l := range c.Links {
-		at := slices.IndexFunc(i.Links, func(known incident.Linked) bool { return known.Link.Same(l) })
+		at := slices.IndexFunc(i.Links, func(known incident.Linked) bool { return known.Same(l) })
 		if at < 0 {
 			return refused("incident %s says nothing of %s", i.Number, l.Words())
 		}
@@ -298,7 +298,7 @@ func (c *collector) changeIncident(ctx context.Context, a IncidentChange) (Incid
 	if err != nil {
 		return IncidentAnswer{}, err
 	}
-	links, err := c.links(ctx, s.ID, a)
+	links, err := c.links(ctx, a)
 	if err != nil {
 		return IncidentAnswer{}, err
 	}
@@ -322,7 +322,7 @@ func (c *collector) changeIncident(ctx context.Context, a IncidentChange) (Incid
 
 // links turns the names that people use into links. The device that an asset
 // is, is linked with it.
-func (c *collector) links(ctx context.Context, school posture.SchoolID, a IncidentChange) ([]incident.Link, error) {
+func (c *collector) links(ctx context.Context, a IncidentChange) ([]incident.Link, error) {
 	list := slices.Clone(a.Change.Links)
 	add := func(l incident.Link) {
 		if !slices.ContainsFunc(list, l.Same) {

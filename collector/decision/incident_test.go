@@ -30,8 +30,10 @@ func TestAnIncidentIsRecordedInTwoParts(t *testing.T) {
 		t.Errorf("the decision is %+v, %v", d, err)
 	}
 	for name, spoil := range map[string]func(*Decision, *incident.Change){
-		"no words":    func(d *Decision, _ *incident.Change) { d.Reason = " " },
-		"a breach":    func(d *Decision, _ *incident.Change) { d.Breach = breach.Key{Device: "d", Rule: "ENC-01", Kind: "volume"} },
+		"no words": func(d *Decision, _ *incident.Change) { d.Reason = " " },
+		"a breach": func(d *Decision, _ *incident.Change) {
+			d.Breach = breach.Key{Device: "d", Rule: "ENC-01", Kind: "volume"}
+		},
 		"a person":    func(d *Decision, _ *incident.Change) { d.Person = "A. Rowan" },
 		"an excuse":   func(d *Decision, _ *incident.Change) { d.Exemption = &breach.Exemption{ID: "e"} },
 		"a policy":    func(d *Decision, _ *incident.Change) { d.Policy = &Policy{} },

@@ -71,9 +71,17 @@ func (c Change) fields() []string {
 		name string
 		set  bool
 	}{
-		{"number", c.Number != ""}, {"kind", c.Kind != ""}, {"happened", c.Happened != nil}, {"aware", c.Aware != nil},
-		{"when", c.When != nil}, {"links", len(c.Links) > 0}, {"whom", c.Whom != ""}, {"audience", c.Audience != ""},
-		{"answer", c.Answer != ""}, {"told", c.Told != nil}, {"outcome", c.Outcome != ""},
+		{"number", c.Number != ""},
+		{"kind", c.Kind != ""},
+		{"happened", c.Happened != nil},
+		{"aware", c.Aware != nil},
+		{"when", c.When != nil},
+		{"links", len(c.Links) > 0},
+		{"whom", c.Whom != ""},
+		{"audience", c.Audience != ""},
+		{"answer", c.Answer != ""},
+		{"told", c.Told != nil},
+		{"outcome", c.Outcome != ""},
 	} {
 		if f.set {
 			list = append(list, f.name)

@@ -23,7 +23,7 @@ func From(changes []Taken) Incident {
 
 // take adds a change that is later than those before.
 func (i *Incident) take(t Taken) {
-	i.ID, i.Entry = t.ID, t.Act.Entry
+	i.ID, i.Entry = t.ID, t.Entry
 	switch t.What {
 	case Open:
 		if i.Opened.Entry == 0 {
@@ -89,7 +89,7 @@ func (i *Incident) zone() string {
 // link takes the links of a change.
 func (i *Incident) link(t Taken) {
 	for _, l := range t.Links {
-		at := slices.IndexFunc(i.Links, func(known Linked) bool { return known.Link.Same(l) })
+		at := slices.IndexFunc(i.Links, func(known Linked) bool { return known.Same(l) })
 		if at < 0 {
 			at = len(i.Links)
 			i.Links = append(i.Links, Linked{Link: l, Act: t.Act})
@@ -108,7 +108,7 @@ func (i *Incident) link(t Taken) {
 // found takes what was found again.
 func (i *Incident) found(t Taken) {
 	for _, l := range t.Links {
-		at := slices.IndexFunc(i.Links, func(known Linked) bool { return known.Link.Same(l) })
+		at := slices.IndexFunc(i.Links, func(known Linked) bool { return known.Same(l) })
 		if at < 0 {
 			i.Links = append(i.Links, Linked{Link: l, Act: t.Act})
 			continue

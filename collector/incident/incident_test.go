@@ -200,8 +200,8 @@ func TestNothingIsLost(t *testing.T) {
 			rt.Fatal(err)
 		}
 		for _, c := range changes {
-			if c.What != Found && !strings.Contains(string(shown), `"entry":`+string(mustJSON(rt, c.Act.Entry))) && len(c.Links) == 0 {
-				rt.Fatalf("change %d, %s, shows nowhere", c.Act.Entry, c.What)
+			if c.What != Found && !strings.Contains(string(shown), `"entry":`+string(mustJSON(rt, c.Entry))) && len(c.Links) == 0 {
+				rt.Fatalf("change %d, %s, shows nowhere", c.Entry, c.What)
 			}
 		}
 	})

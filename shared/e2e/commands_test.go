@@ -88,6 +88,7 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
 	doingCalendar(t, person, do)
 	doingRegister(t, x, person, answers)
+	doingIncidents(t, x, answers)
 	doingNotices(t, do)
 	doingExemptions(t, x, "Head of "+person, do)
 	return answers
@@ -242,7 +243,7 @@ func TestEveryCommandAnswersWithOneDocument(t *testing.T) {
 		known[name] = args
 	}
 	known["status"] = []string{"status"} // its fields alone
-	for _, name := range append(slices.Clone(deeds), registerDeeds...) {
+	for _, name := range slices.Concat(deeds, registerDeeds, incidentDeeds) {
 		known[name] = strings.Fields(name)
 	}
 	for _, group := range commandsIn(help) {
