@@ -382,7 +382,7 @@ func TestNamesAreOnePerson(t *testing.T) {
 }
 
 func TestRightsByRole(t *testing.T) {
-	may := map[Role]bool{Administrator: true, Technician: true, DPO: true, Head: true, Governor: false, Staff: false}
+	may := map[Role]bool{Administrator: true, Technician: true, DPO: true, Head: true, Governor: false, Staff: false, Business: false}
 	for _, role := range Roles() {
 		want, ok := may[role]
 		if !ok {

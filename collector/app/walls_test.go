@@ -114,6 +114,15 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 			school: func(s string) any { return EvidenceArguments{School: s, Device: "d"} },
 			device: func(d string) any { return EvidenceArguments{School: string(mine), Device: d} },
 		},
+		"evidence.school": {school: func(s string) any { return PositionArguments{School: s, At: time.Now().Add(-time.Hour)} }},
+		"notice.add": {school: func(s string) any {
+			return NoticeArguments{School: s, Kind: "syslog", Role: "dpo", Address: "udp://127.0.0.1:514"}
+		}},
+		"notice.list":       {},
+		"notice.log":        {},
+		"notice.remove":     {},
+		"notice.set":        {},
+		"notice.test":       {},
 		"key.create":        {},
 		"key.list":          {},
 		"key.revoke":        {},
