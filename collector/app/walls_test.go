@@ -136,6 +136,9 @@ func TestEveryOperationStaysInItsSchool(t *testing.T) {
 	for name, row := range registerWalls(string(mine)) {
 		table[name] = row
 	}
+	for name, row := range incidentWalls(string(mine)) {
+		table[name] = row
+	}
 	for _, name := range []string{"preview", "draft", "drafts", "approve", "withdraw", "approvers"} {
 		row := table["policy."+name]
 		row.school = func(s string) any { return PreviewArguments{School: s, Draft: "autumn"} }

@@ -10,6 +10,7 @@ package incident
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/register"
@@ -248,10 +249,12 @@ func (l Linked) Lost() (since Moment, ok bool) {
 
 // one checks that a word is one of those that may stand there.
 func one[T ~string](what string, word T, of []T) error {
+	words := make([]string, 0, len(of))
 	for _, w := range of {
 		if w == word {
 			return nil
 		}
+		words = append(words, string(w))
 	}
-	return fmt.Errorf("%.40q is no %s: %v are", string(word), what, of)
+	return fmt.Errorf("%.40q is no %s: write one of %s", string(word), what, strings.Join(words, ", "))
 }

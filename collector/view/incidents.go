@@ -59,7 +59,7 @@ func (tx *Tx) TakeIncident(t incident.Taken) error {
 	if t.What == incident.Open {
 		t.Number = head.Number
 	}
-	if err := tx.putJSON(number(incidentChanges(tx.school, t.ID), t.Act.Entry), t); err != nil {
+	if err := tx.putJSON(number(incidentChanges(tx.school, t.ID), t.Entry), t); err != nil {
 		return err
 	}
 	switch t.What {
