@@ -214,6 +214,7 @@ func (w *world) isFound(l *laptop) {
 func TestAFoundStickIsAnIncident(t *testing.T) {
 	w := worldAt(t, inLondon(t, "2026-11-09 07:40"))
 	w.collect()
+	until(t, "the school shows", func() bool { return w.do("incident.list", collectorapp.IncidentArguments{}, new(any)) == nil })
 	ask[collectorapp.RegisterAnswer](w, "register.change", collectorapp.RegisterArguments{Change: register.Change{
 		What: register.RegisterMedium, Tag: "M-031", Issue: &register.Issue{Role: "Year 4 class teacher", Serials: []string{strings.Repeat("ab", 32)}},
 	}})
