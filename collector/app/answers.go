@@ -166,8 +166,8 @@ type PublishAnswer struct {
 	Rules  int              `json:"rules"`
 	Entry  ledger.Index     `json:"entry"`
 
-	Looser  []string `json:"looser,omitempty"`  // rules that ask less than before
-	Unclear []string `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
+	Looser  []string `json:"looser"`  // rules that ask less than before
+	Unclear []string `json:"unclear"` // rules of which that cannot be told from the texts
 
 	Drafter    string `json:"drafter,omitempty"`
 	Approver   string `json:"approver,omitempty"` // the second person, if there was one

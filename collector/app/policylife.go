@@ -202,9 +202,12 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 	}
 	return PublishAnswer{
 		School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0],
-		Looser: decided.Looser, Unclear: decided.Unclear, Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
+		Looser: listed(decided.Looser), Unclear: listed(decided.Unclear), Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
 	}, s.roster.CatchUp(ctx)
 }
+
+// listed returns a list that is there though it is empty.
+func listed(names []string) []string { return append([]string{}, names...) }
 
 // loosens names the rules and parameters that ask less in a policy than in the one
 // in force, and those of which that cannot be told, so that nothing becomes looser

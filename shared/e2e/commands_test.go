@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/breach"
@@ -45,7 +46,7 @@ func making(n string) map[string][]string {
 
 // deeds are the commands that need one another, or change what they answer.
 var deeds = []string{
-	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence verify",
+	"key create", "key list", "key revoke", "breach acknowledge", "breach resolve", "evidence device", "evidence school", "evidence verify",
 	"policy diff", "policy rollback", "ledger checkpoint", "calendar set", "calendar show",
 	"exemption ask", "exemption list", "exemption approve", "exemption refuse", "exemption end",
 	"notice set", "notice add", "notice test", "notice list", "notice log", "notice remove",
@@ -86,11 +87,13 @@ func doing(t *testing.T, x *talk, person string) map[string]string {
 	good(t, "caretaker-collector", append([]string{"policy", "publish", "testdata/hollybank.yaml", "--school", schoolName}, at...)...)
 	do(append([]string{"policy", "rollback", "1"}, school...)...)
 	do(append([]string{"ledger", "checkpoint"}, school...)...)
+	doingPolicy(t, person, do)
 	doingCalendar(t, person, do)
 	doingRegister(t, x, person, answers)
 	doingIncidents(t, x, answers)
 	doingNotices(t, do)
 	doingExemptions(t, x, "Head of "+person, do)
+	do(append([]string{"evidence", "school", "--at", time.Now().Format(time.RFC3339Nano), "--output", filepath.Join(t.TempDir(), "school")}, school...)...)
 	return answers
 }
 
@@ -243,7 +246,7 @@ func TestEveryCommandAnswersWithOneDocument(t *testing.T) {
 		known[name] = args
 	}
 	known["status"] = []string{"status"} // its fields alone
-	for _, name := range slices.Concat(deeds, registerDeeds, incidentDeeds) {
+	for _, name := range slices.Concat(deeds, policyDeeds, registerDeeds, incidentDeeds) {
 		known[name] = strings.Fields(name)
 	}
 	for _, group := range commandsIn(help) {
