@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,12 +42,9 @@ func (a *asked) awareFlag(c *cobra.Command) {
 	c.Flags().StringVar(&a.aware, "aware", "", "when the school became aware of the loss: says until when the regulator must be told")
 }
 
-// location returns the zone that was asked for; otherwise where none was.
-func (a *asked) location(otherwise string) (*time.Location, error) {
-	name := a.zone
-	if name == "" {
-		name = otherwise
-	}
+// location returns the zone that was asked for, or the usual one.
+func (a *asked) location() (*time.Location, error) {
+	name := cmp.Or(a.zone, usualZone)
 	zone, err := time.LoadLocation(name)
 	if err != nil {
 		return nil, fmt.Errorf("show times in %s: %w", name, err)
@@ -59,7 +57,7 @@ func (a *asked) moment(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	zone, err := a.location(usualZone)
+	zone, err := a.location()
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -69,7 +67,7 @@ func (a *asked) moment(text string) (time.Time, error) {
 // print prints what a bundle says, in the zone that was asked for or the one
 // in which it was made.
 func (a *asked) print(c *cobra.Command, b *evidence.Bundle) error {
-	zone, err := a.location(usualZone)
+	zone, err := a.location()
 	if err != nil {
 		return err
 	}
@@ -150,7 +148,7 @@ func evidenceSchool(o *options) *cobra.Command {
 			"Dates are like 2026-11-03, moments like \"2026-11-03 12:00\".",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			zone, err := how.location(usualZone)
+			zone, err := how.location()
 			if err != nil {
 				return err
 			}

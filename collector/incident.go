@@ -52,7 +52,7 @@ func (r *recording) proofFlags(c *cobra.Command) {
 
 // moments reads the times that were given, in the zone that was asked for.
 func (r *recording) moments() error {
-	zone, err := r.location(usualZone)
+	zone, err := r.location()
 	if err != nil {
 		return err
 	}

@@ -325,7 +325,7 @@ func FuzzReadParams(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.RawQuery = query
 		p, err := readParams(r, takes)
-		if n := p.number("limit"); err == nil && (n < 0 || n > 500) {
+		if n := p.limit(); err == nil && (n < 0 || n > 500) {
 			t.Errorf("%q gives the limit %d", query, n)
 		}
 	})

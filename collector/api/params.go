@@ -29,8 +29,9 @@ func (p params) first(name string) string {
 	return p[name][0]
 }
 
-func (p params) number(name string) int {
-	n, err := strconv.Atoi(p.first(name))
+// limit returns how many are asked for at most; 0 if that was not given.
+func (p params) limit() int {
+	n, err := strconv.Atoi(p.first("limit"))
 	if err != nil {
 		return 0 // not given: readParams takes only numbers
 	}

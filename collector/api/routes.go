@@ -145,7 +145,7 @@ func (d *door) devices(r *http.Request, v visit) (any, error) {
 	}
 	return d.Queries.Devices(r.Context(), v.school.ID, view.DeviceQuery{
 		Search: v.params.first("search"), Rule: v.params.first("rule"), Standing: view.Standing(v.params.first("standing")),
-		Silent: v.params.first("silent") != "", After: v.params.first("after"), Limit: v.params.number("limit"),
+		Silent: v.params.first("silent") != "", After: v.params.first("after"), Limit: v.params.limit(),
 	}, v.now)
 }
 
@@ -156,7 +156,7 @@ func (d *door) device(r *http.Request, v visit) (any, error) {
 func (d *door) breaches(r *http.Request, v visit) (any, error) {
 	query := view.BreachQuery{
 		Rule: v.params.first("rule"), Device: posture.DeviceID(v.params.first("device")),
-		After: v.params.first("after"), Limit: v.params.number("limit"),
+		After: v.params.first("after"), Limit: v.params.limit(),
 	}
 	for _, s := range breach.Statuses() {
 		if slices.Contains(v.params["status"], s.String()) {

@@ -87,7 +87,7 @@ type NewAnswer struct {
 func (d *door) exemptions(r *http.Request, v visit) (any, error) {
 	query := view.ExemptionQuery{
 		Rule: v.params.first("rule"), Device: posture.DeviceID(v.params.first("device")),
-		After: v.params.first("after"), Limit: v.params.number("limit"),
+		After: v.params.first("after"), Limit: v.params.limit(),
 	}
 	for _, s := range v.params["state"] {
 		query.States = append(query.States, view.ExemptionState(s))

@@ -74,7 +74,7 @@ func incidentRoutes() []route {
 
 func (d *door) incidents(r *http.Request, v visit) (any, error) {
 	return d.Queries.Incidents(r.Context(), v.school.ID, view.IncidentQuery{
-		State: view.IncidentState(v.params.first("state")), After: v.params.first("after"), Limit: v.params.number("limit"),
+		State: view.IncidentState(v.params.first("state")), After: v.params.first("after"), Limit: v.params.limit(),
 	}, v.now)
 }
 

@@ -118,7 +118,7 @@ type NewLicenceSignature struct {
 func (d *door) assets(r *http.Request, v visit) (any, error) {
 	return d.Queries.Assets(r.Context(), v.school.ID, view.AssetQuery{
 		Search: v.params.first("search"), Cover: view.Cover(v.params.first("cover")), Overdue: v.params.first("overdue") != "",
-		After: v.params.first("after"), Limit: v.params.number("limit"),
+		After: v.params.first("after"), Limit: v.params.limit(),
 	}, v.now)
 }
 
@@ -131,7 +131,7 @@ func (d *door) coverage(r *http.Request, v visit) (any, error) {
 }
 
 func (d *door) media(r *http.Request, v visit) (any, error) {
-	return d.Queries.Media(r.Context(), v.school.ID, v.params.first("after"), v.params.number("limit"), v.now)
+	return d.Queries.Media(r.Context(), v.school.ID, v.params.first("after"), v.params.limit(), v.now)
 }
 
 func (d *door) foundMedia(r *http.Request, v visit) (any, error) {
@@ -176,7 +176,7 @@ func (d *door) licences(r *http.Request, v visit) (any, error) {
 }
 
 func (d *door) uses(r *http.Request, v visit) (any, error) {
-	return d.Queries.Uses(r.Context(), v.school.ID, v.params.first("after"), v.params.number("limit"), v.now)
+	return d.Queries.Uses(r.Context(), v.school.ID, v.params.first("after"), v.params.limit(), v.now)
 }
 
 func (d *door) signLicence(r *http.Request, v visit) (any, error) {

@@ -37,21 +37,41 @@ func doingRegister(t *testing.T, x *talk, person string, answers map[string]stri
 	}
 	then("register", "import", list)
 	for _, c := range [][]string{
-		{"tie", tag, x.Device}, {"recovery-key", tag, "held"}, {"investigation", tag, "on"},
+		{"tie", tag, x.Device},
+		{"recovery-key", tag, "held"},
+		{"investigation", tag, "on"},
 		{"allocate", tag, "--role", "supply teacher", "--person", "S. Hazel", "--guest", "--notice", "--until", "2040-01-01 16:00"},
-		{"hand-back", tag}, {"allocate", tag, "--role", "Year 4"}, {"left", tag},
-		{"done", tag, "returned"}, {"done", tag, "data-moved"}, {"done", tag, "accounts-removed"}, {"wiped", tag, "--method", "reset"}, {"sign", tag},
-		{"untie", tag}, {"retire", tag, "--on", "2026-01-01"},
+		{"hand-back", tag},
+		{"allocate", tag, "--role", "Year 4"},
+		{"left", tag},
+		{"done", tag, "returned"},
+		{"done", tag, "data-moved"},
+		{"done", tag, "accounts-removed"},
+		{"wiped", tag, "--method", "reset"},
+		{"sign", tag},
+		{"untie", tag},
+		{"retire", tag, "--on", "2026-01-01"},
 	} {
 		then(append([]string{"register"}, c...)...)
 	}
 	then("register", "acknowledged", "--role", "Year 4", "--person", "A. Rowan", "--version", "2026")
 	for _, c := range [][]string{
-		{"media", "register", number, "--role", "Year 4", "--serial", serial}, {"media", "erased", number, "--method", "overwritten"},
-		{"media", "withdraw", number, "--method", "lost"}, {"media", "show", number}, {"media", "list"}, {"media", "find", "--serial", serial},
-		{"licence", "set", product, "--bought", "1", "--program", "bash"}, {"licence", "exclude", product, x.Device, "--reason", "a twin"},
-		{"licence", "include", product, x.Device}, {"licence", "sign", product, "--term", "autumn"}, {"licence", "reconcile", product},
-		{"register", "acknowledgements"}, {"register", "list"}, {"register", "show", tag}, {"register", "coverage"}, {"register", "export"},
+		{"media", "register", number, "--role", "Year 4", "--serial", serial},
+		{"media", "erased", number, "--method", "overwritten"},
+		{"media", "withdraw", number, "--method", "lost"},
+		{"media", "show", number},
+		{"media", "list"},
+		{"media", "find", "--serial", serial},
+		{"licence", "set", product, "--bought", "1", "--program", "bash"},
+		{"licence", "exclude", product, x.Device, "--reason", "a twin"},
+		{"licence", "include", product, x.Device},
+		{"licence", "sign", product, "--term", "autumn"},
+		{"licence", "reconcile", product},
+		{"register", "acknowledgements"},
+		{"register", "list"},
+		{"register", "show", tag},
+		{"register", "coverage"},
+		{"register", "export"},
 	} {
 		then(c...)
 	}
