@@ -12,6 +12,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/calendar"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/view"
 )
 
@@ -71,11 +72,11 @@ func calendarCheck(o *options) *cobra.Command {
 				return err
 			}
 			made, err := calendar.Parse(args[0], source)
-			problems, bad := errors.AsType[calendar.ProblemsError](err)
+			problems, bad := errors.AsType[fault.ListError](err)
 			w := c.OutOrStdout()
 			switch {
 			case o.json && !bad:
-				err = printJSON(c, calendar.ProblemsError{})
+				err = printJSON(c, fault.ListError{})
 			case o.json:
 				err = printJSON(c, problems)
 			case bad:

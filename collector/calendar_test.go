@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caretaker-school/caretaker/collector/calendar"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/view"
 )
 
@@ -65,7 +65,7 @@ func TestCalendarCommands(t *testing.T) {
 		t.Errorf("as JSON: %v and %s", err, out)
 	}
 	out, err = run("calendar", "check", bad, "--json", "--data", state)
-	var problems []calendar.Problem
+	var problems []fault.Fault
 	if jsonErr := json.Unmarshal([]byte(out), &problems); !errors.Is(err, errBad) || jsonErr != nil || len(problems) == 0 || problems[0].Line == 0 {
 		t.Errorf("problems as JSON: %v, %v and %s", err, jsonErr, out)
 	}

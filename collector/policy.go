@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/policy"
@@ -38,7 +39,7 @@ func policyCheck(o *options) *cobra.Command {
 			}
 			if o.json {
 				if problems == nil {
-					problems = []rulebook.Problem{}
+					problems = []fault.Fault{}
 				}
 				if err := printJSON(c, problems); err != nil {
 					return err

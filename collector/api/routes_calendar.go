@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
-	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -21,7 +21,7 @@ type CalendarQueries interface {
 // CalendarSetter records term calendars.
 type CalendarSetter interface {
 	// SetCalendar records a calendar in a school's ledger and returns the entry
-	// that holds it. What is wrong with its text is a calendar.ProblemsError.
+	// that holds it. What is wrong with its text is a fault.ListError.
 	SetCalendar(ctx context.Context, school posture.SchoolID, d decision.Decision, file string, source []byte) (entry uint64, err error)
 }
 
@@ -60,7 +60,7 @@ func (d *door) setCalendar(r *http.Request, v visit) (any, error) {
 		return nil, bad("%s", err.Error())
 	}
 	entry, err := d.Terms.SetCalendar(r.Context(), v.school.ID, made, "source", []byte(asked.Source))
-	if problems, ok := errors.AsType[calendar.ProblemsError](err); ok {
+	if problems, ok := errors.AsType[fault.ListError](err); ok {
 		return nil, bad("%s", problems.Error())
 	}
 	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/decision"
-	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -57,21 +55,9 @@ func (c *collector) SetCalendar(ctx context.Context, id posture.SchoolID, d deci
 
 // setCalendar records a calendar.
 func (s *school) setCalendar(ctx context.Context, d decision.Decision, file string, source []byte, now time.Time) (entry uint64, err error) {
-	var salts [2][proof.SaltSize]byte
-	for i := range salts {
-		if _, err := rand.Read(salts[i][:]); err != nil {
-			return 0, fmt.Errorf("salt a calendar: %w", err)
-		}
-	}
-	sections, err := decision.CalendarSections(d, file, source, salts)
-	if err != nil {
-		return 0, err
-	}
-	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, sections...))
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	return s.record(ctx, now, func(salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
+		return decision.CalendarSections(d, file, source, salts)
+	})
 }
 
 // setsCalendar sets a calendar as the operator.

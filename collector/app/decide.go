@@ -122,6 +122,25 @@ func (s *school) decide(ctx context.Context, d decision.Decision, now time.Time)
 	return uint64(at[0]), nil
 }
 
+// record records a decision of two sections: what stays, and who decided and why.
+func (s *school) record(ctx context.Context, now time.Time, sections func(salts [2][proof.SaltSize]byte) ([]proof.Section, error)) (entry uint64, err error) {
+	var salts [2][proof.SaltSize]byte
+	for i := range salts {
+		if _, err := rand.Read(salts[i][:]); err != nil {
+			return 0, fmt.Errorf("salt a decision: %w", err)
+		}
+	}
+	made, err := sections(salts)
+	if err != nil {
+		return 0, err
+	}
+	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, made...))
+	if err != nil {
+		return 0, err
+	}
+	return uint64(at[0]), nil
+}
+
 // decideBreaches decides about every breach of a rule on a device, or about
 // that of one subject.
 func (c *collector) decideBreaches(ctx context.Context, a DecideArguments) (DecideAnswer, error) {

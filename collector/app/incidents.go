@@ -16,7 +16,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
-	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -275,21 +274,9 @@ func (c *collector) breached(ctx context.Context, school posture.SchoolID, l inc
 
 // recordIncident records a change of an incident.
 func (s *school) recordIncident(ctx context.Context, d decision.Decision, change incident.Change, now time.Time) (entry uint64, err error) {
-	var salts [2][proof.SaltSize]byte
-	for i := range salts {
-		if _, err := rand.Read(salts[i][:]); err != nil {
-			return 0, fmt.Errorf("salt a change of an incident: %w", err)
-		}
-	}
-	sections, err := decision.IncidentSections(d, change, salts)
-	if err != nil {
-		return 0, err
-	}
-	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, sections...))
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	return s.record(ctx, now, func(salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
+		return decision.IncidentSections(d, change, salts)
+	})
 }
 
 // changeIncident records a change as the operator.

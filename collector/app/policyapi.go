@@ -6,7 +6,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/api"
 	"github.com/caretaker-school/caretaker/collector/decision"
-	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -15,7 +15,7 @@ import (
 
 // unsound turns everything that is wrong with a text into words for programs.
 func unsound(err error) error {
-	if problems, ok := errors.AsType[rulebook.ProblemsError](err); ok {
+	if problems, ok := errors.AsType[fault.ListError](err); ok {
 		return &api.UnsoundError{Why: problems.Error()}
 	}
 	return err

@@ -3,14 +3,12 @@ package app
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/register"
-	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
@@ -130,21 +128,9 @@ func (c *collector) tieable(ctx context.Context, school posture.SchoolID, change
 
 // keep records a change of the register.
 func (s *school) keep(ctx context.Context, d decision.Decision, change register.Change, now time.Time) (entry uint64, err error) {
-	var salts [2][proof.SaltSize]byte
-	for i := range salts {
-		if _, err := rand.Read(salts[i][:]); err != nil {
-			return 0, fmt.Errorf("salt a change of the register: %w", err)
-		}
-	}
-	sections, err := decision.RegisterSections(d, change, salts)
-	if err != nil {
-		return 0, err
-	}
-	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, sections...))
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	return s.record(ctx, now, func(salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
+		return decision.RegisterSections(d, change, salts)
+	})
 }
 
 // importDevices imports a list, or says what that would change. If anything is

@@ -1,7 +1,6 @@
 package calendar
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,52 +12,25 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/caretaker-school/caretaker/collector/fault"
 )
 
 // Bounds of a calendar.
 const (
-	MostSource   = 32 << 10 // bytes of its text
-	mostName     = 120      // bytes of a name
-	mostDays     = 5 * 366
-	mostSpans    = 200 // of each sort
-	mostProblems = 50
+	MostSource = 32 << 10 // bytes of its text
+	mostName   = 120      // bytes of a name
+	mostDays   = 5 * 366
+	mostSpans  = 200 // of each sort
 )
 
-// Problem is one fault of a calendar's text, where it is.
-type Problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`   // from 1
-	Column  int    `json:"column"` // from 1, in characters
-	Message string `json:"message"`
-}
-
-// String returns the fault with its place, as compilers print them.
-func (p Problem) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
-}
-
-// ProblemsError is every fault that was found, in the order of the text.
-type ProblemsError []Problem
-
-// Error implements error, one fault a line.
-func (p ProblemsError) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
 // Parse reads a calendar from the text that a school wrote. What is wrong with
-// it is returned as a ProblemsError, several faults at once.
+// it is returned as a fault.ListError, several faults at once.
 func Parse(file string, source []byte) (*Calendar, error) {
 	r := &reading{file: file}
 	c := r.calendar(source)
 	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b Problem) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
-		return nil, r.problems[:min(len(r.problems), mostProblems)]
+		return nil, r.problems.Sorted()
 	}
 	return c, nil
 }
@@ -66,11 +38,11 @@ func Parse(file string, source []byte) (*Calendar, error) {
 // reading is a text being read, with the faults found so far.
 type reading struct {
 	file     string
-	problems ProblemsError
+	problems fault.ListError
 }
 
 func (r *reading) at(n *yaml.Node, format string, args ...any) {
-	r.problems = append(r.problems, Problem{
+	r.problems = append(r.problems, fault.Fault{
 		File: r.file, Line: max(n.Line, 1), Column: max(n.Column, 1), Message: fmt.Sprintf(format, args...),
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caretaker-school/caretaker/collector/fault"
 )
 
 func TestFaultsNameTheirLineAndWhatToDo(t *testing.T) {
@@ -35,7 +37,7 @@ func TestFaultsNameTheirLineAndWhatToDo(t *testing.T) {
 		{"not UTF-8", "Training", "\xff\xfe", "UTF-8"},
 	} {
 		_, err := Parse("calendar.yaml", []byte(strings.Replace(year, row.old, row.new, 1)))
-		if problems, ok := errors.AsType[ProblemsError](err); !ok || len(problems) == 0 || !strings.Contains(err.Error(), row.want) {
+		if problems, ok := errors.AsType[fault.ListError](err); !ok || len(problems) == 0 || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
 		}
 	}
@@ -55,7 +57,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, source []byte) {
 		c, err := Parse("fuzz", source)
 		if err != nil {
-			problems, ok := errors.AsType[ProblemsError](err)
+			problems, ok := errors.AsType[fault.ListError](err)
 			if !ok || len(problems) == 0 || c != nil {
 				t.Fatalf("refused with %v", err)
 			}

@@ -26,7 +26,7 @@ func (d Decision) checkCalendar() error {
 }
 
 // CalendarSections returns the sections of the entry that sets a calendar. The
-// salts are random. What is wrong with the text is a calendar.ProblemsError.
+// salts are random. What is wrong with the text is a fault.ListError.
 func CalendarSections(d Decision, file string, source []byte, salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
 	if d.Kind != Calendar {
 		return nil, fmt.Errorf("a calendar is set by a decision of that kind, not %.40q", string(d.Kind))

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
-	"github.com/caretaker-school/caretaker/collector/calendar"
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -31,7 +31,7 @@ func TestACalendarIsSet(t *testing.T) {
 		t.Errorf("the decision is %+v, %v", d, err)
 	}
 	_, err = CalendarSections(good, "autumn.yaml", []byte(strings.Replace(autumn, "zone", "zome", 1)), [2][proof.SaltSize]byte{})
-	if problems, ok := errors.AsType[calendar.ProblemsError](err); !ok || problems[0].File != "autumn.yaml" || problems[0].Line == 0 {
+	if problems, ok := errors.AsType[fault.ListError](err); !ok || problems[0].File != "autumn.yaml" || problems[0].Line == 0 {
 		t.Errorf("a calendar with a fault: %v", err)
 	}
 	for name, spoil := range map[string]func(*Decision){

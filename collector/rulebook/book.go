@@ -2,7 +2,6 @@ package rulebook
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/shared/policy"
 )
 
@@ -20,7 +20,7 @@ import (
 type book struct {
 	file     string
 	source   []byte
-	problems ProblemsError
+	problems fault.ListError
 	lines    [][]rune // of the source; made when first needed
 }
 
@@ -53,16 +53,12 @@ func (b *book) at(n *yaml.Node, format string, args ...any) {
 }
 
 func (b *book) place(line, column int, message string) {
-	b.problems = append(b.problems, Problem{File: b.file, Line: max(line, 1), Column: max(column, 1), Message: message})
+	b.problems = append(b.problems, fault.Fault{File: b.file, Line: max(line, 1), Column: max(column, 1), Message: message})
 }
 
 // found returns the faults in the order of the file, without repeats.
-func (b *book) found() ProblemsError {
-	slices.SortStableFunc(b.problems, func(x, y Problem) int {
-		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
-	})
-	out := slices.Compact(b.problems)
-	return out[:min(len(out), mostProblems)]
+func (b *book) found() fault.ListError {
+	return b.problems.Sorted()
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -137,6 +138,6 @@ func TestRefuse(t *testing.T) {
 		if len(problems) == 0 {
 			t.Fatal("the rulebook was accepted")
 		}
-		return ProblemsError(problems).Error() + "\n"
+		return fault.ListError(problems).Error() + "\n"
 	})
 }

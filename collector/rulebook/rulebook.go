@@ -11,43 +11,15 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"strings"
 
+	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/shared/policy"
 )
 
 // mostSource bounds a rulebook's text, in bytes.
 const mostSource = 256 << 10
 
-// mostProblems bounds how many faults are reported at once.
-const mostProblems = 50
-
-// Problem is one fault of a rulebook, where it is.
-type Problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`   // from 1
-	Column  int    `json:"column"` // from 1, in characters
-	Message string `json:"message"`
-}
-
-// String returns the fault with its place, as compilers print them.
-func (p Problem) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
-}
-
-// ProblemsError is every fault that was found, in the order of the file.
-type ProblemsError []Problem
-
-// Error implements error, one fault a line.
-func (p ProblemsError) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Compile compiles a rulebook. What is wrong with it is returned as a ProblemsError;
+// Compile compiles a rulebook. What is wrong with it is returned as a fault.ListError;
 // any other error says that a sound rulebook could not be compiled. The number
 // of the policy is 0 until a school publishes it.
 func Compile(file string, source []byte) (*policy.Policy, error) {
@@ -68,9 +40,9 @@ func Compile(file string, source []byte) (*policy.Policy, error) {
 }
 
 // Check reports what is wrong with a rulebook; nothing if it compiles.
-func Check(file string, source []byte) ([]Problem, error) {
+func Check(file string, source []byte) ([]fault.Fault, error) {
 	_, err := Compile(file, source)
-	var found ProblemsError
+	var found fault.ListError
 	if errors.As(err, &found) {
 		return found, nil
 	}
