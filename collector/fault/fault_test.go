@@ -7,7 +7,9 @@ import (
 )
 
 func TestFaultsAreSaidInTheOrderOfTheText(t *testing.T) {
-	at := func(line, column int) Fault { return Fault{File: "autumn.yaml", Line: line, Column: column, Message: "no"} }
+	at := func(line, column int) Fault {
+		return Fault{File: "autumn.yaml", Line: line, Column: column, Message: "no"}
+	}
 	got := ListError{at(3, 1), at(1, 9), at(1, 2), at(1, 9)}.Sorted()
 	if want := (ListError{at(1, 2), at(1, 9), at(3, 1)}); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
