@@ -43,8 +43,9 @@ type terms struct {
 // stickRecording is the recording whose stick is put into every machine.
 const stickRecording = "plain-laptop-with-stick"
 
-// recorded assesses each of the machines recorded in a folder, but for the one
-// that only lends its stick.
+// recorded assesses each of the Linux machines recorded in a folder, but for the
+// one that only lends its stick. Machines of other systems, which stories need,
+// are none of a fleet's: what it sends would no longer compare.
 func recorded(ctx context.Context, folder string, t terms, now time.Time) ([]*machine, error) {
 	names, err := os.ReadDir(folder)
 	if err != nil {
@@ -62,6 +63,9 @@ func recorded(ctx context.Context, folder string, t terms, now time.Time) ([]*ma
 		reader, err := system.OpenReplay(filepath.Join(folder, n.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("read the recorded machine %s: %w", n.Name(), err)
+		}
+		if reader.Platform() != posture.Linux {
+			continue
 		}
 		m, err := assessed(ctx, reader, stick, t, now)
 		if err != nil {
