@@ -24,10 +24,11 @@ func anyCatalogue() (bool, error) {
 }
 
 func holdsCatalogue(root string) (bool, error) {
-	keepers, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
+	// Windows says of what is no folder that it is not there.
+	if _, err := os.Lstat(root); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	keepers, err := os.ReadDir(root)
 	if err != nil {
 		return false, fmt.Errorf("look for catalogues: %w", coded(err))
 	}
