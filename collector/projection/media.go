@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -82,7 +83,9 @@ func (j *judgement) attached(media posture.Answer[posture.Medium], seen func(str
 		case m.Kind == posture.PhoneMedium, m.Capacity.Known() && m.Capacity.Value == 0:
 			continue // a phone is never opened, and an empty reader holds nothing
 		case !m.Serial.Known():
-			now.Unread = m.Serial.Absent
+			// What nobody asked is no less unknown: NotAsked would say that none
+			// is missing.
+			now.Unread = cmp.Or(m.Serial.Absent, now.Unread, posture.NotVisible)
 			continue
 		}
 		now.Serials = append(now.Serials, m.Serial.Value)

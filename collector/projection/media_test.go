@@ -80,6 +80,11 @@ func TestARegisteredStickIsKnown(t *testing.T) {
 	l.report(t, term.Add(9*hour), term.Add(9*hour))
 	f.catchUp(t)
 	want(10*hour, view.NotProven)
+	// Nor is one of which nobody asked it, alone or after another.
+	l.facts.Media.Items[0].Serial = posture.Unread[string](posture.NotAsked)
+	l.report(t, term.Add(10*hour+hour/2), term.Add(10*hour+hour/2))
+	f.catchUp(t)
+	want(10*hour+hour/2, view.NotProven)
 	l.facts.Media = posture.NotFound[posture.Medium]("sysfs", posture.Denied)
 	l.report(t, term.Add(11*hour), term.Add(11*hour))
 	f.catchUp(t)
