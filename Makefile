@@ -4,7 +4,10 @@
 GO       ?= go
 TOOLS    := $(CURDIR)/.tools
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-STAMP    := -X github.com/caretaker-school/caretaker/shared/release.version=$(VERSION)
+# ROOT is the publisher's root of trust, a file: who signs what may follow this
+# version. Without it the programs take no releases, and say so.
+ROOT     ?=
+STAMP    := -X github.com/caretaker-school/caretaker/shared/release.version=$(VERSION)$(if $(ROOT), -X github.com/caretaker-school/caretaker/shared/release.root=$(shell base64 <'$(ROOT)' | tr -d '\n'))
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath
 # grpcnotrace leaves out a debugging page of gRPC and with it html/template,
 # which would keep the linker from dropping dead code: 2 MiB of the agent.
@@ -35,15 +38,37 @@ run-clean: ## forget the throw-away school
 
 .PHONY: test
 test: setup-test ## run every test with the race detector; minutes
-	$(GO) test -race -shuffle=on -timeout 20m ./...
+	$(GO) test -race -shuffle=on -timeout 60m ./...
 
 .PHONY: beds
-beds: build setup-beds ## run the slow tests: real disks and sticks under QEMU, Windows under Wine
+beds: build setup-beds $(TOOLS)/nfpm ## run the slow tests: real disks and sticks under QEMU, Windows under Wine
 	CARETAKER_BEDS=1 $(GO) test -count=1 -timeout 60m -v ./shared/e2e/beds
 
 .PHONY: nightly
-nightly: build setup-test setup-beds ## everything slow and complete: kills, resets, thorough tests, FUZZTIME (1m) each; two hours
+nightly: build setup-test setup-beds $(TOOLS)/nfpm ## everything slow and complete: kills, resets, thorough tests, FUZZTIME (1m) each; two hours
 	@shared/tools/nightly.sh $(if $(filter file,$(origin FUZZTIME)),1m,$(FUZZTIME))
+
+.PHONY: installers
+installers: setup-installers $(TOOLS)/nfpm ## build the packages of both programs for Linux and the agent's for Windows, in dist/
+	@for target in linux/amd64 linux/arm64 windows/amd64 windows/arm64; do \
+		dir=dist/$${target%/*}-$${target#*/} && \
+		echo "installers: programs for $$target" && \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} && \
+		case $$GOOS in \
+		linux) $(AGENT) -o $$dir/caretaker-agent ./agent && $(COLLECT) -o $$dir/caretaker-collector ./collector ;; \
+		windows) $(AGENT) -o $$dir/caretaker-agent.exe ./agent && $(COLLECT) -o $$dir/caretaker-collector.exe ./collector ;; \
+		esac || exit 1; \
+	done
+	@PATH='$(TOOLS)':"$$PATH" installers/linux/build.sh dist '$(VERSION)'
+	@installers/windows/build.sh dist '$(VERSION)'
+	@cd dist && ls -l *.deb *.rpm *.msi
+
+.PHONY: container
+container: setup-container ## build the collector's container for Linux, in dist/; needs podman, buildah or docker
+	@for arch in amd64 arm64; do \
+		export GOOS=linux GOARCH=$$arch && $(COLLECT) -o dist/linux-$$arch/caretaker-collector ./collector || exit 1; \
+	done
+	@installers/container/build.sh dist '$(VERSION)'
 
 .PHONY: check
 check: setup-check ## format, vet and build for every system, lint, generated files current
@@ -79,11 +104,15 @@ clean: ## remove what was built
 
 # What the targets above set up.
 
-.PHONY: setup-test setup-beds setup-check setup-bench
+.PHONY: setup-test setup-beds setup-check setup-bench setup-installers setup-container
 setup-test:
 	@shared/tools/setup.sh test
 setup-beds:
 	@shared/tools/setup.sh beds
+setup-installers:
+	@shared/tools/setup.sh installers
+setup-container:
+	@shared/tools/setup.sh container
 setup-bench:
 	@shared/tools/setup.sh bench
 setup-check: $(TOOLS)/buf $(TOOLS)/golangci-lint
@@ -92,6 +121,11 @@ setup-check: $(TOOLS)/buf $(TOOLS)/golangci-lint
 $(TOOLS)/buf: shared/tools/buf/go.mod
 	@echo 'building buf, once; this takes some minutes'
 	cd shared/tools/buf && $(GO) build -o '$(TOOLS)/' github.com/bufbuild/buf/cmd/buf google.golang.org/grpc/cmd/protoc-gen-go-grpc google.golang.org/protobuf/cmd/protoc-gen-go
+	@touch $@
+
+$(TOOLS)/nfpm: shared/tools/nfpm/go.mod
+	@echo 'building nfpm, once'
+	cd shared/tools/nfpm && $(GO) build -o '$(TOOLS)/' github.com/goreleaser/nfpm/v2/cmd/nfpm
 	@touch $@
 
 $(TOOLS)/golangci-lint: shared/tools/lint/go.mod

@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/agent/app"
 	"github.com/caretaker-school/caretaker/agent/daemon"
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/release"
 )
@@ -27,6 +29,11 @@ const (
 	exitCouldNotRun  = 2
 )
 
+// exitRefused is the exit status of enroll if the school does not admit this
+// laptop: it belongs to a person, or the token is not valid. An installer that
+// is told so need not try again.
+const exitRefused = 3
+
 func main() {
 	if app.IsChild(os.Args) {
 		os.Exit(app.RunChild(os.Args, os.Stdin, os.Stdout, os.Stderr))
@@ -34,6 +41,9 @@ func main() {
 	status := exitNothingFails
 	if err := root(&status).ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "caretaker-agent:", err)
+		if errors.Is(err, enroll.ErrRefused) {
+			os.Exit(exitRefused)
+		}
 		os.Exit(exitCouldNotRun)
 	}
 	os.Exit(status)
@@ -51,7 +61,7 @@ func root(status *int) *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(checkCommand(status), statusCommand(), enrollCommand(), runCommand(), recordCommand())
+	c.AddCommand(checkCommand(status), statusCommand(), enrollCommand(), runCommand(), recordCommand(), proxyCommand())
 	c.AddCommand(serviceCommands()...)
 	return c
 }
@@ -63,6 +73,8 @@ func runCommand() *cobra.Command {
 		Short: "Assess this laptop and report, until stopped",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			config.Installed = app.This()
+			app.Launch(config, clock.System{})
 			app.KeepSmall()
 			return daemon.Run(c.Context(), agent(config))
 		},
@@ -75,23 +87,57 @@ func runCommand() *cobra.Command {
 func agent(config app.Config) daemon.Program {
 	return func(ctx context.Context, woken <-chan struct{}) error {
 		config.Woken = woken
-		return app.Run(ctx, config, clock.System{})
+		err := app.Run(ctx, config, clock.System{})
+		if app.EndsForAnother(err) {
+			config.Log.Info("this version ends so that another starts", "reason", err)
+			return nil
+		}
+		return err
 	}
 }
 
 func enrollCommand() *cobra.Command {
 	var config app.EnrollConfig
+	var proxy app.ProxyConfig
 	c := &cobra.Command{
 		Use:   "enroll",
 		Short: "Become a device of a school, with a token that its technician made",
-		Args:  cobra.NoArgs,
+		Long: "Become a device of a school, with a token that its technician made.\n" +
+			"It is for the school's own laptops and those that its scheme authorises. A laptop that belongs to a student, a\n" +
+			"member of staff or a visitor gets no agent: the school has no say over it. Say whose it is with --class, and such\n" +
+			"a one is refused before anything is made or sent.\n" +
+			"Where the token admits on approval, a short code is shown, here and by status: the school's technician approves the\n" +
+			"laptop by it, and its service enrols it then. Without a token, enroll asks at once whether that was done.\n" +
+			"With --later a laptop that cannot reach the school is enrolled by its service when it can: the token is kept for\n" +
+			"that, for the service alone, and taken away when the school has answered.\n" +
+			"Exit status: 0 enrolled, waiting for approval or left to the service, 2 it could not be tried or the collector was not reached, 3 the school does not admit it.",
+		Example: "  caretaker-agent enroll --class school-single-user --token -",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if config.Token == "" {
+			if err := app.CheckClass(config.Class); err != nil {
+				return err
+			}
+			if _, waits, err := enroll.LoadWaiting(config.State); config.Token == "" && err == nil && !waits {
 				return errors.New("enrolling needs a token: ask the school's technician for one, and give it with --token")
 			}
 			config.Stdin = c.InOrStdin()
+			config.About = &app.Config{State: config.State, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+			if proxy.Proxy != "" {
+				config.Proxy = &proxy
+			}
 			done, err := app.Enroll(c.Context(), config, clock.System{})
+			if errors.Is(err, app.ErrLater) {
+				fmt.Fprintf(c.OutOrStdout(), "Not enrolled yet. %s\n", sentence(err))
+				return startService(config.State)
+			}
+			if waits, ok := errors.AsType[*enroll.WaitingError](err); ok {
+				app.PrintApproval(c.OutOrStdout(), *app.NewApproval(waits.Waiting))
+				return startService(config.State)
+			}
 			if err != nil {
+				return err
+			}
+			if err := startService(config.State); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "Enrolled with %s as %s.\n", done.SchoolName, done.Device)
@@ -99,6 +145,11 @@ func enrollCommand() *cobra.Command {
 		},
 	}
 	stateFlag(c, &config.State)
+	c.Flags().StringVar((*string)(&config.Class), "class", "", "whose laptop it is: school-single-user, school-multi-user, authorised, student-owned, staff-owned or visitor-owned")
+	c.Flags().BoolVar(&config.Later, "later", false, "if the school cannot be reached, leave it to the service")
+	c.Flags().StringVar(&proxy.Proxy, "proxy", "", "reach the school through this proxy, host:port, from now on; see caretaker-agent proxy")
+	c.Flags().StringVar(&proxy.User, "proxy-user", "", "the name that the proxy wants, with --proxy-password-file")
+	c.Flags().StringVar(&proxy.PasswordFile, "proxy-password-file", "", "a file with the password that the proxy wants")
 	c.Flags().StringVar(&config.Token, "token", "", "the enrolment token, beginning with ctk1-; - reads it from standard input")
 	return c
 }
@@ -175,6 +226,12 @@ func recordCommand() *cobra.Command {
 
 func stateFlag(c *cobra.Command, state *string) {
 	c.Flags().StringVar(state, "state", app.DefaultState(), "folder of the agent's state")
+}
+
+// sentence is an error that is told to people as what comes next.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 func writeJSON(c *cobra.Command, v any) error {

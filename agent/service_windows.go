@@ -12,7 +12,9 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/app"
 	"github.com/caretaker-school/caretaker/agent/daemon"
+	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/release"
 )
 
 // serviceCommands are what the Service Control Manager starts and installers
@@ -37,12 +39,68 @@ func serviceCommands() []*cobra.Command {
 		},
 	}
 	stateFlag(c, &config.State)
-	c.AddCommand(serviceInstallCommand(), serviceRemoveCommand())
+	c.AddCommand(serviceInstallCommand(), serviceStartCommand(), serviceRemoveCommand(), serviceForgetCommand())
 	return []*cobra.Command{c}
+}
+
+// startService has the service started that was installed, if one was: there is
+// something for it to do now.
+func startService(state string) error {
+	if state != app.DefaultState() {
+		return nil
+	}
+	_, err := daemon.Service().Start()
+	return err
+}
+
+func serviceStartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Start the service, if this laptop is enrolled or waits to be",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := app.ReadStatus(app.DefaultState(), release.Built(), clock.System{}.Now())
+			if err != nil {
+				return err
+			}
+			if !s.Enrolled && !s.Waits {
+				fmt.Fprintln(c.OutOrStdout(), "Nothing to do before this laptop is enrolled: caretaker-agent enroll --help")
+				return nil
+			}
+			if there, err := daemon.Service().Start(); err != nil {
+				return err
+			} else if !there {
+				return errors.New("there is no service yet: make it with caretaker-agent service install")
+			}
+			fmt.Fprintln(c.OutOrStdout(), "Started.")
+			return nil
+		},
+	}
+}
+
+func serviceForgetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget",
+		Short: "Forget who this laptop was to its school, once the service was removed",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if there, err := daemon.Service().There(); err != nil {
+				return err
+			} else if there {
+				return errors.New("the service is still installed: remove it first with caretaker-agent service remove")
+			}
+			if err := os.RemoveAll(app.DefaultState()); err != nil {
+				return fmt.Errorf("forget who this laptop was: %w", err)
+			}
+			fmt.Fprintln(c.OutOrStdout(), "Forgotten. The school still knows the laptop, until it is revoked there.")
+			return nil
+		},
+	}
 }
 
 func serviceInstallCommand() *cobra.Command {
 	var state string
+	var start bool
 	c := &cobra.Command{
 		Use:   "install",
 		Short: "Make the service, which starts with Windows from now on; as an administrator",
@@ -69,14 +127,18 @@ func serviceInstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(c.OutOrStdout(), "Installed. It starts with Windows; to start it now: sc start", daemon.Service().Name)
+			fmt.Fprintln(c.OutOrStdout(), "Installed. It starts with Windows, and when this laptop is enrolled.")
 			if len(lacking) > 0 {
 				fmt.Fprintln(c.OutOrStdout(), "This Windows does not know, and it does without:", strings.Join(lacking, ", "))
 			}
-			return nil
+			if start {
+				_, err = daemon.Service().Start()
+			}
+			return err
 		},
 	}
 	stateFlag(c, &state)
+	c.Flags().BoolVar(&start, "start", false, "start it now too")
 	return c
 }
 

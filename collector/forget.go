@@ -19,8 +19,8 @@ func forgetCommand(o *options) *cobra.Command {
 		Long: "Forget removes what a class of the record held of whole months, for good, from the record and from all that\n" +
 			"is shown. Hashes stay, so that the record still verifies, and so does an entry that says how much was\n" +
 			"forgotten, when, by whom and why. The present state of every laptop is kept however old it is, and of its\n" +
-			"contacts the last of each day. Without --month all months are forgotten that are older than is usual:\n" +
-			"media 90 days, contacts 30 days, inventory 13 months, people 2 years, incidents 6 years.\n" +
+			"contacts the last of each day. Without --month that is forgotten of which the school's time is over, as a\n" +
+			"running collector does by itself every night: see retention show.\n" +
 			"Backups are not reached: they hold what they held.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ func forgetCommand(o *options) *cobra.Command {
 	schoolFlag(c, &args.School)
 	f := c.Flags()
 	f.StringVar(&args.Class, "class", "", "what to forget: "+classes())
-	f.StringSliceVar(&args.Months, "month", nil, "month to forget, such as 2026-10; may repeat (default: all older than is usual)")
+	f.StringSliceVar(&args.Months, "month", nil, "month to forget, such as 2026-10; may repeat (default: all of which the time is over)")
 	f.StringVar(&args.Reason, "reason", "", "why, for the record and the pages")
 	f.BoolVar(&args.DryRun, "dry-run", false, "say what would be forgotten, and forget nothing")
 	return c

@@ -42,6 +42,7 @@ func (r *recording) linkFlags(c *cobra.Command) {
 	f.StringSliceVar(&r.args.Devices, "device", nil, "laptop, by identifier or host name; may repeat")
 	f.StringSliceVar(&r.args.Assets, "asset", nil, "asset tag of the register; may repeat")
 	f.StringSliceVar(&r.args.Media, "medium", nil, "number of a stick of the register; may repeat")
+	f.StringSliceVar(&r.args.Sticks, "stick", nil, "stick that is not of the register, by the hash of its serial number as media find says it; may repeat")
 	f.BoolVar(&r.args.Lost, "lost", false, "these are lost, until incident found says otherwise")
 }
 
@@ -138,7 +139,9 @@ func incidentOpen(o *options) *cobra.Command {
 	f.StringVar(&r.what, "kind", "", "what it is: "+listed(incident.Kinds()))
 	f.StringVar(&r.awareAt, "aware", "", "when the school became aware")
 	f.StringVar(&r.happened, "happened", "", "when it happened, if that is known")
-	need(c, "kind", "aware", "words")
+	f.StringVar(&r.args.Change.Concern, "concern", "", "reference of the report because of which it is opened: the school became aware when that was made")
+	need(c, "kind", "words")
+	c.MarkFlagsOneRequired("aware", "concern")
 	return c
 }
 
@@ -368,6 +371,10 @@ func incidentShow(o *options) *cobra.Command {
 
 func showIncident(w io.Writer, i view.Incident) {
 	fmt.Fprintf(w, "Incident %s: %s\n%s\n\n", i.Number, i.Kind, standsAt(i))
+	showRecorded(w, i)
+}
+
+func showRecorded(w io.Writer, i view.Incident) {
 	fmt.Fprintf(w, "What happened: %s\n", wrote(i.Opened))
 	for _, h := range i.Happened {
 		fmt.Fprintf(w, "It happened %s: %s\n", h.When, who(h.Act))

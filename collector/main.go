@@ -56,10 +56,18 @@ func root() *cobra.Command {
 	o := &options{}
 	c.PersistentFlags().StringVar(&o.data, "data", app.DefaultData(), "folder of the collector's state")
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON document")
-	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), accountCommand(o), keyCommand(o), policyCommand(o), calendarCommand(o),
+	c.AddCommand(initCommand(o), serveCommand(o), tokenCommand(o), enrolmentCommand(o), accountCommand(o), keyCommand(o), policyCommand(o), calendarCommand(o), particularsCommand(o), updateCommand(o), subjectCommand(o),
 		deviceCommand(o), breachCommand(o), exemptionCommand(o), evidenceCommand(o), noticeCommand(o), ledgerCommand(o), viewCommand(o), statusCommand(o))
-	c.AddCommand(registerCommand(o), mediaCommand(o), licenceCommand(o))
-	c.AddCommand(incidentCommand(o))
+	c.AddCommand(healthCommand(o), backupCommand(o), restoreCommand(o))
+	c.AddCommand(serviceCommands(o)...)
+	c.AddCommand(registerCommand(o), mediaCommand(o), licenceCommand(o), retentionCommand(o))
+	c.AddCommand(signOnCommand(o))
+	c.AddCommand(incidentCommand(o), concernCommand(o), disputeCommand(o))
+	c.AddCommand(viewsCommand(o))
+	c.AddCommand(restrictedCommand(o), holdCommand(o), seniorCommand(o))
+	c.AddCommand(trustCommand(o), groupCommand(o))
+	c.AddCommand(reportCommand(o))
+	c.AddCommand(trendsCommand(o))
 	return c
 }
 

@@ -78,7 +78,8 @@ func noticeAddCommand(o *options) *cobra.Command {
 		Use:   "add mail|webhook|teams|syslog ADDRESS",
 		Short: "Tell somebody: by mail, in Teams, a program, or a log server",
 		Long: "Tell somebody of what a role can act on: technicians and administrators of everything, the data-protection\n" +
-			"officer of encryption, a head of what has come to matter most.\n\n" +
+			"officer of encryption, a head of what has come to matter most; the last two of the hours to tell the regulator of\n" +
+			"an incident, too. The officer's mail and webhook bring signed checkpoints of the record (ledger verify --against).\n\n" +
 			"  mail office@school.example        through the server of notice set --mail-server\n" +
 			"  teams https://…                   the address of a workflow \"when a Teams webhook request is received\"\n" +
 			"  webhook https://…                 JSON, signed with a secret that is printed once (shared/docs/notices.md)\n" +

@@ -20,7 +20,7 @@ import (
 
 func policyCommand(o *options) *cobra.Command {
 	return group("policy", "The school's rules", policyCheck(o), policyCompile(), policyShow(o), policyDiff(o), policyPreview(o),
-		policyDraft(o), policyDrafts(o), policyApprove(o), policyWithdraw(o), policyApprovers(o), policyPublish(o), policyRollback(o))
+		policyDraft(o), policyDrafts(o), policyApprove(o), policyWithdraw(o), policyApprovers(o), policyPublish(o), policyRollback(o), policyChoose(o))
 }
 
 func policyCheck(o *options) *cobra.Command {

@@ -104,6 +104,12 @@ func showPreview(w io.Writer, p view.Preview) {
 	fmt.Fprintf(w, "%s, compared with %s, on %s as they last reported:\n", p.Title, from, count(p.Devices, "device", "devices"))
 	fmt.Fprintf(w, "  %s would open (%d after a grace), %d would close, on %s.\n",
 		count(p.Opens, "breach", "breaches"), p.Pending, p.Closes, count(p.Affected, "device", "devices"))
+	for i, words := range p.Below {
+		if i == 0 {
+			fmt.Fprintln(w, "  IT ASKS LESS THAN THE BASELINE OF THE SCHOOL'S TRUST, which has to allow that before it is published:")
+		}
+		fmt.Fprintf(w, "    %s\n", words)
+	}
 	if p.Silent > 0 {
 		fmt.Fprintf(w, "  %s not been heard from lately: what they last reported may not be so any more.\n", have(p.Silent))
 	}
@@ -290,6 +296,7 @@ func showStanding(w io.Writer, a app.PolicyStanding) {
 	for _, d := range a.Drafts {
 		fmt.Fprintf(w, "\n%s  %s, with %s, text %s\n  drafted by %s on %s: %s\n", d.Name, d.Title, count(d.Rules, "rule", "rules"), short(d), d.By, when(d.At), d.Reason)
 		showLoosening(w, d.Looser, d.Unclear)
+		showBelow(w, d)
 		for _, approval := range d.Approvals {
 			fmt.Fprintf(w, "  approved by %s on %s: %s\n", approval.By, when(approval.At), approval.Reason)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/view"
-	"github.com/caretaker-school/caretaker/shared/durable"
 )
 
 func registerCommand(o *options) *cobra.Command {
@@ -21,24 +21,13 @@ func registerCommand(o *options) *cobra.Command {
 		tieCommand(o), changeCommand(o, change{
 			use: "untie TAG", short: "Say that an asset is not the enrolled device that it was tied to", what: register.Untie,
 		}),
-		allocateCommand(o),
-		changeCommand(o, change{use: "hand-back TAG", short: "Record that a device was handed back", what: register.HandBack, dated: true}),
-		changeCommand(o, change{
-			use: "left TAG", short: "Record that whoever has a device has left", what: register.Left, dated: true,
-			long: "A checklist begins: returned, data-moved, wiped and accounts-removed, each recorded with register done,\n" +
-				"and two signatures of different people with register sign. Until the device is returned the rule about\n" +
-				"allocations is not met.",
-		}),
-		doneCommand(o),
-		changeCommand(o, change{
-			use: "sign TAG", short: "Sign a leaver's checklist on which everything is done", what: register.Sign,
-			long: "Two people sign. At the console one signature can be given; the other is given with an account.",
-		}),
+		allocateCommand(o), guestNoticeCommand(o),
+		handBackCommand(o), leftCommand(o), staysCommand(o), doneCommand(o), signCommand(o),
 		changeCommand(o, change{
 			use: "wiped TAG", short: "Record that a device was wiped, and how", what: register.Wiped, dated: true, method: true,
 			long: "That it was wiped is what you say: nothing on the device can prove it.",
 		}),
-		retireCommand(o), recoveryCommand(o), investigationCommand(o), acknowledgedCommand(o), acknowledgementsCommand(o))
+		retireCommand(o), recoveryCommand(o), investigationCommand(o), listsLastCommand(o), acknowledgedCommand(o), acknowledgementsCommand(o))
 }
 
 func importCommand(o *options) *cobra.Command {
@@ -50,7 +39,9 @@ func importCommand(o *options) *cobra.Command {
 		Long: "Import reads a list of devices in UTF-8, with commas, semicolons or tabs. Its first line names the columns:\n  " +
 			strings.Join(register.Columns(), ", ") + "\nOnly tag is needed. A column that the list does not have changes nothing, and neither does an asset that\n" +
 			"it does not name. class is SS, SM, AU, ST, SF or VI; host is the name of an enrolled device that the asset\n" +
-			"is; managed is what looks after a device that can have no agent, such as \"Google Admin\".\n" +
+			"is; managed is what looks after a device that can have no agent, such as \"Google Admin\"; and encrypted (yes, no or\n" +
+			"by default), enrolled (yes or no) and seen (a day) are what that says of it. Such a list counts for a time from the\n" +
+			"day on which it was true (--as-of), and one that is older than what is known already is refused.\n" +
 			"If anything is wrong, everything that is wrong is listed with its line and column, and nothing is recorded.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
@@ -184,8 +175,17 @@ func assetShowCommand(o *options) *cobra.Command {
 func showAsset(w io.Writer, a view.Registered) {
 	fmt.Fprintf(w, "%s: %s, %s, %s\n", a.Tag, a.What, a.Class, a.Group)
 	fmt.Fprintf(w, "Covered: %s. Host %s, last heard %s.\n", a.Cover, a.Hostname, when(a.LastContact))
+	if l := a.Listed; l != nil {
+		for _, s := range l.Says {
+			fmt.Fprintf(w, "%s: %s.\n", standingWords(s.Standing), s.Words)
+		}
+		if !l.Stale {
+			fmt.Fprintf(w, "The list counts until %s.\n", when(l.Until))
+		}
+	}
 	if a.Held != nil {
 		fmt.Fprintf(w, "With %s since %s.\n", holder(a), when(a.Held.From))
+		showLoan(w, a)
 	}
 	for _, h := range a.Past {
 		fmt.Fprintf(w, "Was with %s from %s to %s.\n", h.Role, when(h.From), when(h.Back))
@@ -197,10 +197,14 @@ func showAsset(w io.Writer, a view.Registered) {
 		fmt.Fprintf(w, "Wiped %s, as was said: %s.\n", when(wipe.At), wipe.Method)
 	}
 	if a.Investigation {
-		fmt.Fprintln(w, "Found media are plugged into this machine.")
+		fmt.Fprintf(w, "Found media are plugged into this machine, since %s.\n", when(a.InvestigationAt))
 	}
 	if l := a.Leaver; l != nil {
-		fmt.Fprintf(w, "%s left %s.\n", l.Role, when(l.Left))
+		verb := "left"
+		if a.Leaves {
+			verb = "leaves"
+		}
+		fmt.Fprintf(w, "%s %s %s.\n", l.Role, verb, when(l.Left))
 		for _, d := range l.Done {
 			fmt.Fprintf(w, "  done: %s, %s %s\n", d.Step, when(d.At), d.Method)
 		}
@@ -211,108 +215,25 @@ func showAsset(w io.Writer, a view.Registered) {
 	}
 }
 
-func coverageCommand(o *options) *cobra.Command {
-	var args app.AssetArguments
-	c := &cobra.Command{
-		Use:   "coverage",
-		Short: "Compare the register with the laptops that are enrolled",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return operate(c, o, "register.coverage", args, func(v view.Coverage) { showCoverage(c.OutOrStdout(), v) })
-		},
-	}
-	schoolFlag(c, &args.School)
-	return c
-}
-
-func showCoverage(w io.Writer, c view.Coverage) {
-	agents := c.Of(view.ByAgent) + c.Of(view.SilentAgent)
-	fmt.Fprintf(w, "%d registered: %d by agent, %d by dated import or not covered.\n", c.Registered, agents, c.Registered-agents)
-	for _, p := range c.Platforms {
-		fmt.Fprintf(w, "  %-8s %d\n", p.Platform, p.Count)
-	}
-	for _, line := range []struct {
-		cover view.Cover
-		words string
-	}{
-		{view.SilentAgent, "by agent and not heard from lately: not proven"},
-		{view.ByImport, "by a list that is not too old"},
-		{view.StaleImport, "by a list that is too old: not proven"},
-		{view.NeverEnrolled, "registered and never enrolled"},
-		{view.NotRegistered, "enrolled and not registered"},
-	} {
-		fmt.Fprintf(w, "%5d %s\n", c.Of(line.cover), line.words)
-		for _, g := range c.Gaps {
-			if g.Cover == line.cover {
-				fmt.Fprintf(w, "        %s\n", strings.Join(strings.Fields(g.Tag+" "+g.What+" "+g.Hostname), " "))
-			}
-		}
-	}
-	fmt.Fprintf(w, "%5d retired\n", c.Retired)
-}
-
-func exportCommand(o *options) *cobra.Command {
-	args := app.AssetArguments{Limit: 500}
-	var output string
-	c := &cobra.Command{
-		Use:   "export",
-		Short: "Write the register as CSV, as import reads it",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var lines []register.Line
-			for args.After = ""; ; {
-				var page view.AssetPage
-				if err := ask(c, o, "register.list", args, &page); err != nil {
-					return err
-				}
-				for _, a := range page.Assets {
-					lines = append(lines, register.Line{Item: register.Item{Tag: a.Tag, Description: a.Description}, Host: a.Hostname})
-				}
-				if args.After = page.Next; args.After == "" {
-					break
-				}
-			}
-			if o.json {
-				return printJSON(c, lines)
-			}
-			if output == "" {
-				return register.WriteCSV(c.OutOrStdout(), lines)
-			}
-			var b strings.Builder
-			if err := register.WriteCSV(&b, lines); err != nil {
-				return err
-			}
-			return durable.WriteFile(output, []byte(b.String()), 0o600)
-		},
-	}
-	schoolFlag(c, &args.School)
-	c.Flags().StringVar(&output, "output", "", "file to write (default: print it)")
-	return c
-}
-
 // change is a command that records a change of one asset.
 type change struct {
-	use, short, long string
-	what             register.What
-	dated, method    bool
+	use, short, long, example string
+	what                      register.What
+	dated, method             bool
 }
 
 func changeCommand(o *options, ch change) *cobra.Command {
 	var args app.RegisterArguments
-	var on string
 	c := &cobra.Command{
-		Use: ch.use, Short: ch.short, Long: strings.TrimSpace(ch.short + ".\n" + ch.long), Args: cobra.ExactArgs(1),
+		Use: ch.use, Short: ch.short, Long: strings.TrimSpace(ch.short + ".\n" + ch.long), Example: ch.example, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) (err error) {
 			args.Change.What, args.Change.Tag = ch.what, rest[0]
-			if args.Change.When, err = timeOf(on); err != nil {
-				return err
-			}
 			return keep(c, o, args)
 		},
 	}
 	keepFlags(c, &args)
 	if ch.dated {
-		c.Flags().StringVar(&on, "on", "", "when it happened, such as 2026-08-31 (default: now)")
+		c.Flags().StringVar(&args.On, "on", "", "when it happened, such as 2026-08-31 (default: now)")
 	}
 	if ch.method {
 		c.Flags().StringVar(&args.Change.Method, "method", "", "how, such as \"reset to factory state, keys destroyed\"")
@@ -345,62 +266,6 @@ func tieCommand(o *options) *cobra.Command {
 		},
 	}
 	keepFlags(c, &args)
-	return c
-}
-
-func allocateCommand(o *options) *cobra.Command {
-	x := &register.Allocation{}
-	args := app.RegisterArguments{Change: register.Change{What: register.Allocate, Allocation: x}}
-	var until, on string
-	c := &cobra.Command{
-		Use:   "allocate TAG",
-		Short: "Record who gets a device: a role, if need be a person, and until when",
-		Long: "Record who gets a device. The role is kept with the device. A person's name is kept apart, in a part of the\n" +
-			"record that is forgotten in time. With --until it is a loan: once that is over and the device was not handed\n" +
-			"back, the rule about allocations is not met.",
-		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, rest []string) (err error) {
-			args.Change.Tag = rest[0]
-			if x.Ends, err = timeOf(until); err != nil {
-				return err
-			}
-			if args.Change.When, err = timeOf(on); err != nil {
-				return err
-			}
-			return keep(c, o, args)
-		},
-	}
-	keepFlags(c, &args)
-	f := c.Flags()
-	f.StringVar(&x.Role, "role", "", "who it is for, such as \"Year 4 class teacher\"")
-	f.StringVar(&args.Person, "person", "", "the person, by name, if that has to be known")
-	f.StringVar(&until, "until", "", "when a loan ends, such as \"2026-11-27 16:00\"")
-	f.StringVar(&on, "on", "", "from when, such as 2026-09-01 (default: now)")
-	f.BoolVar(&x.Guest, "guest", false, "it is for a guest or a supply teacher")
-	f.BoolVar(&x.Notice, "notice", false, "they were given the school's notice for guests")
-	f.StringVar(&x.Condition, "condition", "", "what state it is in")
-	cobra.CheckErr(c.MarkFlagRequired("role"))
-	return c
-}
-
-func doneCommand(o *options) *cobra.Command {
-	args := app.RegisterArguments{Change: register.Change{What: register.DoneStep}}
-	var on string
-	c := &cobra.Command{
-		Use:   "done TAG STEP",
-		Short: "Record a step of a leaver's checklist: returned, data-moved, wiped or accounts-removed",
-		Args:  cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, rest []string) (err error) {
-			args.Change.Tag, args.Change.Step = rest[0], register.Step(rest[1])
-			if args.Change.When, err = timeOf(on); err != nil {
-				return err
-			}
-			return keep(c, o, args)
-		},
-	}
-	keepFlags(c, &args)
-	c.Flags().StringVar(&args.Change.Method, "method", "", "how; wiped needs it")
-	c.Flags().StringVar(&on, "on", "", "when, such as 2026-08-31 (default: now)")
 	return c
 }
 
@@ -440,12 +305,49 @@ func recoveryCommand(o *options) *cobra.Command {
 	return c
 }
 
+func listsLastCommand(o *options) *cobra.Command {
+	args := app.RegisterArguments{Change: register.Change{What: register.ListsLast}}
+	c := &cobra.Command{
+		Use:   "lists-last DAYS",
+		Short: "Say for how many days a list of devices that no agent covers counts",
+		Long: "Say for how many days a list of devices that no agent covers counts, from the day on which it was true. After\n" +
+			"that what it says is not proven, until a newer list is imported. Unless it is said here, it is 30 days.",
+		Example: "  caretaker-collector register lists-last 14",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, rest []string) error {
+			days, err := strconv.Atoi(rest[0])
+			if err != nil {
+				return fmt.Errorf("%.40q is no number of days", rest[0])
+			}
+			args.Change.Days = days
+			return keep(c, o, args)
+		},
+	}
+	keepFlags(c, &args)
+	return c
+}
+
+// standingWords says how something stands, in the words of the pages.
+func standingWords(s view.Standing) string {
+	switch s {
+	case view.Met:
+		return "Met"
+	case view.NotMet:
+		return "Not met"
+	default:
+		return "Not proven"
+	}
+}
+
 func investigationCommand(o *options) *cobra.Command {
 	args := app.RegisterArguments{Change: register.Change{What: register.Investigate}}
 	c := &cobra.Command{
 		Use:   "investigation TAG on|off",
 		Short: "Say that found media are plugged into this machine and no other",
-		Args:  cobra.ExactArgs(2),
+		Long: "Say that found media are plugged into this machine and no other. Rules about media are not for it then, and it opens\n" +
+			"nothing of theirs. It is told when it is connected; until it has said that it knows, plug nothing in.",
+		Example: "  caretaker-collector register investigation HB-PC-001 on",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, rest []string) error {
 			if rest[1] != "on" && rest[1] != "off" {
 				return fmt.Errorf("say on or off, not %.20q", rest[1])

@@ -14,8 +14,8 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/release"
 	"github.com/caretaker-school/caretaker/shared/clock"
-	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 func initCommand(o *options) *cobra.Command {
@@ -34,6 +34,7 @@ func initCommand(o *options) *cobra.Command {
 				if a.Serving {
 					fmt.Fprintln(c.OutOrStdout(), "The collector that runs serves it already.")
 				}
+				fmt.Fprintln(c.OutOrStdout(), "Make its first administrator next, with account create --role administrator --name NAME; whoever signs in with that\nfinds on the pages what is left to set up.")
 			})
 		},
 	}
@@ -47,7 +48,9 @@ func serveCommand(o *options) *cobra.Command {
 		Use:   "serve",
 		Short: "Take in reports and serve the pages, until stopped",
 		Long: "Serve takes in reports and serves the pages, until stopped. It prints the two addresses once both are open.\n" +
-			"Pages are served over plain HTTP on this machine only; elsewhere they need a certificate and its key.",
+			"Pages are served over plain HTTP on this machine only; elsewhere they need a certificate and its key, in files\n" +
+			"that are read again when they change, or from an authority that is asked for one by ACME, such as Let's Encrypt:\n\n" +
+			"  caretaker-collector serve --web :443 --acme-name collector.hollybank.example --acme-accept-terms",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
@@ -59,44 +62,30 @@ func serveCommand(o *options) *cobra.Command {
 			return app.Run(ctx, config, clock.System{})
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&config.Agents, "agents", ":7443", "address for laptops; port 0 chooses one")
-	f.StringVar(&config.Web, "web", "127.0.0.1:8080", "address for the pages; port 0 chooses one")
-	f.StringVar(&config.WebCertificate, "web-cert", "", "PEM file with the pages' certificate and its chain")
-	f.StringVar(&config.WebKey, "web-key", "", "PEM file with the key of that certificate")
-	f.StringVar(&config.Checkpoints, "checkpoints", "", "folder into which each school's signed checkpoint is written once a day, to be kept elsewhere")
-	f.StringVar(&config.Metrics, "metrics", "", "address at which Prometheus reads figures, such as 9464; a port alone is of this machine (default: none)")
-	f.StringVar(&config.MetricsToken, "metrics-token", "", "file with the token that readers of figures show; needed, as is --web-cert, beyond this machine")
-	f.StringVar(&config.TimeZone, "time-zone", "Europe/London", "zone in which the pages show times")
+	serveFlags(c, &config)
 	return c
 }
 
-func tokenCommand(o *options) *cobra.Command {
-	args := app.TokenArguments{}
-	var ownership string
-	create := &cobra.Command{
-		Use:   "create",
-		Short: "Make a token with which laptops enrol; it is printed once",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if args.Uses < 1 || args.Lifetime <= 0 {
-				return errors.New("a token admits at least one laptop, for some time: --uses and --lifetime must be more than 0")
-			}
-			args.Ownership = posture.Ownership(ownership)
-			return operate(c, o, "token.create", args, func(a app.TokenAnswer) {
-				fmt.Fprintln(c.OutOrStdout(), a.Token)
-				fmt.Fprintf(c.ErrOrStderr(), "For %s (%s), until %s. It is not shown again.\n",
-					count(a.Uses, "laptop", "laptops"), a.Ownership, a.Ends.Format("Mon 2 Jan 2006 15:04 MST"))
-			})
-		},
-	}
-	schoolFlag(create, &args.School)
-	f := create.Flags()
-	f.IntVar(&args.Uses, "uses", 1, "how many laptops it admits")
-	f.DurationVar(&args.Lifetime, "lifetime", 7*24*time.Hour, "how long it admits them")
-	f.StringVar(&ownership, "ownership", string(posture.SchoolSingleUser), "class of the laptops: school-single-user, school-multi-user or authorised")
-	f.StringSliceVar(&args.Addresses, "address", nil, "host:port at which laptops reach the collector (default: where it last served)")
-	return group("token", "Tokens with which laptops enrol", create)
+// serveFlags are the flags of whatever serves.
+func serveFlags(c *cobra.Command, config *app.Config) {
+	f := c.Flags()
+	f.StringVar(&config.Agents, "agents", ":7443", "address for laptops; port 0 chooses one")
+	f.StringSliceVar(&config.Balancers, "agents-balancer", nil, "address or network of a load balancer before --agents that sends the PROXY protocol, version 2; may repeat")
+	f.StringVar(&config.Web, "web", "127.0.0.1:8080", "address for the pages; port 0 chooses one")
+	f.StringVar(&config.WebCertificate, "web-cert", "", "PEM file with the pages' certificate and its chain")
+	f.StringVar(&config.WebKey, "web-key", "", "PEM file with the key of that certificate")
+	f.StringSliceVar(&config.ACME.Names, "acme-name", nil, "name of the pages for which an authority is asked for a certificate; may repeat")
+	f.BoolVar(&config.ACME.Agreed, "acme-accept-terms", false, "accept the terms of that authority, which somebody has read")
+	f.StringVar(&config.ACME.Contact, "acme-contact", "", "mail address to which that authority writes")
+	f.StringVar(&config.ACME.Directory, "acme-directory", "", "address of that authority's directory (default: Let's Encrypt)")
+	f.StringVar(&config.ACME.Roots, "acme-roots", "", "PEM file by which that authority itself is known, if this machine does not know it")
+	f.StringVar(&config.ACME.Plain, "acme-http", "", "address at which that authority looks over plain HTTP, such as :80 (default: it looks at the pages, on port 443)")
+	f.StringVar(&config.Checkpoints, "checkpoints", "", "folder into which each school's signed checkpoint is written once a day, to be kept elsewhere")
+	f.StringVar(&config.Metrics, "metrics", "", "address at which Prometheus reads figures, such as 9464; a port alone is of this machine (default: none)")
+	f.StringVar(&config.MetricsToken, "metrics-token", "", "file with the token that readers of figures show; needed, as is --web-cert, beyond this machine")
+	f.IntVar(&config.Updates.Rate, "update-rate", release.UsualRate, "bytes a second that all laptops together are given of a new version of the agent")
+	f.DurationVar(&config.Updates.Within, "update-within", 10*time.Minute, "in how long laptops that are offered a new version come for it")
+	f.StringVar(&config.TimeZone, "time-zone", "Europe/London", "zone in which the pages show times")
 }
 
 func accountCommand(o *options) *cobra.Command {
@@ -128,7 +117,7 @@ func accountCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	return group("account", "Accounts for the pages", create, list)
+	return group("account", "Accounts for the pages", append(personCommands(o), create, list)...)
 }
 
 func roles() string {

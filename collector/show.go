@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,8 @@ func deviceCommand(o *options) *cobra.Command {
 		},
 	}
 	schoolFlag(assess, &asked.School)
-	return group("device", "Laptops and what is known of them", list, show, assess)
+	return group("device", "Laptops and what is known of them", list, show, assess, classCommand(o), personalUseCommand(o), revealCommand(o), assignmentsCommand(o),
+		revokeCommand(o), renewalCommand(o), sameCommand(o), apartCommand(o))
 }
 
 func showDevice(c *cobra.Command, d view.DeviceDetail) {
@@ -73,6 +75,12 @@ func showDevice(c *cobra.Command, d view.DeviceDetail) {
 	fmt.Fprintf(w, "%s, %s, %s\n", d.Hostname, d.OSName, d.Ownership)
 	if d.Lost != nil {
 		fmt.Fprintln(w, lostSince(d.Lost))
+	}
+	if len(d.Groups) > 0 {
+		fmt.Fprintf(w, "In %s.\n", strings.Join(d.Groups, ", "))
+	}
+	if d.PolicyDue > 0 {
+		fmt.Fprintf(w, "Judged by policy %d: it has not taken policy %d yet, which is in force.\n", d.Policy, d.PolicyDue)
 	}
 	fmt.Fprintf(w, "Last heard of %s. Report %d, made %s, entry %d of the ledger.\n\n", when(d.LastContact), d.LastReport, when(d.ReportedAt), d.Entry)
 	for _, f := range d.Findings {
@@ -85,6 +93,7 @@ func showDevice(c *cobra.Command, d view.DeviceDetail) {
 			fmt.Fprintf(w, "               %s\n", f.Message)
 		}
 	}
+	showApart(c, d)
 }
 
 func breachCommand(o *options) *cobra.Command {
@@ -97,8 +106,8 @@ func breachCommand(o *options) *cobra.Command {
 			defer noteBehind(c, o, args.School)
 			return operate(c, o, "breach.list", args, func(p view.BreachPage) {
 				for _, b := range p.Breaches {
-					fmt.Fprintf(c.OutOrStdout(), "%-12s %-8s %-7s %-20s %s, since %s\n",
-						b.Status, b.Severity, b.Rule, b.Hostname, b.Title, when(b.FirstFailed))
+					fmt.Fprintf(c.OutOrStdout(), "%-12s %-8s %-7s %-20s %s, since %s%s\n",
+						b.Status, b.Severity, b.Rule, b.Hostname, b.Title, when(b.FirstFailed), late(b))
 					if e := b.Exemption; e != nil && b.Status == breach.Exempt {
 						fmt.Fprintf(c.OutOrStdout(), "             until %s by %s, asked for by %s, approved by %s: %s\n",
 							when(e.Ends()), e.ID, e.AskedBy, e.Approver, e.Reason)
@@ -114,6 +123,14 @@ func breachCommand(o *options) *cobra.Command {
 	return group("breach", "Policy breaches", list,
 		decideCommand(o, decision.Acknowledge, "acknowledge", "Say that somebody is on the breaches of a rule on a laptop"),
 		decideCommand(o, decision.Resolve, "resolve", "Settle the breaches of a rule on a laptop by a decision, until it fails again"))
+}
+
+// late says when a breach that was reported late was heard of.
+func late(b view.Breach) string {
+	if !b.ReportedLate {
+		return ""
+	}
+	return ", reported late, " + when(b.ReceivedAt)
 }
 
 func decideCommand(o *options, kind decision.Kind, use, short string) *cobra.Command {
@@ -155,7 +172,8 @@ func ledgerCommand(o *options) *cobra.Command {
 		Short: "Prove that nothing in the ledger was changed, or name the first entry that was",
 		Long: "Prove that nothing in the ledger was changed, or name the first entry that was.\n" +
 			"With --against it is proven too that the ledger begins with what was signed in a checkpoint that was given\n" +
-			"away: that nobody has rewritten anything before it, whatever keys they hold.",
+			"away: that nobody has rewritten anything before it, whatever keys they hold. The file is one of serve\n" +
+			"--checkpoints, or the text of a mail that brought one.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			args.Against = nil
@@ -177,7 +195,7 @@ func ledgerCommand(o *options) *cobra.Command {
 		},
 	}
 	schoolFlag(verify, &args.School)
-	verify.Flags().StringSliceVar(&against, "against", nil, "file with a checkpoint that was given away; may repeat")
+	verify.Flags().StringSliceVar(&against, "against", nil, "file with a checkpoint that was given away, or a mail's text with one; may repeat")
 	var some app.LedgerArguments
 	show := &cobra.Command{
 		Use:   "show",

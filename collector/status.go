@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caretaker-school/caretaker/collector/app"
+	"github.com/caretaker-school/caretaker/collector/certificate"
 	"github.com/caretaker-school/caretaker/collector/console"
 )
 
@@ -20,8 +21,14 @@ func statusCommand(o *options) *cobra.Command {
 			all, err := answered(c, o, "status", struct{}{}, func(all []app.SchoolStatus) {
 				for _, s := range all {
 					showStatus(c.OutOrStdout(), s)
+					if s.Covered != "" {
+						fmt.Fprintf(c.OutOrStdout(), "  %s.\n", s.Covered)
+					}
 					warn(c.OutOrStdout(), s.Calendar)
 					warn(c.OutOrStdout(), s.Policy)
+				}
+				if len(all) > 0 {
+					showCertificate(c.OutOrStdout(), all[0].Certificate)
 				}
 			})
 			if err != nil {
@@ -62,6 +69,20 @@ func showStatus(w io.Writer, s app.SchoolStatus) {
 	}
 	if s.Shown < s.Entries {
 		fmt.Fprintf(w, "  %d of %s are shown.\n", s.Shown, entries)
+	}
+}
+
+// showCertificate says which certificate the pages are served with; nil if with
+// none.
+func showCertificate(w io.Writer, s *certificate.State) {
+	switch {
+	case s == nil:
+	case s.Trouble != "":
+		fmt.Fprintf(w, "Mind: %s\n", s.Trouble)
+	case s.Renews.IsZero():
+		fmt.Fprintf(w, "The pages' certificate ends on %s.\n", when(s.Ends))
+	default:
+		fmt.Fprintf(w, "The pages' certificate ends on %s; a new one is asked for on %s.\n", when(s.Ends), when(s.Renews))
 	}
 }
 

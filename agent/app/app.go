@@ -20,6 +20,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/agent/update"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 )
@@ -31,6 +32,8 @@ type Config struct {
 	// Woken receives when the machine was woken from sleep, where the system
 	// tells; nil elsewhere.
 	Woken <-chan struct{}
+	// Installed is this program as releases know it. Its zero value takes none.
+	Installed update.Installed
 
 	// Program, Before and Replay say how children are started when this
 	// process is not the agent's own binary, as in a scenario that runs both
@@ -71,13 +74,38 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return fmt.Errorf("take the agent's state folder %s: %w", c.State, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	if err := enrolKept(ctx, c, clk); err != nil || ctx.Err() != nil {
+		return err
+	}
+	for {
+		// Who this machine is may change while it runs: it begins anew then.
+		if err := serve(ctx, c, clk); !errors.Is(err, errWho) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// serve runs the service of a laptop that is a device of a school.
+func serve(ctx context.Context, c Config, clk clock.Clock) error {
+	asks, err := becomes(c)
+	if err != nil {
+		return err
+	}
 	s, err := newService(c, clk)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.uplink.Run(ctx) })
-	g.Go(func() error { return s.device.KeepCertificate(ctx, clk, c.Log) })
+	if asks != nil {
+		s.asking(ctx, c, *asks, g.Go)
+		if c.Woken != nil {
+			g.Go(func() error { s.wakeUp(ctx, c.Woken); return nil })
+		}
+		return g.Wait()
+	}
+	g.Go(func() error { return s.uplinks(ctx, c) })
+	g.Go(func() error { return s.twiceTold(ctx, c) })
+	g.Go(func() error { return s.device.KeepCertificate(ctx, clk, c.Log, s.renewed) })
 	if c.Replay == "" {
 		g.Go(func() error { listen(ctx, s, "disks", system.Events, s.diskChanged); return nil })
 		g.Go(func() error { listen(ctx, s, "programs", watchPrograms, s.programsChanged); return nil })
@@ -86,7 +114,26 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		g.Go(func() error { s.wakeUp(ctx, c.Woken); return nil })
 	}
 	g.Go(func() error { return s.loop(ctx) })
+	s.followReleases(ctx, g, c)
 	return g.Wait()
+}
+
+// renewed is told how an attempt to renew the certificate ended. A new one is
+// worth trying at once.
+func (s *service) renewed(err error) {
+	waits := ""
+	if errors.Is(err, enroll.ErrWaits) {
+		waits = err.Error()
+	}
+	s.inbox.mu.Lock()
+	was := s.inbox.run.Waits
+	s.inbox.mu.Unlock()
+	if waits != was {
+		s.inbox.report(func(r *running) { r.Waits = waits })
+	}
+	if err == nil {
+		signal(s.reachable)
+	}
 }
 
 // wakeUp has both that wait, the loop and the uplink, look again when the

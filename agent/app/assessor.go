@@ -45,9 +45,12 @@ func (a assessor) assess(ctx context.Context, now time.Time, due []string, t ter
 	r := assess.Request{
 		Now: now, Policy: t.policy, PolicyBefore: t.before, Assignment: t.assignment, MediaKey: t.mediaKey,
 		Due: due, Before: notDue(before.Bodies, due), Memory: before.Memory, MediaLog: p.MediaLog, EventsAfter: p.eventsAfter(), EventsDone: p.EventsDone, EventsTaken: p.eventsTaken(), Began: began,
+		Agent: p.Upkeep.told(),
 	}
 	if slices.Contains(due, wire.Executables) {
-		bodies, err := a.children.walk(ctx, walkRequest{Now: r.Now, PersonalUse: t.assignment.PersonalUse}, a.state)
+		bodies, err := a.children.walk(ctx, walkRequest{
+			Now: r.Now, PersonalUse: t.assignment.PersonalUse, Reveal: t.assignment.Reveal, Investigation: t.assignment.Investigation,
+		}, a.state)
 		if ctx.Err() != nil {
 			return assess.Outcome{}, ctx.Err()
 		}

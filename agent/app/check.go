@@ -63,7 +63,13 @@ func Check(ctx context.Context, c CheckConfig, clk clock.Clock) (posture.Report,
 		clk = stopped{clk, replay.Machine().RecordedAt}
 	}
 	now := clk.Now().Truncate(time.Millisecond)
-	outcome, err := assessor{children: asker}.assess(ctx, now, assess.Sections(), terms, lastRead{}, position{}, true)
+	var kept position
+	if c.State != "" {
+		if _, err := (state{c.State}).load(chainFile, &kept); err != nil {
+			kept = position{} // the service says that it is damaged
+		}
+	}
+	outcome, err := assessor{children: asker}.assess(ctx, now, assess.Sections(), terms, lastRead{}, position{Upkeep: kept.Upkeep}, true)
 	if err != nil {
 		return posture.Report{}, nil, err
 	}

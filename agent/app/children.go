@@ -22,6 +22,8 @@ import (
 const (
 	foldersCommand = "child-folders"
 	systemCommand  = "child-system"
+	aboutCommand   = "child-about"
+	waysCommand    = "child-ways"
 )
 
 const (
@@ -42,6 +44,14 @@ func childLimits() map[system.Role]system.Limits {
 type walkRequest struct {
 	Now         time.Time `json:"now"`
 	PersonalUse bool      `json:"personalUse"`
+	Reveal      []string  `json:"reveal,omitempty"`
+	// Investigation says that media are left alone.
+	Investigation bool `json:"investigation,omitempty"`
+}
+
+// question is what the child asks the probe.
+func (r walkRequest) question(known *probe.Known) probe.Question {
+	return probe.Question{Now: r.Now, PersonalUse: r.PersonalUse, Reveal: r.Reveal, Investigation: r.Investigation, Known: known}
 }
 
 // children asks the children that assess.
@@ -206,7 +216,7 @@ func (p *processes) assess(ctx context.Context, r assess.Request) (assess.Outcom
 type inProcess struct{ reader system.Reader }
 
 func (p inProcess) walk(ctx context.Context, r walkRequest, _ *state) ([]wire.Body, error) {
-	return assess.Walk(ctx, p.reader, probe.Question{Now: r.Now, PersonalUse: r.PersonalUse})
+	return assess.Walk(ctx, p.reader, r.question(nil))
 }
 
 func (p inProcess) assess(ctx context.Context, r assess.Request) (assess.Outcome, error) {
@@ -215,7 +225,7 @@ func (p inProcess) assess(ctx context.Context, r assess.Request) (assess.Outcome
 
 // IsChild reports whether the program was started as one of its own children.
 func IsChild(args []string) bool {
-	return len(args) > 1 && slices.Contains([]string{foldersCommand, systemCommand, system.ApartCommand}, args[1])
+	return len(args) > 1 && slices.Contains([]string{foldersCommand, systemCommand, aboutCommand, waysCommand, system.ApartCommand}, args[1])
 }
 
 // RunChild answers one request as a child and returns the exit status. It
@@ -244,9 +254,14 @@ func runChild(args []string, stdin io.Reader, stdout io.Writer) error {
 		}
 	}
 	var answer any
-	if args[1] == foldersCommand {
+	switch args[1] {
+	case foldersCommand:
 		answer, err = answerWalk(reader, request)
-	} else {
+	case waysCommand:
+		answer, err = answerWays(request)
+	case aboutCommand:
+		answer = answerAbout(reader)
+	default:
 		answer, err = answerAssess(reader, request)
 	}
 	if err != nil {
@@ -275,7 +290,7 @@ func answerWalk(reader system.Reader, request []byte) ([]wire.Body, error) {
 	if err != nil {
 		known = probe.NewKnown() // the first walk, or a file that a crash left
 	}
-	bodies, err := assess.Walk(context.Background(), reader, probe.Question{Now: r.Now, PersonalUse: r.PersonalUse, Known: known})
+	bodies, err := assess.Walk(context.Background(), reader, r.question(known))
 	if err != nil {
 		return nil, err
 	}

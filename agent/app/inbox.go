@@ -10,6 +10,8 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
+	"github.com/caretaker-school/caretaker/agent/update"
+	"github.com/caretaker-school/caretaker/agent/uplink"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -23,7 +25,13 @@ type inbox struct {
 	// waiting returns how many statements wait in the spool.
 	waiting func() int
 	boot    func() (id string, uptime time.Duration, err error)
-	wake    chan struct{} // holds a token when something has come
+	// way says by which way the collector was reached last.
+	way     func() string
+	wake    chan struct{}     // holds a token when something has come
+	twice   chan struct{}     // holds a token when two machines answer to this name
+	offered chan update.Offer // holds what was last said of a release
+	// reported holds a token when something that this process made was acknowledged.
+	reported chan struct{}
 
 	mu    sync.Mutex // guards all below
 	terms terms
@@ -35,7 +43,8 @@ type inbox struct {
 	recorded uint64
 	witness  witness
 	run      running
-	began    time.Time // of this boot, by the clock when it was last looked at; zero: not since the start
+	said     spool.Position // the first statement that this process made; zero: none yet
+	began    time.Time      // of this boot, by the clock when it was last looked at; zero: not since the start
 }
 
 // taken is what the loop takes out of the inbox.
@@ -130,7 +139,13 @@ func (b *inbox) Welcomed(collector time.Time, skew time.Duration) error {
 	if _, uptime, err := b.boot(); err == nil {
 		began = b.now().Round(0).Add(-uptime)
 	}
-	b.report(func(r *running) { r.Connected, r.Trouble, r.Skew, b.began = true, "", skew, began })
+	way := ""
+	if b.way != nil {
+		way = b.way()
+	}
+	b.report(func(r *running) {
+		r.Connected, r.Trouble, r.Obstacles, r.Way, r.Skew, b.began = true, "", nil, way, skew, began
+	})
 	return nil
 }
 
@@ -152,7 +167,10 @@ func (b *inbox) clockSeen(began time.Time) {
 
 // Ended implements uplink.Handler.
 func (b *inbox) Ended(reason error) {
-	b.report(func(r *running) { r.Connected, r.Trouble = false, reason.Error() })
+	if refused, ok := errors.AsType[*uplink.RefusedError](reason); ok && refused.Code == "twice" {
+		signal(b.twice)
+	}
+	b.report(func(r *running) { r.Connected, r.Trouble, r.Obstacles = false, reason.Error(), obstacles(reason) })
 }
 
 // sayAgain is how often at most it is written that something was acknowledged,
@@ -162,6 +180,12 @@ const sayAgain = time.Second
 // Acknowledged implements uplink.Handler.
 func (b *inbox) Acknowledged(p spool.Position) error {
 	b.acknowledged(p)
+	b.mu.Lock()
+	own := b.said != (spool.Position{}) && !p.Before(b.said)
+	b.mu.Unlock()
+	if own {
+		signal(b.reported)
+	}
 	b.put(func() {
 		if b.acked.Before(p) {
 			b.acked = p
@@ -280,4 +304,29 @@ func (b *inbox) AssessNow(request string) error {
 	b.log.Info("the collector asks for an assessment", "request", request)
 	b.put(func() { b.hurry = true })
 	return nil
+}
+
+// ReleaseOffered implements uplink.Handler. What was said last counts.
+func (b *inbox) ReleaseOffered(version string, within time.Duration) error {
+	o := update.Offer{Version: version, Within: within}
+	for {
+		select {
+		case b.offered <- o:
+			return nil
+		default:
+		}
+		select {
+		case <-b.offered:
+		default:
+		}
+	}
+}
+
+// firstSaid notes the first statement that this process made.
+func (b *inbox) firstSaid(p spool.Position) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.said == (spool.Position{}) {
+		b.said = p
+	}
 }

@@ -72,6 +72,7 @@ func (s *service) loop(ctx context.Context) error {
 	for {
 		err := s.work(ctx)
 		if ctx.Err() != nil {
+			s.leave()
 			return nil //nolint:nilerr // it was told to end, and what was not stored is made anew
 		}
 		if err == nil {
@@ -79,6 +80,7 @@ func (s *service) loop(ctx context.Context) error {
 			if s.wait(ctx) {
 				continue
 			}
+			s.leave()
 			return nil
 		}
 		s.log.Error("what the agent has to say cannot be stored; it is tried again", "reason", err, "in", pause)
@@ -87,6 +89,7 @@ func (s *service) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			stop()
+			s.leave()
 			return nil
 		case <-timer:
 		}
@@ -184,6 +187,8 @@ func (s *service) listenTo(t taken, now time.Time) {
 		s.log.Warn("the collector has later reports than this laptop made, whose state must have been restored; its reports go on behind them",
 			"made", made, "recorded", t.recorded)
 		s.position.Chain, full = s.position.Chain.Behind(t.recorded), true
+		s.position.Upkeep.StateLostAt = now
+		s.schedule.hurry(now, wire.System)
 	}
 	s.position.Chain.Full = s.position.Chain.Full || full
 	s.asked.assess = s.asked.assess || t.assessNow
@@ -235,7 +240,7 @@ func (s *service) round(ctx context.Context, now time.Time, asked bool) error {
 	if err := s.say(draft, chain); err != nil {
 		return err
 	}
-	s.inbox.report(func(r *running) { r.AssessedAt, r.Fault = s.clock.Now(), outcome.PolicyTrouble })
+	s.inbox.report(func(r *running) { r.AssessedAt, r.Fault, r.Self = s.clock.Now(), outcome.PolicyTrouble, &outcome.Self })
 	return nil
 }
 

@@ -23,12 +23,44 @@ import (
 // EnrollConfig says with what to enrol.
 type EnrollConfig struct {
 	State string    // folder
-	Token string    // "-": read it from Stdin
+	Token string    // "-": read it from Stdin; "": ask again for a laptop that waits
 	Stdin io.Reader // for "-"
+	// Class is whose laptop it is, as whoever enrols it says; "": what the token
+	// says.
+	Class posture.Ownership
+	// Proxy is to be used to reach the school; nil: what was set before, if
+	// anything was.
+	Proxy *ProxyConfig
+	// About says what to run to ask this machine what it is, for whoever approves
+	// it; nil says nothing of it.
+	About *Config
+	// Later keeps the token if the school did not answer, for the service to
+	// enrol with when it does.
+	Later bool
 }
 
-// Enroll makes this machine a device of the school that made the token.
+// CheckClass refuses laptops that belong to a person.
+func CheckClass(class posture.Ownership) error {
+	switch class {
+	case "", posture.SchoolSingleUser, posture.SchoolMultiUser, posture.Authorised:
+		return nil
+	case posture.StudentOwned, posture.StaffOwned, posture.VisitorOwned:
+		return fmt.Errorf("%w: it is %s, and a laptop that belongs to a person gets no agent, because the school has no say over it", enroll.ErrRefused, class)
+	}
+	return fmt.Errorf("%.40q is not a class of ownership: write school-single-user, school-multi-user, authorised, student-owned, staff-owned or visitor-owned", string(class))
+}
+
+// ErrLater means that a token is kept, and the service enrols with it when the
+// school can be reached.
+var ErrLater = errors.New("the school could not be reached: the service goes on trying, and forgets the token when it was answered")
+
+// Enroll makes this machine a device of the school that made the token. It
+// returns an ErrLater if that is left to the service, and an
+// *enroll.WaitingError if somebody at the school has to approve it first.
 func Enroll(ctx context.Context, c EnrollConfig, clk clock.Clock) (enroll.Identity, error) {
+	if err := CheckClass(c.Class); err != nil {
+		return enroll.Identity{}, err
+	}
 	if c.Token == "-" {
 		text, err := io.ReadAll(io.LimitReader(c.Stdin, 4096))
 		if err != nil {
@@ -40,13 +72,30 @@ func Enroll(ctx context.Context, c EnrollConfig, clk clock.Clock) (enroll.Identi
 	if err != nil {
 		return enroll.Identity{}, fmt.Errorf("read this machine's name: %w", err)
 	}
-	device, err := enroll.Enroll(ctx, enroll.Options{
-		Token: c.Token, State: c.State, Hostname: hostname, Platform: platform(), Built: release.Built(), Clock: clk,
-	})
-	if err != nil {
-		return enroll.Identity{}, err
+	o := enroll.Options{Token: c.Token, State: c.State, Hostname: hostname, Platform: platform(), Built: release.Built(), Clock: clk, Routes: newRoutes(c.State, nil)}
+	if c.Proxy != nil { // before the token: the service needs it as soon as that is there
+		if err := setProxy(c.State, *c.Proxy); err != nil {
+			return enroll.Identity{}, err
+		}
 	}
-	return device.Identity, nil
+	if c.Later && c.Token != "" { // before it is tried: whatever interrupts this, the service goes on
+		if err := enroll.KeepToken(o); err != nil {
+			return enroll.Identity{}, err
+		}
+	}
+	if c.About != nil {
+		o.Hardware = about(ctx, *c.About)
+	}
+	device, err := enroll.Enroll(ctx, o)
+	waits := new(enroll.WaitingError)
+	switch {
+	case err == nil:
+		return device.Identity, nil
+	case errors.As(err, &waits): // the school has answered
+	case c.Later && !errors.Is(err, enroll.ErrRefused) && !errors.Is(err, enroll.ErrEnrolled):
+		return enroll.Identity{}, fmt.Errorf("%w: %w", ErrLater, err)
+	}
+	return enroll.Identity{}, err
 }
 
 func platform() posture.Platform {
@@ -90,7 +139,7 @@ func ReadStatus(dir string, built, now time.Time) (Status, error) {
 	stranger := errors.Is(err, fs.ErrPermission)
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
-		return s, nil
+		return s, s.unenrolled(dir)
 	case err != nil && !stranger:
 		return Status{}, err
 	}
@@ -106,6 +155,7 @@ func ReadStatus(dir string, built, now time.Time) (Status, error) {
 	s.Enrolled = found || !stranger
 	s.School, s.SchoolName, s.Device, s.Collector = r.School, r.SchoolName, r.Device, r.Collector
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
+	s.Self, s.Way, s.Obstacles = r.Self, r.Way, r.Obstacles
 	s.Waiting, s.Dropped, s.Policy, s.Trouble, s.ClockOff = r.Waiting, r.Dropped, r.Policy, r.trouble(), clockOff(r.Skew)
 	if s.Running, err = durable.Held(state{dir}.path(lockFile)); errors.Is(err, fs.ErrPermission) {
 		// Whoever may not ask for the lock judges by when it last wrote.
@@ -114,5 +164,6 @@ func ReadStatus(dir string, built, now time.Time) (Status, error) {
 		return Status{}, fmt.Errorf("see whether the service runs: %w", err)
 	}
 	s.Connected = s.Running && r.Connected
+	s.sayVersion(r)
 	return s, nil
 }

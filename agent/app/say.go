@@ -29,7 +29,9 @@ func (s *service) say(d assess.Draft, chain assess.Chain) error {
 		return err
 	}
 	s.position.Chain, s.position.Pending = chain, p
+	s.position.Upkeep.seen(s.alive())
 	s.lastSaid = wall(s.clock)
+	s.inbox.firstSaid(p.Position)
 	return s.flush()
 }
 

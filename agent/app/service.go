@@ -13,6 +13,7 @@ import (
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/agent/update"
 	"github.com/caretaker-school/caretaker/agent/uplink"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/release"
@@ -20,18 +21,19 @@ import (
 
 // service is the part that stays.
 type service struct {
-	clock    clock.Clock
-	log      *slog.Logger
-	state    state
-	device   *enroll.Device
-	spool    *spool.Spool
-	inbox    *inbox
-	uplink   *uplink.Uplink
-	assessor assessor
-	schedule *schedule
-	boot     func() (id string, uptime time.Duration, err error)
-	disks    chan struct{}
-	files    chan struct{}
+	clock     clock.Clock
+	log       *slog.Logger
+	state     state
+	device    *enroll.Device
+	spool     *spool.Spool
+	inbox     *inbox
+	uplink    *uplink.Uplink
+	assessor  assessor
+	schedule  *schedule
+	boot      func() (id string, uptime time.Duration, err error)
+	installed update.Installed
+	disks     chan struct{}
+	files     chan struct{}
 	// woken and reachable hold a token when the machine was woken: for the
 	// loop, and for the uplink.
 	woken     chan struct{}
@@ -52,7 +54,7 @@ type service struct {
 func newService(c Config, clk clock.Clock) (*service, error) {
 	now := wall(clk)
 	s := &service{
-		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk),
+		clock: clk, log: c.Log, state: state{c.State}, boot: booted(c, clk), installed: c.Installed,
 		disks: make(chan struct{}, 1), files: make(chan struct{}, 1), woken: make(chan struct{}, 1), reachable: make(chan struct{}, 1),
 		asks: newPace(3, 10*time.Minute), plugs: newPace(10, time.Minute), installs: newPace(2, 10*time.Minute),
 		schedule: newSchedule(assess.Every(), now, rand.Float64),
@@ -64,6 +66,8 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	if s.device, err = enroll.Load(c.State, release.Built()); err != nil {
 		return nil, err
 	}
+	routes := newRoutes(c.State, c.Log)
+	s.device.Routes = routes
 	tls, err := s.device.TLS()
 	if err != nil {
 		return nil, err
@@ -72,9 +76,11 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 		return nil, err
 	}
 	s.inbox = newInbox(s)
+	s.inbox.way = routes.Used
 	if err := s.loadPosition(); err != nil {
 		return nil, err
 	}
+	s.position.Upkeep.begin(s.running(c))
 	if err := s.state.open(); err != nil {
 		c.Log.Warn("only the service's own account can read its status", "reason", err)
 	}
@@ -84,7 +90,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	s.assessor = assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay, log: c.Log}, state: &s.state}
 	s.uplink = uplink.New(uplink.Config{
 		Addresses: s.device.Addresses, TLS: tls, School: s.device.Verifier, Spool: s.spool,
-		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log, Again: s.reachable,
+		Hello: s.hello, Handler: s.inbox, Clock: clk, Log: c.Log, Again: s.reachable, Routes: routes,
 	})
 	return s, nil
 }
@@ -94,8 +100,9 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 // less well for a while.
 func newInbox(s *service) *inbox {
 	b := &inbox{
-		state: s.state, device: s.device, log: s.log, now: s.clock.Now, wake: make(chan struct{}, 1),
+		state: s.state, device: s.device, log: s.log, now: s.clock.Now, wake: make(chan struct{}, 1), twice: make(chan struct{}, 1),
 		waiting: func() int { return s.spool.Stats().Waiting }, boot: s.boot,
+		offered: make(chan update.Offer, 1), reported: make(chan struct{}, 1),
 	}
 	if b.terms = loadTerms(s.device); b.terms.unread != nil {
 		s.log.Error("nothing is judged until the school gives its assignment again", "reason", b.terms.unread)
@@ -105,7 +112,8 @@ func newInbox(s *service) *inbox {
 			s.log.Warn("a file of the agent's state cannot be read and begins anew", "reason", err)
 		}
 	}
-	b.run.Connected, b.run.Policy, b.run.Skew = false, b.terms.number, 0
+	b.run.Connected, b.run.Policy, b.run.Skew, b.run.Waits = false, b.terms.number, 0, ""
+	b.run.Version, b.run.Update = s.version(), ""
 	return b
 }
 
@@ -129,6 +137,9 @@ func (s *service) loadPosition() error {
 		s.log.Error("where the reports stand cannot be read; what came and went and was not reported is lost", "reason", err, "kept", aside)
 	}
 	s.position = position{Dropped: s.spool.Stats().Dropped}
+	if err != nil || known > 0 {
+		s.position.Upkeep.StateLostAt = wall(s.clock)
+	}
 	if known > 0 {
 		s.position.Chain = s.position.Chain.Behind(known)
 	}
@@ -142,10 +153,12 @@ func (s *service) hello() uplink.Hello {
 	acknowledged := max(s.inbox.acked.Sequence, s.inbox.run.Acknowledged)
 	s.inbox.mu.Unlock()
 	boot, _, _ := s.boot() // an unknown boot is an empty one, and was told at the start
-	return uplink.Hello{
-		Version: release.Version(), Policy: t.number, Assignment: t.assignment.Number,
-		Boot: boot, Acknowledged: acknowledged,
+	h := uplink.Hello{
+		Version: s.version(), Policy: t.number, Assignment: t.assignment.Number,
+		Boot: boot, Acknowledged: acknowledged, Told: s.device.Told,
 	}
+	s.sayReleases(&h)
+	return h
 }
 
 // booted returns a function that says which boot this is and how long ago it

@@ -42,6 +42,7 @@ type position struct {
 	// EventsDone is the number of the last event that the collector has.
 	EventsDone uint64   `json:"eventsDone"`
 	Dropped    uint64   `json:"dropped"` // what the spool had dropped when that was last looked at
+	Upkeep     upkeep   `json:"upkeep,omitzero"`
 	Pending    *pending `json:"pending,omitempty"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/shared/release"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -15,6 +16,8 @@ import (
 type Status struct {
 	Version      string    `json:"version"`
 	Enrolled     bool      `json:"enrolled"`
+	Waits        bool      `json:"waits,omitempty"`    // not enrolled, and the service tries until the school answers
+	Approval     *Approval `json:"approval,omitempty"` // not enrolled, and somebody at the school has to approve it
 	School       string    `json:"school,omitempty"`
 	SchoolName   string    `json:"schoolName,omitempty"`
 	Device       string    `json:"device,omitempty"`
@@ -28,10 +31,21 @@ type Status struct {
 	Dropped      uint64    `json:"dropped"`      // statements that a full spool dropped, ever
 	Policy       uint64    `json:"policy"`       // number of the policy in force; 0 is the built-in baseline
 	Trouble      string    `json:"trouble,omitempty"`
+	Runs         string    `json:"runs,omitempty"`   // version of the service that runs, if it is another than this program
+	Update       string    `json:"update,omitempty"` // why a new version is not taken
+	// Way is by which way the collector was last reached: straight, or through
+	// which proxy.
+	Way string `json:"way,omitempty"`
+	// Obstacles says what stood in the ways that were tried last, as words that
+	// programs can tell apart; Trouble says the same to people.
+	Obstacles []string `json:"obstacles,omitempty"`
 	// ClockOff says how far this laptop's clock is from the collector's, as
 	// far as is known; empty if by a few minutes at most.
 	ClockOff string    `json:"clockOff,omitempty"`
 	Checks   []Checked `json:"checks"`
+	// Self is what the last assessment found, in words for whoever sits here;
+	// nil if there was none.
+	Self *assess.SelfView `json:"self,omitempty"`
 }
 
 // Checked is one thing that is checked, in words for whoever uses the laptop.
@@ -60,12 +74,23 @@ const neverCollected = "Never collected: names or contents of your files, what y
 // PrintStatus writes a status for people.
 func PrintStatus(w io.Writer, s Status) {
 	fmt.Fprintf(w, "Caretaker %s\n\n", s.Version)
-	if !s.Enrolled {
+	switch {
+	case s.Approval != nil:
+		PrintApproval(w, *s.Approval)
+	case s.Waits:
+		fmt.Fprintf(w, "This laptop is not enrolled yet: its service tries until the school answers.\n")
+		if s.Trouble != "" {
+			fmt.Fprintf(w, "Trouble:          %s\n", s.Trouble)
+		}
+	case !s.Enrolled:
 		fmt.Fprintf(w, "This laptop is not enrolled: it reports to nobody.\n")
-	} else {
+	default:
 		fmt.Fprintf(w, "Reports to:       %s, at %s\n", s.SchoolName, join(s.Collector))
 		fmt.Fprintf(w, "As device:        %s\n", s.Device)
 		fmt.Fprintf(w, "Service:          %s\n", choose(s.Running, choose(s.Connected, "running, connected", "running, not connected now"), "not running"))
+		if s.Connected && s.Way != "" {
+			fmt.Fprintf(w, "By way of:        %s\n", s.Way)
+		}
 		fmt.Fprintf(w, "Last assessed:    %s\n", orNever(s.AssessedAt))
 		fmt.Fprintf(w, "Last reported:    %s\n", orNever(s.ReportedAt))
 		fmt.Fprintf(w, "Waiting to be sent: %d\n", s.Waiting)
@@ -76,15 +101,36 @@ func PrintStatus(w io.Writer, s Status) {
 		if s.Trouble != "" {
 			fmt.Fprintf(w, "Trouble:          %s\n", s.Trouble)
 		}
+		if s.Runs != "" {
+			fmt.Fprintf(w, "Version that runs: %s, which came as an update\n", s.Runs)
+		}
+		if s.Update != "" {
+			fmt.Fprintf(w, "Not updated:      %s\n", s.Update)
+		}
 		if s.ClockOff != "" {
 			fmt.Fprintf(w, "This laptop's clock: %s\n", s.ClockOff)
 		}
 	}
+	printSelf(w, s)
 	fmt.Fprintf(w, "\nWhat is checked, and why\n")
 	for _, c := range s.Checks {
 		fmt.Fprintf(w, "  - %s:\n    %s.\n", c.What, c.Why)
 	}
 	fmt.Fprintf(w, "\n%s\n", neverCollected)
+}
+
+// PrintApproval says for what this laptop waits and what happens next.
+func PrintApproval(w io.Writer, a Approval) {
+	fmt.Fprintf(w, "This laptop waits to be admitted to %s.\n\n", wire.Visible(a.SchoolName, 256))
+	fmt.Fprintf(w, "    Its code:  %s\n\n", wire.Visible(a.Code, 16))
+	fmt.Fprintf(w, "The school's technician finds this code on the page \"Waiting to be admitted\" and approves it there.\n")
+	fmt.Fprintf(w, "Nothing is to be done here: its service asks again by itself, and this laptop reports to nobody until then.\n")
+	if a.Reason != "" {
+		fmt.Fprintf(w, "Why: %s.\n", strings.TrimSuffix(wire.Visible(a.Reason, 500), "."))
+	}
+	if !a.Until.IsZero() {
+		fmt.Fprintf(w, "It asked on %s. If nobody decides until %s, it has to be enrolled again.\n", a.Asked.Local().Format(moment), a.Until.Local().Format(moment))
+	}
 }
 
 // running is what the service writes about itself for ReadStatus.
@@ -104,7 +150,15 @@ type running struct {
 	Waiting      int       `json:"waiting"`
 	Dropped      uint64    `json:"dropped"`
 	Trouble      string    `json:"trouble,omitempty"` // why it is not connected
+	Way          string    `json:"way,omitempty"`     // to the collector, when it was last
+	Obstacles    []string  `json:"obstacles,omitempty"`
 	Fault        string    `json:"fault,omitempty"`   // why it could not assess or store
+	Version      string    `json:"version,omitempty"` // of the service
+	Update       string    `json:"update,omitempty"`  // why a new version is not taken
+	Waits        string    `json:"waits,omitempty"`   // that the renewal of its certificate waits for approval
+	Approval     *Approval `json:"approval,omitempty"`
+	// Self is what the last assessment found, for whoever sits at the device.
+	Self *assess.SelfView `json:"self,omitempty"`
 	// Skew is this device's clock less the collector's when they last spoke,
 	// and by how much this clock was set since.
 	Skew time.Duration `json:"skew,omitempty"`
@@ -126,12 +180,16 @@ func clockOff(skew time.Duration) string {
 	return words + choose(skew < 0, " behind", " ahead of") + " the collector's"
 }
 
+// mostTrouble bounds each part of what is the matter, in bytes: several ways to
+// the collector may be blocked, each by something else.
+const mostTrouble = 2000
+
 // trouble puts both into one text. It may hold words of the other end.
 func (r running) trouble() string {
 	var all []string
-	for _, t := range []string{r.Fault, r.Trouble} {
+	for _, t := range []string{r.Waits, r.Fault, r.Trouble} {
 		if t != "" {
-			all = append(all, wire.Visible(t, 500))
+			all = append(all, wire.Visible(t, mostTrouble))
 		}
 	}
 	return strings.Join(all, "; ")

@@ -52,6 +52,43 @@ type Request struct {
 	EventsTaken uint64 `json:"eventsTaken"`
 	// Began says that this is the agent's first look since it started.
 	Began bool `json:"began"`
+	// Agent is what happened to the agent itself; nil if nobody kept count.
+	Agent *Agent `json:"agent,omitempty"`
+}
+
+// Agent is what happened to the agent itself, as far as it can tell. A zero time
+// is never.
+type Agent struct {
+	Program      string    `json:"program,omitempty"`  // SHA-256 of its program; "" if it could not be read
+	Unbooted     bool      `json:"unbooted,omitempty"` // the system does not say which boot this is, so that it cannot tell when it did not run
+	ChangedAt    time.Time `json:"changedAt,omitzero"`
+	StoppedFrom  time.Time `json:"stoppedFrom,omitzero"`
+	StoppedUntil time.Time `json:"stoppedUntil,omitzero"`
+	StateLostAt  time.Time `json:"stateLostAt,omitzero"`
+}
+
+// into adds it to what is known of the device.
+func (a *Agent) into(device *posture.System) {
+	device.AgentProgram = posture.Read(a.Program)
+	device.AgentChangedAt = posture.Read(a.ChangedAt)
+	if a.Program == "" {
+		device.AgentProgram = posture.Reading[string]{Absent: posture.Unreadable}
+		device.AgentChangedAt = orUnreadable(a.ChangedAt)
+	}
+	device.AgentStoppedFrom, device.AgentStoppedUntil = posture.Read(a.StoppedFrom), posture.Read(a.StoppedUntil)
+	if a.Unbooted {
+		device.AgentStoppedFrom, device.AgentStoppedUntil = orUnreadable(a.StoppedFrom), orUnreadable(a.StoppedUntil)
+	}
+	device.AgentStateLostAt = posture.Read(a.StateLostAt)
+}
+
+// orUnreadable is when something happened that can be told of no more: what is known
+// of before, or else nothing; it is never known that it did not.
+func orUnreadable(t time.Time) posture.Reading[time.Time] {
+	if t.IsZero() {
+		return posture.Reading[time.Time]{Absent: posture.Unreadable}
+	}
+	return posture.Read(t)
 }
 
 // Outcome is the child's answer.
@@ -66,6 +103,8 @@ type Outcome struct {
 	// MediaTrouble why the log of media begins anew. Both are empty as a rule.
 	PolicyTrouble string `json:"policyTrouble,omitempty"`
 	MediaTrouble  string `json:"mediaTrouble,omitempty"`
+	// Self is the same in words for whoever sits at the device.
+	Self SelfView `json:"self"`
 }
 
 // Assess asks, judges and encodes.
@@ -96,13 +135,19 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	}
 	facts, unread := decode(r.Before)
 	r.Due = append(slices.Clone(r.Due), append(unread, without(r.Before)...)...)
+	if probe.Outdated(sys.Platform(), facts.Programs, r.Assignment.PersonalUse) {
+		r.Due = append(r.Due, wire.Programs)
+	}
 	due := slices.DeleteFunc(probe.All(), func(p probe.Probe) bool { return p.Folders || !slices.Contains(r.Due, p.Section) })
 	question := probe.Question{Now: r.Now, MediaKey: r.MediaKey, PersonalUse: r.Assignment.PersonalUse, Memory: remembered(r.Memory)}
 	merge(&facts, probe.Facts(ctx, sys, question, due), due)
-	mergeFolders(&facts, r)
-	if r.Assignment.PersonalUse {
-		withhold(&facts)
+	if r.Agent != nil && len(facts.System.Items) == 1 && slices.Contains(r.Due, wire.System) {
+		r.Agent.into(&facts.System.Items[0])
 	}
+	mergeFolders(&facts, r)
+	// An earlier walk may have read names before the device became its user's own
+	// too, or before somebody asked for one.
+	facts.Executables.Items = probe.Withhold(r.Assignment.PersonalUse, r.Assignment.Reveal).From(facts.Executables.Items)
 	outcome := Outcome{Policy: rules.Number, At: r.Now, PolicyTrouble: trouble}
 	if outcome.Memory, err = json.Marshal(question.Memory); err != nil {
 		return posture.Report{}, Outcome{}, fmt.Errorf("keep what need not be asked again: %w", err)
@@ -112,6 +157,7 @@ func assess(ctx context.Context, sys system.Reader, r Request) (posture.Report, 
 	}
 	report := posture.Report{MadeAt: r.Now, Policy: outcome.Policy, Facts: facts}
 	report.Findings = policy.Evaluate(rules, r.Assignment, facts, r.Now)
+	outcome.Self = selfView(rules, r.Assignment, sys.Platform(), report.Findings)
 	return report, outcome, nil
 }
 
@@ -175,17 +221,6 @@ func mergeFolders(facts *posture.Facts, r Request) {
 		facts.Scripts = posture.NotFound[posture.Tally]("folders", why)
 	}
 	facts.Executables.ReadAt, facts.Scripts.ReadAt = r.Now, r.Now
-}
-
-// withhold takes out the names embedded in people's files, which an earlier
-// walk may have read before the device became its user's own too.
-func withhold(facts *posture.Facts) {
-	withheld := posture.Unread[string](posture.NotVisible)
-	items := slices.Clone(facts.Executables.Items)
-	for i := range items {
-		items[i].Product, items[i].Version, items[i].Signer = withheld, withheld, withheld
-	}
-	facts.Executables.Items = items
 }
 
 // merge puts the sections that were asked for into facts.

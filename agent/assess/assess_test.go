@@ -34,7 +34,12 @@ func program(name string) posture.Executable {
 // assessed assesses a recorded laptop and decodes what came of it.
 func assessed(t *testing.T, r Request) (Outcome, posture.Facts, []posture.Finding) {
 	t.Helper()
-	replay, err := system.OpenReplay(filepath.Join("..", "..", "shared", "e2e", "testdata", "machines", "plain-laptop"))
+	return assessedOn(t, filepath.Join("..", "..", "shared", "e2e", "testdata", "machines", "plain-laptop"), r)
+}
+
+func assessedOn(t *testing.T, machine string, r Request) (Outcome, posture.Facts, []posture.Finding) {
+	t.Helper()
+	replay, err := system.OpenReplay(machine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +118,23 @@ func TestNamesAreWithheldAtOnce(t *testing.T) {
 	_, facts, _ = assessed(t, Request{Before: before.Bodies, Assignment: policy.Assignment{PersonalUse: true}})
 	if e := facts.Executables.Items[0]; e.Product.Known() || e.Version.Known() || e.Signer.Known() || !e.SHA256.Known() {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// TestProgramsOfPeopleAreWithheldAtOnce: the list of what is installed that was
+// made before a laptop became its user's own too is not told, nor judged, again; and
+// when it is that no more, what its people installed is asked for at once.
+func TestProgramsOfPeopleAreWithheldAtOnce(t *testing.T) {
+	machine := filepath.Join("..", "probe", "testdata", "programs", "windows-pupil-laptop")
+	walk := walked(t, posture.Found("folders", program("Tux")))
+	before, facts, _ := assessedOn(t, machine, Request{Due: Sections(), Folders: walk})
+	all := len(facts.Programs.Items)
+	own, facts, _ := assessedOn(t, machine, Request{Before: before.Bodies, Assignment: policy.Assignment{PersonalUse: true}})
+	if got := len(facts.Programs.Items); got >= all {
+		t.Errorf("%d programs are told, and before it was anybody's own %d were", got, all)
+	}
+	if _, facts, _ = assessedOn(t, machine, Request{Before: own.Bodies}); len(facts.Programs.Items) != all {
+		t.Errorf("when it is nobody's own any more %d programs are told, and want %d", len(facts.Programs.Items), all)
 	}
 }
 

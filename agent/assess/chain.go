@@ -20,6 +20,9 @@ type Chain struct {
 	Policy   uint64         `json:"policy"`   // the policy that it was judged by
 	Sections []ChainSection `json:"sections"`
 	Contacts uint64         `json:"contacts"` // contacts made since it
+	// Assignment is the one under which it was judged; 0 in the state of an
+	// earlier version, which then says it once more.
+	Assignment uint64 `json:"assignment"`
 	// Full says that the next report must carry every section, because the
 	// collector may not have what earlier ones carried.
 	Full bool `json:"full"`
@@ -58,10 +61,10 @@ type Draft struct {
 // bodies holds every section of the device's state; salt is called once for
 // each section that the report carries.
 func (c Chain) Next(bodies []wire.Body, m Moment, salt func() [proof.SaltSize]byte) (Draft, Chain, error) {
-	next := Chain{Sequence: c.Sequence + 1, Policy: m.Policy}
+	next := Chain{Sequence: c.Sequence + 1, Policy: m.Policy, Assignment: m.Assignment}
 	var carried []proof.Section
 	var refs []proof.SectionRef
-	changed := c.Full || c.Sequence == 0 || c.Policy != m.Policy
+	changed := c.Full || c.Sequence == 0 || c.Policy != m.Policy || c.Assignment != m.Assignment
 	for _, b := range bodies {
 		hash := proof.Digest(sha256.Sum256(b.Data))
 		ref, same := c.unchanged(b, hash)
@@ -108,7 +111,7 @@ func (c Chain) unchanged(b wire.Body, hash proof.Digest) (proof.SectionRef, bool
 // The next report carries everything, and names a report before it that is not
 // the collector's, which the collector records.
 func (c Chain) Behind(sequence uint64) Chain {
-	return Chain{Sequence: sequence, Previous: c.Previous, Policy: c.Policy, Full: true}
+	return Chain{Sequence: sequence, Previous: c.Previous, Policy: c.Policy, Assignment: c.Assignment, Full: true}
 }
 
 // Confirms reports whether there is a report that a contact could confirm. While

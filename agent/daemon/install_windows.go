@@ -102,37 +102,55 @@ func (d Definition) installEvents() error {
 	return nil
 }
 
+// Start has the service started, unless it runs already. There says whether there
+// is such a service.
+func (d Definition) Start() (there bool, err error) {
+	return d.with(func(s *mgr.Service) error {
+		if err := s.Start(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_ALREADY_RUNNING) {
+			return fmt.Errorf("start the service %s: %w", d.Name, err)
+		}
+		return nil
+	})
+}
+
+// There says whether there is such a service.
+func (d Definition) There() (bool, error) { return d.with(func(*mgr.Service) error { return nil }) }
+
+// with does something with the service, if there is one.
+func (d Definition) with(do func(*mgr.Service) error) (there bool, err error) {
+	m, err := mgr.Connect()
+	if err != nil {
+		return false, fmt.Errorf("ask the Service Control Manager: %w", err)
+	}
+	defer func() { _ = m.Disconnect() }()
+	s, err := m.OpenService(d.Name)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open the service %s: %w", d.Name, err)
+	}
+	defer s.Close()
+	return true, do(s)
+}
+
 // Remove stops the service and takes it away, with its source in the event
 // log. What is not there is no error.
 func (d Definition) Remove(ctx context.Context) error {
-	m, err := mgr.Connect()
+	_, err := d.with(func(s *mgr.Service) error {
+		if err := stop(ctx, s); err != nil {
+			return fmt.Errorf("stop the service %s: %w", d.Name, err)
+		}
+		if err := s.Delete(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_MARKED_FOR_DELETE) {
+			return fmt.Errorf("remove the service %s: %w", d.Name, err)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("ask the Service Control Manager: %w", err)
-	}
-	defer func() { _ = m.Disconnect() }()
-	if err := d.remove(ctx, m); err != nil {
 		return err
 	}
 	if err := eventlog.Remove(d.EventSource); err != nil && !errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
 		return fmt.Errorf("take the source %s out of the event log: %w", d.EventSource, err)
-	}
-	return nil
-}
-
-func (d Definition) remove(ctx context.Context, m *mgr.Mgr) error {
-	s, err := m.OpenService(d.Name)
-	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open the service %s: %w", d.Name, err)
-	}
-	defer s.Close()
-	if err := stop(ctx, s); err != nil {
-		return fmt.Errorf("stop the service %s: %w", d.Name, err)
-	}
-	if err := s.Delete(); err != nil && !errors.Is(err, windows.ERROR_SERVICE_MARKED_FOR_DELETE) {
-		return fmt.Errorf("remove the service %s: %w", d.Name, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -9,11 +10,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
+	"github.com/caretaker-school/caretaker/agent/route"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -27,6 +31,7 @@ type Device struct {
 	Verifier identity.SchoolVerifier // of what the school signs
 	Key      *identity.DeviceKey
 	Trusted  *identity.Trusted // the time by which certificates are judged
+	Routes   *route.Routes     // to the collector; nil goes straight
 
 	state string
 
@@ -37,14 +42,31 @@ type Device struct {
 // TLS returns the configuration of connections to the collector. It uses the
 // newest certificate for each.
 func (d *Device) TLS() (*tls.Config, error) {
+	d.mu.Lock()
+	others := slices.Clone(d.Others)
+	d.mu.Unlock()
 	return identity.Client{
-		School: d.School, Authority: d.Authority, Trusted: d.Trusted,
+		School: d.School, Authority: d.Authority, Others: others, Trusted: d.Trusted, Learned: d.learn,
 		Certificate: func() (*tls.Certificate, error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			return d.certificate, nil
 		},
 	}.Config()
+}
+
+// learn keeps an authority that one that is known vouches for. That it cannot be
+// kept is no reason to end a connection: it is learned again from the next.
+func (d *Device) learn(authority []byte) {
+	d.mu.Lock()
+	known := slices.ContainsFunc(d.Others, func(o []byte) bool { return bytes.Equal(o, authority) })
+	if !known {
+		d.Others = append(slices.Clone(d.Others), authority)
+	}
+	d.mu.Unlock()
+	if !known {
+		_ = d.writeIdentity()
+	}
 }
 
 // The documents that a school signs for its laptops.
@@ -201,9 +223,13 @@ const (
 	renewLook  = 24 * time.Hour
 )
 
+// ErrWaits means that the certificate ended so long ago that somebody at the
+// school has to approve its renewal.
+var ErrWaits = errors.New("this laptop waits for the school to approve the renewal of its certificate; it goes on checking, keeps what it has to report, and asks again by itself")
+
 // KeepCertificate renews the certificate whenever two thirds of its life have
-// passed, until ctx ends.
-func (d *Device) KeepCertificate(ctx context.Context, c clock.Clock, log *slog.Logger) error {
+// passed, until ctx ends. told is told how each attempt ended.
+func (d *Device) KeepCertificate(ctx context.Context, c clock.Clock, log *slog.Logger, told func(error)) error {
 	for {
 		d.mu.Lock()
 		due := identity.RenewAfter(d.certificate.Leaf)
@@ -215,10 +241,17 @@ func (d *Device) KeepCertificate(ctx context.Context, c clock.Clock, log *slog.L
 		wait := min(max(due.Sub(now), 0), renewLook)
 		if wait == 0 {
 			wait = renewLook
-			if err := d.Renew(ctx, c); err != nil && ctx.Err() == nil {
+			err := d.Renew(ctx, c)
+			switch {
+			case ctx.Err() != nil:
+			case errors.Is(err, ErrWaits):
+				log.Warn("the renewal of the certificate waits for the school's approval; nothing is lost, and it is asked for again", "again", renewAgain, "reason", err)
+				wait = renewAgain
+			case err != nil:
 				log.Warn("certificate not renewed", "error", err)
 				wait = renewAgain
 			}
+			told(err)
 		}
 		woken, stop := c.After(wait)
 		select {
@@ -244,23 +277,33 @@ func (d *Device) Renew(ctx context.Context, c clock.Clock) error {
 	var unreached []error
 	for _, address := range d.Addresses {
 		var answer *pb.RenewResponse
-		err := call(ctx, address, config, c, func(ctx context.Context, conn *grpc.ClientConn) error {
+		err := caller{d.Routes, config, c}.call(ctx, address, func(ctx context.Context, conn *grpc.ClientConn) error {
 			var err error
 			answer, err = pb.NewUplinkClient(conn).Renew(ctx, &pb.RenewRequest{CertificateRequest: request})
 			return err
 		})
-		if err != nil {
-			unreached = append(unreached, fmt.Errorf("%s: %w", address, err))
-			continue
+		if err == nil {
+			return d.replace(answer.GetCertificate())
 		}
-		return d.replace(answer.GetCertificate())
+		err = fmt.Errorf("%s: %w", address, err)
+		if refuses(err) {
+			unreached = []error{err}
+			break
+		}
+		unreached = append(unreached, err)
 	}
-	return fmt.Errorf("renew the certificate: %w", errors.Join(unreached...))
+	err = errors.Join(unreached...)
+	if asked, ok := errors.AsType[*refusedError](err); ok && asked.code == codes.FailedPrecondition {
+		return fmt.Errorf("%w: %w", ErrWaits, asked)
+	}
+	return fmt.Errorf("renew the certificate: %w", err)
 }
 
 // replace puts a renewed certificate in force.
 func (d *Device) replace(der []byte) error {
+	d.mu.Lock()
 	renewed := d.Identity
+	d.mu.Unlock()
 	renewed.Certificate = der
 	checked, err := newDevice(d.state, renewed, d.Key, d.Trusted)
 	if err != nil {

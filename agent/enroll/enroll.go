@@ -16,12 +16,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/caretaker-school/caretaker/agent/route"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -37,6 +39,10 @@ var ErrNotEnrolled = errors.New("this laptop is not enrolled: ask the school's t
 
 // ErrEnrolled means that the state folder belongs to a school already.
 var ErrEnrolled = errors.New("this laptop is enrolled already")
+
+// ErrRefused means that the school does not admit this laptop with this token:
+// asking again with the same one is of no use.
+var ErrRefused = errors.New("the school does not admit this laptop")
 
 // The files in the state folder. The identity is written last: without it the
 // laptop is not enrolled, and enrolling again uses the same key.
@@ -54,28 +60,51 @@ type Identity struct {
 	Addresses   []string         `json:"addresses"`   // of the collector
 	Certificate []byte           `json:"certificate"` // DER
 	Authority   []byte           `json:"authority"`   // DER
-	SchoolKey   string           `json:"schoolKey"`   // as note verifiers write it
-	MediaKey    []byte           `json:"mediaKey"`
+	// Others are authorities of the school that this one vouched for, or one of
+	// them, DER: the school replaces its authority before it ends.
+	Others    [][]byte `json:"others,omitempty"`
+	SchoolKey string   `json:"schoolKey"` // as note verifiers write it
+	MediaKey  []byte   `json:"mediaKey"`
+	// Told is the hash of the key by which this machine asked who it is, if two
+	// answered to its name and it was told that it is the device; else "".
+	Told string `json:"told,omitempty"`
 }
 
-// Options says how to enrol. Token, State, Hostname, Platform and Clock are
-// required.
+// Options says how to enrol. State, Hostname, Platform and Clock are required.
 type Options struct {
-	Token    string
+	Token    string // "" asks again for a laptop that waits
 	State    string // folder
 	Hostname string
 	Platform posture.Platform
+	Hardware Hardware
 	Built    time.Time // when this program was built, as far as known
 	Clock    clock.Clock
+	Routes   *route.Routes // to the collector; nil goes straight
+}
+
+// Hardware is what a laptop says of its computer when it asks to be admitted.
+// What is not known is empty.
+type Hardware struct {
+	Manufacturer, Model string
 }
 
 // callWithin bounds one call to the collector.
 const callWithin = 30 * time.Second
 
 // Enroll exchanges a token for an identity and stores it. Called again after
-// it was interrupted at any moment, it ends with the same device.
+// it was interrupted at any moment, it ends with the same device. A token that
+// was kept for later is taken away once the school has answered. If somebody has
+// to approve the laptop first, it returns a *WaitingError.
 func Enroll(ctx context.Context, o Options) (*Device, error) {
-	token, err := identity.ParseToken(o.Token)
+	d, err := exchange(ctx, o)
+	if err = o.settle(err); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func exchange(ctx context.Context, o Options) (*Device, error) {
+	with, err := o.asks()
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +125,21 @@ func Enroll(ctx context.Context, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := ask(ctx, token, o, request)
+	answer, err := with.ask(ctx, o, request)
 	if err != nil {
+		if asked, ok := errors.AsType[*refusedError](err); ok && asked.code == codes.AlreadyExists {
+			// Another laptop that waits has the code of this key: the next one has another.
+			err = errors.Join(err, durable.Remove(filepath.Join(o.State, keyFile)))
+		}
+		if asked, ok := errors.AsType[*refusedError](err); ok && (asked.code == codes.PermissionDenied || asked.code == codes.InvalidArgument) {
+			return nil, fmt.Errorf("enrol: %w: %w", ErrRefused, asked)
+		}
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
-	d, err := accept(token, key, answer, o)
+	if answer.GetWaiting() != nil {
+		return nil, with.wait(o, key, answer)
+	}
+	d, err := accept(with.token, key, answer, o)
 	if err != nil {
 		return nil, fmt.Errorf("enrol: what the collector answered cannot be used: %w", err)
 	}
@@ -112,30 +151,55 @@ func Enroll(ctx context.Context, o Options) (*Device, error) {
 
 // ask calls the collector's addresses in turn until one answers. A refusal is
 // an answer.
-func ask(ctx context.Context, token identity.Token, o Options, request []byte) (*pb.EnrollResponse, error) {
+func (a asking) ask(ctx context.Context, o Options, request []byte) (*pb.EnrollResponse, error) {
+	token := a.token
 	config := identity.PinnedConfig(token.School, token.Fingerprint, identity.NewTrusted(o.Built))
 	var unreached []error
 	for _, address := range token.Addresses {
 		var answer *pb.EnrollResponse
-		err := call(ctx, address, config, o.Clock, func(ctx context.Context, conn *grpc.ClientConn) error {
+		err := caller{o.Routes, config, o.Clock}.call(ctx, address, func(ctx context.Context, conn *grpc.ClientConn) error {
 			var err error
 			answer, err = pb.NewEnrolmentClient(conn).Enroll(ctx, &pb.EnrollRequest{
-				TokenId: token.ID, TokenSecret: token.Secret[:], CertificateRequest: request,
+				TokenId: token.ID, TokenSecret: a.secret(), CertificateRequest: request,
 				Platform: string(o.Platform), Hostname: wire.Visible(o.Hostname, 256), AgentVersion: release.Version(),
+				Claim: a.claim, Manufacturer: wire.Visible(o.Hardware.Manufacturer, 128), Model: wire.Visible(o.Hardware.Model, 128),
 			})
 			return err
 		})
 		if err == nil {
 			return answer, nil
 		}
-		unreached = append(unreached, fmt.Errorf("%s: %w", address, err))
+		err = fmt.Errorf("%s: %w", address, err)
+		if refuses(err) {
+			return nil, err
+		}
+		unreached = append(unreached, err)
 	}
 	return nil, errors.Join(unreached...)
 }
 
+// refuses reports whether it is the school that said no, so that no other address
+// need be asked. What could not be reached, or has no time, says nothing.
+func refuses(err error) bool {
+	asked, ok := errors.AsType[*refusedError](err)
+	return ok && slices.Contains([]codes.Code{codes.PermissionDenied, codes.InvalidArgument, codes.FailedPrecondition}, asked.code)
+}
+
+// caller is what it takes to call a collector.
+type caller struct {
+	routes *route.Routes
+	config *tls.Config
+	clock  clock.Clock
+}
+
 // call opens a connection, makes one call on it and closes it.
-func call(ctx context.Context, address string, config *tls.Config, c clock.Clock, do func(context.Context, *grpc.ClientConn) error) (err error) {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+func (c caller) call(ctx context.Context, address string, do func(context.Context, *grpc.ClientConn) error) (err error) {
+	way, err := c.routes.Open(ctx, address, c.config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, way.Close()) }()
+	conn, err := way.Client(address, c.config,
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(wire.MaxMessage)), grpc.WithDisableServiceConfig())
 	if err != nil {
 		return err
@@ -143,7 +207,7 @@ func call(ctx context.Context, address string, config *tls.Config, c clock.Clock
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late, stop := c.After(callWithin)
+	late, stop := c.clock.After(callWithin)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- do(ctx, conn) }()
@@ -154,10 +218,18 @@ func call(ctx context.Context, address string, config *tls.Config, c clock.Clock
 		return errors.Join(errors.New("it did not answer in time"), <-ended)
 	}
 	if s, ok := status.FromError(err); ok && err != nil {
-		return errors.New(wire.Visible(s.Message(), 500))
+		return &refusedError{s.Code(), wire.Visible(s.Message(), 500)}
 	}
 	return err
 }
+
+// refusedError is what the collector, or gRPC in its place, answered.
+type refusedError struct {
+	code  codes.Code
+	words string
+}
+
+func (e *refusedError) Error() string { return e.words }
 
 // accept checks the collector's answer against the token: the same school, its
 // authority, a certificate for our key.
@@ -225,6 +297,10 @@ func Load(state string, built time.Time) (*Device, error) {
 		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
 	d, err := newDevice(state, id, key, identity.NewTrusted(built, told(state)))
+	if own, missing := identity.LoadDeviceKey(filepath.Join(state, partKeyFile)); err != nil && missing == nil {
+		// It is a device of its own since a moment ago, and takes its key next.
+		d, err = newDevice(state, id, own, identity.NewTrusted(built, told(state)))
+	}
 	if err != nil {
 		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
@@ -247,12 +323,8 @@ func newDevice(state string, id Identity, key *identity.DeviceKey, trusted *iden
 	if err != nil {
 		return nil, err
 	}
-	authority, err := x509.ParseCertificate(id.Authority)
-	if err != nil {
-		return nil, fmt.Errorf("read the school's authority: %w", err)
-	}
-	if err := certificate.Leaf.CheckSignatureFrom(authority); err != nil {
-		return nil, fmt.Errorf("the certificate is not by the school's authority: %w", err)
+	if err := issued(id, certificate.Leaf); err != nil {
+		return nil, err
 	}
 	school, device, err := identity.CertificateDevice(certificate.Leaf)
 	if err != nil {
@@ -273,6 +345,20 @@ func newDevice(state string, id Identity, key *identity.DeviceKey, trusted *iden
 		return nil, errors.New("no address of the collector is known")
 	}
 	return &Device{Identity: id, Verifier: verifier, Key: key, Trusted: trusted, state: state, certificate: certificate}, nil
+}
+
+// issued reports whether a certificate is by an authority of the school.
+func issued(id Identity, c *x509.Certificate) (err error) {
+	for _, der := range append([][]byte{id.Authority}, id.Others...) {
+		authority, parsed := x509.ParseCertificate(der)
+		if parsed != nil {
+			return fmt.Errorf("read the school's authority: %w", parsed)
+		}
+		if err = c.CheckSignatureFrom(authority); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the certificate is not by the school's authority: %w", err)
 }
 
 const mediaKeySize = 32

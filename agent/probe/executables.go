@@ -37,7 +37,9 @@ func askExecutables(ctx context.Context, sys system.Reader, q Question, facts *p
 		programs.ReadAt, scripts.ReadAt = q.Now, q.Now
 		facts.Executables, facts.Scripts = programs, scripts
 	}()
-	programs, scripts = Executables(ctx, sys, q.Known, q.PersonalUse, walkLimits)
+	limits := walkLimits
+	limits.NoMedia = q.Investigation
+	programs, scripts = Executables(ctx, sys, q.Known, Withhold(q.PersonalUse, q.Reveal), limits)
 }
 
 // Executables lists the programs in people's folders, in temporary folders and
@@ -46,15 +48,15 @@ func askExecutables(ctx context.Context, sys system.Reader, q Question, facts *p
 //
 // Known holds what was found before, so that a file that has not changed is
 // not read again; it is brought up to date. On a device that is also its
-// user's own, the names embedded in programs are withheld.
+// user's own, the names embedded in programs are withheld; nil withholds none.
 func Executables(
-	ctx context.Context, sys system.Reader, known *Known, personalUse bool, limits system.WalkLimits,
+	ctx context.Context, sys system.Reader, known *Known, withheld Withheld, limits system.WalkLimits,
 ) (posture.Answer[posture.Executable], posture.Answer[posture.Tally]) {
 	const source = "folders"
 	if known == nil {
 		known = NewKnown()
 	}
-	w := walker{ctx: ctx, known: known, personalUse: personalUse, counts: map[posture.Tally]int{}, found: map[posture.Executable]bool{}}
+	w := walker{ctx: ctx, known: known, withheld: withheld, counts: map[posture.Tally]int{}, found: map[posture.Executable]bool{}}
 	limits.Known = w.recognise
 	known.begin()
 	summary, err := sys.Walk(ctx, limits, w.visit)
@@ -81,14 +83,14 @@ func Executables(
 
 // walker gathers what one walk finds.
 type walker struct {
-	ctx         context.Context //nolint:containedctx // lives as long as the one walk
-	known       *Known
-	personalUse bool
-	counts      map[posture.Tally]int // by location and format, Count being 0
-	found       map[posture.Executable]bool
-	gaps        []posture.Gap
-	unjudged    []string // the system's own codes of why it could not judge signatures
-	buffer      []byte
+	ctx      context.Context //nolint:containedctx // lives as long as the one walk
+	known    *Known
+	withheld Withheld
+	counts   map[posture.Tally]int // by location and format, Count being 0
+	found    map[posture.Executable]bool
+	gaps     []posture.Gap
+	unjudged []string // the system's own codes of why it could not judge signatures
+	buffer   []byte
 
 	looked system.FileIdentity // what was looked up last,
 	was    *program            // and what it is; nil if that is not known
@@ -122,7 +124,7 @@ func (w *walker) visit(f system.WalkedFile) error {
 		w.counts[posture.Tally{Location: f.Location, Format: p.format}]++
 		return nil
 	}
-	item := p.executable(f.Location, w.personalUse)
+	item := w.withheld.from(p.executable(f.Location))
 	if !w.found[item] && len(w.found) == executableLimit {
 		return errTooMany
 	}
@@ -281,17 +283,13 @@ type program struct {
 	signature                posture.Reading[posture.SignatureState]
 }
 
-func (p program) executable(at posture.Location, personalUse bool) posture.Executable {
+func (p program) executable(at posture.Location) posture.Executable {
 	e := posture.Executable{
 		Location: at, Format: p.format, SHA256: posture.Read(hex.EncodeToString(p.sum[:])),
 		Product: p.product, Version: p.version, Signature: p.signature, Signer: p.signer,
 	}
 	if p.unhashed != posture.NotAsked {
 		e.SHA256 = posture.Unread[string](p.unhashed)
-	}
-	if personalUse {
-		withheld := posture.Unread[string](posture.NotVisible)
-		e.Product, e.Version, e.Signer = withheld, withheld, withheld
 	}
 	return e
 }

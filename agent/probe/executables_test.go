@@ -317,7 +317,7 @@ func TestExecutablesAreListedOnceAndScriptsCounted(t *testing.T) {
 			Signature: posture.Read(posture.SignedUnproven), Signer: posture.Read("Hollybank Software Ltd"),
 		}
 	}
-	got, scripts := Executables(t.Context(), sys, nil, false, wide)
+	got, scripts := Executables(t.Context(), sys, nil, nil, wide)
 	if diff := cmp.Diff([]posture.Executable{program(posture.Downloads), program(posture.OnMedia)}, got.Items); diff != "" {
 		t.Errorf("got +, want -: %s", diff)
 	}
@@ -326,7 +326,7 @@ func TestExecutablesAreListedOnceAndScriptsCounted(t *testing.T) {
 		t.Errorf("got +, want -: %s; gaps %v, %v", diff, got.Gaps, scripts.Gaps)
 	}
 
-	personal, _ := Executables(t.Context(), sys, nil, true, wide)
+	personal, _ := Executables(t.Context(), sys, nil, Withhold(true, nil), wide)
 	for _, e := range personal.Items {
 		for _, r := range []posture.Reading[string]{e.Product, e.Version, e.Signer} {
 			if r != posture.Unread[string](posture.NotVisible) {
@@ -366,7 +366,7 @@ func (c *counting) Walk(ctx context.Context, l system.WalkLimits, visit func(sys
 func TestUnchangedFilesAreNotReadAgain(t *testing.T) {
 	known := NewKnown()
 	c := &counting{Reader: folders(t, "", foundFile{posture.Home, elfFile(2, 1)}, foundFile{posture.Home, []byte("letter")}, foundFile{posture.Temp, []byte("#!/bin/sh\n")})}
-	first, firstScripts := Executables(t.Context(), c, known, false, wide)
+	first, firstScripts := Executables(t.Context(), c, known, nil, wide)
 	if c.bytes == 0 || known.Len() != 3 {
 		t.Fatalf("read %d bytes and know %d files", c.bytes, known.Len())
 	}
@@ -379,7 +379,7 @@ func TestUnchangedFilesAreNotReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.bytes = 0
-	second, secondScripts := Executables(t.Context(), c, known, false, wide)
+	second, secondScripts := Executables(t.Context(), c, known, nil, wide)
 	if c.bytes != 0 {
 		t.Errorf("read %d bytes again", c.bytes)
 	}
@@ -391,24 +391,24 @@ func TestUnchangedFilesAreNotReadAgain(t *testing.T) {
 func TestForgetsFilesThatAreGone(t *testing.T) {
 	known := NewKnown()
 	both := []foundFile{{posture.Home, elfFile(2, 1)}, {posture.Home, []byte("letter")}}
-	Executables(t.Context(), folders(t, "", both...), known, false, wide)
-	Executables(t.Context(), folders(t, "timed out", both[0]), known, false, wide)
+	Executables(t.Context(), folders(t, "", both...), known, nil, wide)
+	Executables(t.Context(), folders(t, "timed out", both[0]), known, nil, wide)
 	if known.Len() != 2 {
 		t.Errorf("after a walk that was stopped %d files are known, want both", known.Len())
 	}
-	Executables(t.Context(), folders(t, "", both[0]), known, false, wide)
+	Executables(t.Context(), folders(t, "", both[0]), known, nil, wide)
 	if known.Len() != 1 {
 		t.Errorf("after a whole walk %d files are known, want the one that is left", known.Len())
 	}
 }
 
 func TestWalkThatStoppedLeavesAGap(t *testing.T) {
-	got, scripts := Executables(t.Context(), folders(t, "timed out", foundFile{posture.Home, elfFile(2, 1)}), nil, false, wide)
+	got, scripts := Executables(t.Context(), folders(t, "timed out", foundFile{posture.Home, elfFile(2, 1)}), nil, nil, wide)
 	want := []posture.Gap{{Source: "folders", Absent: posture.TimedOut}}
 	if len(got.Items) != 1 || !slices.Equal(got.Gaps, want) || !slices.Equal(scripts.Gaps, want) {
 		t.Errorf("got %v and %v, want %v", got, scripts, want)
 	}
-	none, _ := Executables(t.Context(), systemtest.Replay(t, posture.Linux, `{"walk":{"files":[]},"absent":"denied"}`), nil, false, wide)
+	none, _ := Executables(t.Context(), systemtest.Replay(t, posture.Linux, `{"walk":{"files":[]},"absent":"denied"}`), nil, nil, wide)
 	if none.Absent != posture.Denied {
 		t.Errorf("got %v, want denied", none)
 	}
@@ -417,7 +417,7 @@ func TestWalkThatStoppedLeavesAGap(t *testing.T) {
 func TestUnreadableFileLeavesAGapAndIsNotRemembered(t *testing.T) {
 	known := NewKnown()
 	c := &counting{Reader: folders(t, "", foundFile{posture.Home, elfFile(2, 1)}), fail: errors.New("input/output error")}
-	got, _ := Executables(t.Context(), c, known, false, wide)
+	got, _ := Executables(t.Context(), c, known, nil, wide)
 	want := []posture.Gap{{Source: "folders: home", Absent: posture.Unreadable}}
 	if len(got.Items) != 0 || !slices.Equal(got.Gaps, want) || known.Len() != 0 {
 		t.Errorf("got %v and %d known, want %v", got, known.Len(), want)
@@ -491,7 +491,7 @@ func TestKnownIsSavedOnlyWhenItIsOther(t *testing.T) {
 		if known, err = LoadKnown(&saved); err != nil {
 			t.Fatal(err)
 		}
-		Executables(t.Context(), folders(t, "", files...), known, false, wide)
+		Executables(t.Context(), folders(t, "", files...), known, nil, wide)
 		return known.Changed()
 	}
 	if !walk(both...) {

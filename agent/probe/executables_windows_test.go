@@ -66,7 +66,7 @@ func TestWindowsTellsSignaturesApart(t *testing.T) {
 	c := &counting{Reader: system.New("/")}
 	for _, walk := range []string{"first", "second"} {
 		c.bytes = 0
-		found, scripts := Executables(t.Context(), c, known, false, walkLimits)
+		found, scripts := Executables(t.Context(), c, known, nil, walkLimits)
 		t.Logf("%s walk: %d programs, read %d bytes, %v, gaps %v %v", walk, len(found.Items), c.bytes, found.Source, found.Gaps, scripts.Gaps)
 		by := map[string]posture.Executable{}
 		for _, e := range found.Items {
@@ -115,7 +115,7 @@ func BenchmarkExecutables(b *testing.B) {
 				if walk == "first" {
 					k = NewKnown()
 				}
-				found, _ := Executables(b.Context(), system.New("/"), k, false, walkLimits)
+				found, _ := Executables(b.Context(), system.New("/"), k, nil, walkLimits)
 				if len(found.Items) < 2000 {
 					b.Fatalf("found %d programs", len(found.Items))
 				}

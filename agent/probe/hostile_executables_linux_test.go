@@ -25,7 +25,7 @@ func TestCraftedExecutables(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		programs, scripts := Executables(t.Context(), sys, nil, false, walkLimits)
+		programs, scripts := Executables(t.Context(), sys, nil, nil, walkLimits)
 		runtime.ReadMemStats(&after)
 		if got := after.TotalAlloc - before.TotalAlloc; got > most+uint64(len(content)) {
 			t.Errorf("%s: took %d bytes", name, got)
@@ -54,7 +54,7 @@ func TestCraftedNamesAreReached(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "game.exe"), crafted.Named("Game", "1.2"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	programs, _ := Executables(t.Context(), sys, nil, false, walkLimits)
+	programs, _ := Executables(t.Context(), sys, nil, nil, walkLimits)
 	if len(programs.Items) != 1 || programs.Items[0].Product != posture.Read("Game") || programs.Items[0].Version != posture.Read("1.2") {
 		t.Errorf("got %+v", programs)
 	}

@@ -119,7 +119,7 @@ func TestAFileThatChangesWhileItIsHashed(t *testing.T) {
 			}
 		}}
 		for _, want := range []posture.Reading[string]{c.now, c.then} {
-			programs, _ := Executables(t.Context(), m, known, false, walkLimits)
+			programs, _ := Executables(t.Context(), m, known, nil, walkLimits)
 			m.happens = func() {}
 			if len(programs.Items) != 1 || programs.Items[0].SHA256 != want {
 				t.Errorf("%s: got %+v, want %v", name, programs, want)
@@ -140,7 +140,7 @@ func TestASparseFileOfATerabyte(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "z-vast"), 1<<40); err != nil {
 		t.Skipf("no sparse files here: %v", err)
 	}
-	programs, _ := Executables(t.Context(), sys, nil, false, system.WalkLimits{Depth: 4, Files: 9, Time: time.Minute})
+	programs, _ := Executables(t.Context(), sys, nil, nil, system.WalkLimits{Depth: 4, Files: 9, Time: time.Minute})
 	var got []posture.Absence
 	for _, e := range programs.Items {
 		got = append(got, e.SHA256.Absent)

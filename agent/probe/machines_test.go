@@ -27,7 +27,10 @@ var assessed = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // asked are the probes by the folder of their recorded machines.
 var asked = map[string]func(context.Context, system.Reader) any{
-	"system":    func(ctx context.Context, sys system.Reader) any { return System(ctx, sys) },
+	"system": func(ctx context.Context, sys system.Reader) any { return System(ctx, sys) },
+	"hardware": func(ctx context.Context, sys system.Reader) any {
+		return withHardware(ctx, sys, Question{MediaKey: []byte("hollybank")}, System(ctx, sys))
+	},
 	"antivirus": func(ctx context.Context, sys system.Reader) any { return AntivirusProducts(ctx, sys) },
 	"programs":  func(ctx context.Context, sys system.Reader) any { return Programs(ctx, sys, Question{}) },
 	"security": func(ctx context.Context, sys system.Reader) any {

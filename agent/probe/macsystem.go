@@ -125,8 +125,7 @@ func describeMac(ctx context.Context, sys system.Reader, kernel macKernel, kerne
 	}
 }
 
-// readMacModel returns the name and the identifier of the model. The serial
-// number beside them is never looked at.
+// readMacModel returns the name and the identifier of the model.
 func readMacModel(ctx context.Context, sys system.Reader) (name, id string, err error) {
 	out, err := sys.Run(ctx, system.MacHardware)
 	if err != nil {

@@ -20,12 +20,18 @@ type Question struct {
 	// Now is when the assessment began, by the device's clock. Every answer
 	// is dated with it.
 	Now time.Time
-	// MediaKey is the school's key for hashing serial numbers of media; empty
-	// if the device has none.
+	// MediaKey is the school's key for hashing serial numbers, of media and of
+	// the computer itself; empty if the device has none.
 	MediaKey []byte
 	// PersonalUse says that the device is also its user's own, so that names
 	// embedded in people's files are withheld.
 	PersonalUse bool
+	// Reveal names executables, by SHA-256, of which the names are told all the
+	// same, because somebody at the school asked for them and that is recorded.
+	Reveal []string
+	// Investigation says that the device only tells which media are in it: their
+	// files are left alone.
+	Investigation bool
 	// Known is what earlier walks of people's folders found, and is brought up
 	// to date by the next; nil if nothing is to be remembered.
 	Known *Known
@@ -54,8 +60,8 @@ type Probe struct {
 func All() []Probe {
 	return []Probe{
 		probe("system", 24*time.Hour, time.Minute,
-			func(ctx context.Context, sys system.Reader, _ Question) posture.Answer[posture.System] {
-				return System(ctx, sys)
+			func(ctx context.Context, sys system.Reader, q Question) posture.Answer[posture.System] {
+				return withHardware(ctx, sys, q, System(ctx, sys))
 			},
 			func(f *posture.Facts) *posture.Answer[posture.System] { return &f.System }),
 		probe("encryption", time.Hour, time.Minute,

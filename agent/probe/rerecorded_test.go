@@ -20,6 +20,7 @@ import (
 // machine was. Only what tells one machine from another may differ.
 func TestScrubbedMachinesAnswerTheSame(t *testing.T) {
 	probes := maps.Clone(asked)
+	delete(probes, "hardware") // which is nothing but what tells one machine from another
 	probes["volumes"] = func(ctx context.Context, sys system.Reader) any { return Volumes(ctx, sys) }
 	probes["media"] = func(ctx context.Context, sys system.Reader) any { return Media(ctx, sys, Question{MediaKey: mediaKey}) }
 	for section, ask := range probes {

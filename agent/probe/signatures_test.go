@@ -52,7 +52,7 @@ func TestTheSystemsJudgementOfASignatureStands(t *testing.T) {
 		judgedFile(elfFile(2, 1), `{"state":"valid","signer":"Nobody asks this"}`),
 	}
 	known := NewKnown()
-	got, _ := Executables(t.Context(), judgedFolders(t, files...), known, false, wide)
+	got, _ := Executables(t.Context(), judgedFolders(t, files...), known, nil, wide)
 	words := func(a posture.Answer[posture.Executable]) []string {
 		var list []string
 		for _, e := range a.Items {
@@ -83,7 +83,7 @@ func TestTheSystemsJudgementOfASignatureStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := &unjudging{Reader: judgedFolders(t, files...), err: fs.ErrPermission}
-	second, _ := Executables(t.Context(), again, known, false, wide)
+	second, _ := Executables(t.Context(), again, known, nil, wide)
 	if diff := cmp.Diff(got, second); diff != "" || again.asked != 0 {
 		t.Errorf("the second walk asked %d times and found other things: %s", again.asked, diff)
 	}
@@ -114,7 +114,7 @@ func TestASignatureThatCouldNotBeJudgedIsNotKnown(t *testing.T) {
 	}
 	for range 2 { // it is asked again
 		sys.asked = 0
-		got, scripts := Executables(t.Context(), sys, known, false, wide)
+		got, scripts := Executables(t.Context(), sys, known, nil, wide)
 		for _, e := range got.Items {
 			if e.Signature != posture.Unread[posture.SignatureState](posture.Unreadable) || !e.SHA256.Known() {
 				t.Errorf("got %+v", e)
@@ -131,7 +131,7 @@ func TestASignatureThatCouldNotBeJudgedIsNotKnown(t *testing.T) {
 func TestAVastProgramIsNotJudged(t *testing.T) {
 	file := judgedFile(quiz(t, "1", signature(t)), `{"state":"valid","signer":"Hollybank Software Ltd"}`)
 	file = strings.Replace(file, "{", fmt.Sprintf(`{"identity":{"Inode":1,"Size":%d},`, judgeLimit+1), 1)
-	got, _ := Executables(t.Context(), judgedFolders(t, file), nil, false, wide)
+	got, _ := Executables(t.Context(), judgedFolders(t, file), nil, nil, wide)
 	if len(got.Items) != 1 || got.Items[0].Signature != posture.Unread[posture.SignatureState](posture.TimedOut) {
 		t.Errorf("got %+v", got)
 	}

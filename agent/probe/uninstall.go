@@ -25,8 +25,18 @@ var windowsSources = []programSource{
 var everybodysSources = []programSource{
 	windowsSources[0],
 	windowsSources[1],
-	{"programs of people, on a device that is also their own", withheldPrograms},
+	{peoplesOwn, withheldPrograms},
 	{"store apps for everybody", storeForEverybody},
+}
+
+// peoplesOwn names what is not listed on a device that is also its user's own.
+const peoplesOwn = "programs of people, on a device that is also their own"
+
+// Outdated reports whether a list of programs was made before the device became its
+// user's own too, or while it was: it then tells more than it may now, or less.
+func Outdated(platform posture.Platform, list posture.Answer[posture.Program], personalUse bool) bool {
+	withheld := slices.ContainsFunc(list.Gaps, func(g posture.Gap) bool { return g.Source == peoplesOwn })
+	return platform == posture.Windows && list.Absent == posture.None && withheld != personalUse
 }
 
 // windowsPrograms lists what is installed on Windows.

@@ -18,12 +18,14 @@ func firmwareValues() Values {
 	}
 	table, err := readSMBIOS()
 	if err != nil {
-		for _, name := range []string{"Manufacturer", "Model", "Version", "ChassisType"} {
+		for _, name := range []string{"Manufacturer", "Model", "Version", "ChassisType", "SystemUUID", "SystemSerial", "BoardSerial", "ChassisSerial"} {
 			row[name] = FailedValue(coded(err))
 		}
 		return row
 	}
 	row["Manufacturer"], row["Model"], row["Version"] = textOrNull(table.manufacturer), textOrNull(table.model), textOrNull(table.version)
+	row["SystemUUID"], row["SystemSerial"] = textOrNull(table.uuid), textOrNull(table.serial)
+	row["BoardSerial"], row["ChassisSerial"] = textOrNull(table.board), textOrNull(table.enclosure)
 	row["ChassisType"] = Value{}
 	if table.chassis != 0 {
 		row["ChassisType"] = NumberValue(int64(table.chassis))

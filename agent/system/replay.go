@@ -438,6 +438,9 @@ func (r *Replay) Walk(ctx context.Context, limits WalkLimits, visit func(WalkedF
 		s.Stopped = posture.TimedOut
 	}
 	for i, f := range w.Files {
+		if limits.leaves(f.Location) {
+			continue
+		}
 		if s.Files >= limits.Files {
 			s.Stopped = posture.TimedOut
 			return s, nil

@@ -71,12 +71,14 @@ var rowsets = []RowsetSpec{
 	{
 		// One row. ChassisType is SMBIOS type 3, without the lock bit;
 		// FirmwareType 1 BIOS, 2 UEFI; SecureBoot a flag; TPMVersion 1 or 2
-		// (TPM 1.2, 2.0), null where there is none. Manufacturer, Model and
-		// Version are SMBIOS type 1; PlatformRole POWER_PLATFORM_ROLE (1
+		// (TPM 1.2, 2.0), null where there is none. Manufacturer, Model,
+		// Version, SystemUUID (as Linux writes it) and SystemSerial are SMBIOS
+		// type 1, BoardSerial type 2, ChassisSerial type 3; PlatformRole POWER_PLATFORM_ROLE (1
 		// desktop, 2 mobile, 3 workstation, 4, 5 and 7 servers, 8 slate).
 		Name: Firmware, On: posture.Windows, From: "SMBIOS, TBS, firmware variables",
 		Values: []string{
 			"Manufacturer", "Model", "Version", "ChassisType", "PlatformRole", "FirmwareType", "SecureBoot", "TPMVersion",
+			"SystemUUID", "SystemSerial", "BoardSerial", "ChassisSerial",
 		},
 		Deadline: 10 * time.Second, Most: 1,
 	},

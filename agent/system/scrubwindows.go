@@ -357,8 +357,10 @@ func (s *scrubber) rowValue(name string, v Value) Value {
 		return s.windowsText(t, asValue)
 	}
 	switch lowered := strings.ToLower(name); {
-	case name == "Serial":
+	case strings.HasSuffix(name, "Serial"):
 		scrub = func(t string) string { return s.shape(t, false) }
+	case name == "SystemUUID":
+		scrub = func(t string) string { return s.shape(t, true) }
 	case name == "Mounts":
 		scrub = s.mount
 	case name == "Hostname":

@@ -26,9 +26,23 @@ const (
 
 func TestParseSMBIOS(t *testing.T) {
 	got, err := parseSMBIOS(tableOf(biosStructure, systemStructure, boardStructure, chassisStructure, endStructure))
-	want := smbios{manufacturer: "LENOVO", model: "20R4S1KQ00", version: "ThinkPad L13", chassis: 10}
+	want := smbios{manufacturer: "LENOVO", model: "20R4S1KQ00", version: "ThinkPad L13", chassis: 10, serial: "PF1ABCDE"}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	// What tells one computer from the next: the UUID as Linux writes it.
+	numbered := "\x01\x19\x01\x00\x01\x02\x00\x03\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff\x06ACME\x00Book 3\x00S1234\x00\x00"
+	got, err = parseSMBIOS(tableOf(numbered, "\x02\x08\x02\x00\x00\x00\x00\x01B1234\x00\x00", "\x03\x09\x03\x00\x00\x0a\x00\x01\x00C1234\x00\x00", endStructure))
+	want = smbios{
+		manufacturer: "ACME", model: "Book 3", chassis: 10, uuid: "00112233-4455-6677-8899-aabbccddeeff", serial: "S1234", board: "B1234", enclosure: "C1234",
+	}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	old := tableOf(numbered, endStructure)
+	old[1], old[2] = 2, 5
+	if got, err = parseSMBIOS(old); err != nil || got.uuid != "33221100-5544-7766-8899-aabbccddeeff" {
+		t.Errorf("of an older version: got %+v, %v", got, err)
 	}
 	// A second chassis is a dock's.
 	got, err = parseSMBIOS(tableOf(systemStructure, chassisStructure, "\x03\x06\x09\x00\x00\x0c\x00\x00", endStructure))

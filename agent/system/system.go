@@ -90,6 +90,9 @@ type WalkLimits struct {
 	// Known says whether a file need not be read: then it may be visited with
 	// nothing to read. None is known if it is nil.
 	Known func(FileIdentity) bool
+	// NoMedia leaves removable media alone: nothing on them is listed or opened,
+	// as on a machine that only says which medium is in it.
+	NoMedia bool
 }
 
 // WalkedFile is one regular file met on a walk. It knows no name: what cannot

@@ -46,6 +46,9 @@ func newProgress(limits WalkLimits, visit func(WalkedFile) error) progress {
 // walkAll walks the starts one after the other, until a limit stops it.
 func (p *progress) walkAll(ctx context.Context, list []walkStart, walk func(context.Context, walkStart) error) (WalkSummary, error) {
 	for _, s := range list {
+		if p.limits.leaves(s.class) {
+			continue
+		}
 		if err := walk(ctx, s); err != nil {
 			if errors.Is(err, errStopped) {
 				break
@@ -71,9 +74,14 @@ func (p *progress) gap(source string, why posture.Absence) {
 
 func (p *progress) gaps(list []posture.Gap) {
 	for _, g := range list {
-		p.gap(g.Source, g.Absent)
+		if !p.limits.leaves(posture.Location(g.Source)) {
+			p.gap(g.Source, g.Absent)
+		}
 	}
 }
+
+// leaves reports whether places of a class are left alone.
+func (l WalkLimits) leaves(class posture.Location) bool { return l.NoMedia && class == posture.OnMedia }
 
 // hardLink records that a file has more than one name. It may be another
 // user's, linked here so that it is read with the agent's rights: it is not

@@ -22,9 +22,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/caretaker-school/caretaker/agent/route"
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -50,7 +50,7 @@ const (
 	maxHeaders = 64 << 10
 )
 
-// Config is what an uplink needs. All fields are required.
+// Config is what an uplink needs. All fields are required but the last two.
 type Config struct {
 	Addresses []string                // of the collector, tried in turn
 	TLS       *tls.Config             // the device's certificate, the school's authority
@@ -63,6 +63,8 @@ type Config struct {
 	// Again receives when it is worth trying at once after a failure, as when
 	// the machine was woken; nil if nobody tells.
 	Again <-chan struct{}
+	// Routes finds the way to the collector; nil goes straight.
+	Routes *route.Routes
 }
 
 // Spool holds what is to be sent: a *spool.Spool.
@@ -85,6 +87,11 @@ type Hello struct {
 	Assignment   uint64 // number of the assignment in force
 	Boot         string
 	Acknowledged uint64 // sequence of the last report acknowledged
+	Told         string // hash of the key by which it asked who it is, if it was told that it is the device
+	System       string // for which it takes releases; "" if it takes none
+	// Untaken is the version that it tried last and why it does not run; "" both
+	// if there was none.
+	Untaken, Why string
 }
 
 // Handler is told what the collector says. Its methods are called one at a
@@ -112,6 +119,9 @@ type Handler interface {
 	SendFull(reason string) error
 	// AssessNow asks for an assessment at once.
 	AssessNow(request string) error
+	// ReleaseOffered says that the collector may offer a release, for which it is
+	// to be asked at some moment within a time.
+	ReleaseOffered(version string, within time.Duration) error
 	// Ended is called when a stream has ended, or could not be opened.
 	Ended(reason error)
 }
@@ -120,8 +130,9 @@ type Handler interface {
 type Uplink struct {
 	c Config
 
-	mu   sync.Mutex     // guards sent
-	sent spool.Position // the last statement sent, on this stream or an earlier one
+	mu   sync.Mutex       // guards all below
+	sent spool.Position   // the last statement sent, on this stream or an earlier one
+	conn *grpc.ClientConn // of the stream that is open; nil if none is
 }
 
 // New returns an uplink that Run sets going.
@@ -177,7 +188,12 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer func() { err = fmt.Errorf("report to %s: %w", address, inWords(ctx, err)) }()
-	conn, err := dial(address, u.c.TLS)
+	way, err := u.c.Routes.Open(ctx, address, u.c.TLS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, way.Close()) }()
+	conn, err := way.Client(address, u.c.TLS, weights()...)
 	if err != nil {
 		return err
 	}
@@ -189,6 +205,8 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 	if err := u.greet(ctx, cancel, s); err != nil {
 		return err
 	}
+	u.reachedBy(conn)
+	defer u.reachedBy(nil)
 	acknowledged, sent := make(chan spool.Position, window), make(chan struct{})
 	var g errgroup.Group
 	g.Go(func() error {
@@ -213,21 +231,23 @@ func (u *Uplink) stream(ctx context.Context, address string) (err error) {
 	return err
 }
 
-func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+// weights are how much a connection may take.
+func weights() []grpc.DialOption {
+	return []grpc.DialOption{
 		// A laptop has one stream with little in it; large buffers would be
 		// most of its memory. gRPC lends what it writes through only for the
 		// time of writing, and that is large enough for a full record of TLS:
 		// draining a spool through less costs both ends several times as much.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(32<<10), grpc.WithMaxHeaderListSize(maxHeaders),
+		grpc.WithReadBufferSize(4 << 10), grpc.WithWriteBufferSize(32 << 10), grpc.WithMaxHeaderListSize(maxHeaders),
 		// The collector says little. A window that adapts itself would send a
 		// ping for each of its answers.
-		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10),
+		grpc.WithStaticStreamWindowSize(64 << 10), grpc.WithStaticConnWindowSize(64 << 10),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(spool.MaxMessage)),
 		// Rarely enough to let the processor sleep, often enough to find out
 		// within the hour that a school's router has forgotten the stream.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Minute, Timeout: time.Minute}),
-		grpc.WithDisableServiceConfig())
+		grpc.WithDisableServiceConfig(),
+	}
 }
 
 // greet says hello and waits for the welcome.
@@ -252,8 +272,8 @@ func (u *Uplink) greet(ctx context.Context, cancel context.CancelCauseFunc, s pb
 	h, stats, now := u.c.Hello(), u.c.Spool.Stats(), u.c.Clock.Now()
 	if err := s.Send(&pb.AgentMessage{Message: &pb.AgentMessage_Hello{Hello: &pb.Hello{
 		WireVersion: wire.Version, AgentVersion: h.Version, Policy: h.Policy, Assignment: h.Assignment,
-		ClockUnixMs: now.UnixMilli(), Boot: h.Boot, Acknowledged: h.Acknowledged,
-		Spooled: uint64(stats.Waiting), Dropped: stats.Dropped,
+		ClockUnixMs: now.UnixMilli(), Boot: h.Boot, Acknowledged: h.Acknowledged, Told: h.Told,
+		Spooled: uint64(stats.Waiting), Dropped: stats.Dropped, System: h.System, Update: h.note(),
 	}}}); err != nil {
 		return errors.Join(err, ended(s))
 	}
@@ -400,6 +420,9 @@ func (u *Uplink) handle(m *pb.CollectorMessage) error {
 		return u.c.Handler.SendFull(wire.Visible(m.SendFull.GetReason(), 40))
 	case *pb.CollectorMessage_AssessNow:
 		return u.c.Handler.AssessNow(wire.Visible(m.AssessNow.GetRequest(), 64))
+	case *pb.CollectorMessage_ReleaseOffered:
+		o := m.ReleaseOffered
+		return u.c.Handler.ReleaseOffered(wire.Visible(o.GetVersion(), 40), time.Duration(o.GetWithinSeconds())*time.Second)
 	case *pb.CollectorMessage_Refusal:
 		return &RefusedError{Code: m.Refusal.GetCode(), Reason: m.Refusal.GetReason()}
 	}

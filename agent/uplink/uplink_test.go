@@ -97,12 +97,14 @@ func (h *heard) Acknowledged(p spool.Position) error {
 func (h *heard) Recorded(n uint64) error {
 	return h.note(func() { h.recorded = append(h.recorded, n) })
 }
-func (h *heard) Policy([]byte) error                       { return nil }
-func (h *heard) Assignment([]byte) error                   { return nil }
-func (h *heard) Checkpoint(proof.Checkpoint, []byte) error { return nil }
-func (h *heard) SendFull(string) error                     { return nil }
-func (h *heard) AssessNow(string) error                    { return h.note(func() { h.asked++ }) }
-func (h *heard) Ended(reason error)                        { h.ended <- reason }
+func (h *heard) Policy([]byte) error                        { return nil }
+func (h *heard) Assignment([]byte) error                    { return nil }
+func (h *heard) Checkpoint(proof.Checkpoint, []byte) error  { return nil }
+func (h *heard) SendFull(string) error                      { return nil }
+func (h *heard) ReleaseOffered(string, time.Duration) error { return nil }
+
+func (h *heard) AssessNow(string) error { return h.note(func() { h.asked++ }) }
+func (h *heard) Ended(reason error)     { h.ended <- reason }
 
 // until waits for something that the handler is told.
 func (h *heard) until(t *testing.T, what string, so func() bool) {
@@ -387,7 +389,7 @@ func TestWords(t *testing.T) {
 		script    func(pb.Uplink_ConnectServer) error
 		want      string
 	}{
-		"another authority": {others, nil, "verify the collector: x509: certificate signed by unknown authority"},
+		"another authority": {others, nil, "it is not the one that this laptop knows (“Caretaker s1”)"},
 		"refused": {ours, func(s pb.Uplink_ConnectServer) error {
 			return s.Send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Refusal{Refusal: &pb.Refusal{Code: "revoked", Reason: "this device was \x1b[2Jrevoked"}}})
 		}, `the collector refused (revoked): this device was \u{1b}[2Jrevoked`},

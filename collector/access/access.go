@@ -12,9 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/caretaker-school/caretaker/shared/clock"
 )
@@ -42,7 +45,7 @@ var (
 // Options are what Open needs beside the directory.
 type Options struct {
 	Clock  clock.Clock
-	Logger *slog.Logger
+	Logger *slog.Logger // nil discards
 	// Secure says that the pages are served over TLS, so that cookies are
 	// bound to it.
 	Secure bool
@@ -53,29 +56,65 @@ type Access struct {
 	dir      string
 	clock    clock.Clock
 	log      *slog.Logger
+	secure   bool
 	hasher   *hasher
 	limits   *limits
+	sealer   *sealer
 	sessions *sessions
 
 	mu       sync.RWMutex // guards all below and the files that hold them
 	accounts []Account
 	keys     []Key
+
+	noAccounts *UnreadableError // the accounts could not be read; nil: they were
+	noKeys     *UnreadableError // the keys could not be read; nil: they were
+
+	steps    []Steps
+	noSteps  *UnreadableError // the second steps could not be read; nil: they were
+	settings Settings
+
+	providers   []Provider
+	noProviders *UnreadableError          // the sign-on services could not be read; nil: they were
+	discovered  map[string]*oidc.Provider // by issuer
+
+	outside *http.Client
+	asks    chan struct{} // questions to providers under way
+
+	spending sync.Mutex // guards spent
+	spent    []string   // challenges and states that were answered
+
+	events sync.Mutex // guards the files of events
 }
 
-// Open opens the store in dir, which it makes if there is none.
+// Open opens the store in dir, which it makes if there is none. Accounts or keys
+// that cannot be read admit nobody and do not keep the rest of the collector from
+// its work: Trouble says what does not work.
 func Open(dir string, o Options) (*Access, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of accounts: %w", err)
 	}
-	a := &Access{dir: dir, clock: o.Clock, log: o.Logger, hasher: newHasher(), limits: newLimits(o.Clock)}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &Access{
+		dir: dir, clock: o.Clock, log: o.Logger, secure: o.Secure, hasher: newHasher(), limits: newLimits(o.Clock),
+		discovered: map[string]*oidc.Provider{}, outside: newOutside(), asks: make(chan struct{}, signOnOnce),
+	}
+	a.accounts, a.noAccounts = accountsIn.open(dir)
+	a.keys, a.noKeys = keysIn.open(dir)
+	a.steps, a.noSteps = stepsIn.open(dir)
+	a.providers, a.noProviders = providersIn.open(dir)
+	for _, err := range a.Trouble() {
+		a.log.Error("what people sign in with cannot be used", "reason", err)
+	}
 	var err error
-	if a.accounts, err = accountsIn.read(dir); err != nil {
+	if a.sealer, err = openSealer(dir, o.Logger); err != nil {
 		return nil, err
 	}
-	if a.keys, err = keysIn.read(dir); err != nil {
+	if err := a.openSettings(); err != nil {
 		return nil, err
 	}
-	store, err := openSessions(dir, o.Clock)
+	store, err := openSessions(dir, o.Clock, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -83,29 +122,80 @@ func Open(dir string, o Options) (*Access, error) {
 	return a, nil
 }
 
-// SignIn checks a name and password given from an address. It takes as long
-// for a name that nobody has as for a wrong password. The error is ErrWrong,
-// ErrBusy or a *TooManyError if the answer is no.
-func (a *Access) SignIn(ctx context.Context, address, name, password string) (Account, error) {
-	if wait := a.limits.wait(address, fold(name)); wait > 0 {
-		a.log.Warn("sign-in refused, too many attempts", "address", address)
+// Attempt is a name and a password, and where they come from.
+type Attempt struct {
+	Address  string
+	Proofs   []string // that the browser carries of accounts it has signed in with
+	Name     string
+	Password string
+}
+
+// Attempt returns the attempt that a request makes from an address.
+func (a *Access) Attempt(r *http.Request, address, name, password string) Attempt {
+	return Attempt{Address: address, Proofs: a.proofs(r), Name: name, Password: password}
+}
+
+// SignIn checks a name and a password. It takes as long for a name that nobody
+// has as for a wrong password. The error is ErrWrong, ErrBusy or a
+// *TooManyError if the answer is no.
+func (a *Access) SignIn(ctx context.Context, t Attempt) (Account, error) {
+	switch {
+	case a.noAccounts != nil:
+		return Account{}, a.noAccounts
+	case a.noSteps != nil: // a second step that is not known of must not be skipped
+		return Account{}, a.noSteps
+	}
+	account, known := a.byName(t.Name)
+	from := source{address: t.Address, browser: a.browserOf(account, t.Proofs)}
+	if wait := a.limits.wait(from, fold(t.Name)); wait > 0 {
+		a.log.Warn("sign-in refused, too many attempts", "address", t.Address)
 		return Account{}, &TooManyError{RetryAfter: wait}
 	}
-	account, known := a.byName(name)
 	hash := account.Hash
 	if !known {
 		hash = a.hasher.nobody
 	}
-	ok, err := a.hasher.matches(ctx, hash, password)
+	lane := a.hasher.strangers
+	if from.browser != "" {
+		lane = a.hasher.known
+	}
+	ok, err := a.hasher.matches(ctx, lane, hash, t.Password)
 	if err != nil {
 		return Account{}, err
 	}
 	if !ok || !known {
-		a.limits.failed(address, fold(name))
-		a.log.Info("sign-in failed", "address", address)
+		a.limits.failed(from, fold(t.Name))
+		a.log.Info("sign-in failed", "address", t.Address)
 		return Account{}, ErrWrong
 	}
-	a.limits.forgive(address, fold(name))
-	a.log.Info("signed in", "account", account.ID, "address", address)
+	a.limits.forgive(from, fold(t.Name))
+	account.Hash = ""
 	return account, nil
+}
+
+// Trouble says what cannot be read, and what to do: nothing, as a rule.
+func (a *Access) Trouble() (list []error) {
+	for _, err := range []*UnreadableError{a.noAccounts, a.noKeys, a.noSteps, a.noProviders} {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	return list
+}
+
+// Closed says why nobody can sign in and no key works; nil if the accounts were
+// read.
+func (a *Access) Closed() error {
+	if a.noAccounts != nil {
+		return a.noAccounts
+	}
+	return nil
+}
+
+// Keyless says why no key works; nil if the keys were read.
+func (a *Access) Keyless() error {
+	if a.noKeys != nil {
+		return a.noKeys
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,9 @@ type Account struct {
 	CreatedAt time.Time `json:"createdAt"`
 	// Version rises when the password changes; sessions of an older one end.
 	Version int `json:"version"`
+	// KeysFrom is when the password was last reset. Keys made before are void,
+	// also if an older list of keys is put back.
+	KeysFrom time.Time `json:"keysFrom,omitzero"`
 	// Hash is the password's argon2id hash with its parameters. It is empty
 	// in accounts that Accounts and Current return.
 	Hash string `json:"hash,omitempty"`
@@ -39,6 +43,7 @@ type NewAccount struct {
 	Grants   []Grant
 	Password string   // made up if empty
 	Context  []string // words a password may not be made of, such as the school's name
+	By       string   // who has it made, for those who read what was changed; "": nobody reads of it
 }
 
 type accountsJSON struct {
@@ -83,37 +88,55 @@ func (a *Access) CreateAccount(ctx context.Context, n NewAccount) (Account, stri
 	if err != nil {
 		return Account{}, "", err
 	}
+	if n.By != "" {
+		roles := make([]string, 0, len(account.Grants))
+		for _, g := range account.Grants {
+			roles = append(roles, g.words())
+		}
+		a.note(Event{What: AccountMade, Account: account.ID, By: n.By, Words: strings.Join(roles, ", ")})
+	}
 	account.Hash = ""
 	return account, made, nil
 }
 
-// ResetPassword gives an account a new password, made up if empty and then
-// returned, and ends its sessions.
-func (a *Access) ResetPassword(ctx context.Context, name, password string, words ...string) (string, error) {
+// Reset is what came of giving an account a new password.
+type Reset struct {
+	Password string // that was made up; "" if it was given
+	Keys     int    // that were taken back
+}
+
+// ResetPassword gives an account a new password, made up if empty, ends its
+// sessions and takes its keys back: whoever knew the old password may have made
+// one. The keys are gone even if the password then cannot be stored. by is who has
+// it done, for those who read what was changed.
+func (a *Access) ResetPassword(ctx context.Context, by, name, password string, words ...string) (Reset, error) {
 	hash, made, err := a.newHash(ctx, password, append([]string{name}, words...))
 	if err != nil {
-		return "", err
+		return Reset{}, err
 	}
-	return made, a.change(func(accounts []Account) ([]Account, error) {
-		i := slices.IndexFunc(accounts, func(o Account) bool { return fold(o.Name) == fold(name) })
+	account, ok := a.byName(name)
+	if !ok {
+		return Reset{}, cmp.Or(a.Closed(), ErrNoAccount)
+	}
+	r := Reset{Password: made}
+	if r.Keys, err = a.revokeKeysOf(account.ID); err != nil {
+		return Reset{}, fmt.Errorf("take back the keys of %s: %w", account.Name, err)
+	}
+	err = a.change(func(accounts []Account) ([]Account, error) {
+		i := slices.IndexFunc(accounts, func(o Account) bool { return o.ID == account.ID })
 		if i < 0 {
 			return nil, ErrNoAccount
 		}
 		accounts[i].Hash = hash
+		accounts[i].KeysFrom = a.clock.Now().UTC().Truncate(time.Second)
 		accounts[i].Version++
 		return accounts, nil
 	})
-}
-
-// RemoveAccount removes an account and with it its sessions.
-func (a *Access) RemoveAccount(name string) error {
-	return a.change(func(accounts []Account) ([]Account, error) {
-		kept := slices.DeleteFunc(accounts, func(o Account) bool { return fold(o.Name) == fold(name) })
-		if len(kept) == len(accounts) {
-			return nil, ErrNoAccount
-		}
-		return kept, nil
-	})
+	if err != nil {
+		return r, err
+	}
+	a.note(Event{What: PasswordChanged, Account: account.ID, By: by})
+	return r, a.knowsPassword(account.ID)
 }
 
 // Accounts lists the accounts by name, without their hashes.
@@ -145,6 +168,9 @@ func (a *Access) newHash(ctx context.Context, password string, words []string) (
 func (a *Access) change(f func([]Account) ([]Account, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.Closed(); err != nil {
+		return err
+	}
 	next, err := accountsIn.change(a.dir, a.accounts, f)
 	if err == nil {
 		a.accounts = next
@@ -173,6 +199,13 @@ func parseAccounts(data []byte) ([]Account, error) {
 
 func (a *Access) byName(name string) (Account, bool) {
 	return a.find(func(o Account) bool { return fold(o.Name) == fold(name) })
+}
+
+// Named returns the account of that name, without its hash.
+func (a *Access) Named(name string) (Account, bool) {
+	account, ok := a.byName(name)
+	account.Hash = ""
+	return account, ok
 }
 
 func (a *Access) byID(id string) (Account, bool) {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -53,6 +54,7 @@ type NewKey struct {
 	Label   string
 	Grants  []Grant // none: all of the account's
 	Lasts   time.Duration
+	By      string // who has it made, for those who read what was changed; "": nobody reads of it
 }
 
 type keysJSON struct {
@@ -66,7 +68,7 @@ var keysIn = file[Key]{name: "keys.json", what: "keys", parse: parseKeys, pack: 
 func (a *Access) CreateKey(n NewKey) (Key, string, error) {
 	account, ok := a.byName(n.Account)
 	if !ok {
-		return Key{}, "", ErrNoAccount
+		return Key{}, "", cmp.Or(a.Closed(), ErrNoAccount)
 	}
 	label, err := cleanLabel(n.Label)
 	if err != nil {
@@ -104,6 +106,9 @@ func (a *Access) CreateKey(n NewKey) (Key, string, error) {
 	if err != nil {
 		return Key{}, "", err
 	}
+	if n.By != "" {
+		a.note(Event{What: KeyMade, Account: key.Account, By: n.By, Words: key.Label})
+	}
 	key.Hash = ""
 	return key, keyPrefix + id + "-" + keyEncoding.EncodeToString(secret), nil
 }
@@ -135,9 +140,50 @@ func (a *Access) RevokeKey(id string) error {
 	})
 }
 
+// EndKey is RevokeKey, and writes down who has it done.
+func (a *Access) EndKey(by, id string) error {
+	a.mu.RLock()
+	i := slices.IndexFunc(a.keys, func(k Key) bool { return k.ID == id })
+	var key Key
+	if i >= 0 {
+		key = a.keys[i]
+	}
+	a.mu.RUnlock()
+	if err := a.RevokeKey(id); err != nil {
+		return err
+	}
+	a.note(Event{What: KeyTaken, Account: key.Account, By: by, Words: key.Label})
+	return nil
+}
+
+// revokeKeysOf takes back all keys of an account, and returns how many. Keys that
+// cannot be read are worth nothing, and stay as they are.
+func (a *Access) revokeKeysOf(account string) (int, error) {
+	if readable := a.noKeys == nil; !readable {
+		return 0, nil
+	}
+	taken := 0
+	err := a.changeKeys(func(keys []Key) ([]Key, error) {
+		kept := slices.DeleteFunc(keys, func(k Key) bool { return k.Account == account })
+		taken = len(a.keys) - len(kept)
+		return kept, nil
+	})
+	return taken, err
+}
+
+// KeyID returns the identifier of a key, which is no secret; "" of what is none.
+func KeyID(text string) string {
+	id, _, _ := parseKey(text)
+	return id
+}
+
 // OpenKey returns the account that a key acts for, with only the grants that
-// both have. The error is ErrKey if it is not valid.
+// both have. The error is ErrKey if it is not valid, and an *UnreadableError if
+// none is known to be.
 func (a *Access) OpenKey(text string) (Account, error) {
+	if err := cmp.Or(a.Closed(), a.Keyless()); err != nil {
+		return Account{}, err
+	}
 	id, secret, ok := parseKey(text)
 	if !ok {
 		return Account{}, ErrKey
@@ -155,7 +201,7 @@ func (a *Access) OpenKey(text string) (Account, error) {
 		return Account{}, ErrKey
 	}
 	account, ok := a.byID(key.Account)
-	if !ok {
+	if !ok || key.Made.Before(account.KeysFrom) {
 		return Account{}, ErrKey
 	}
 	held := account.Grants
@@ -204,6 +250,9 @@ func cleanLabel(label string) (string, error) {
 func (a *Access) changeKeys(f func([]Key) ([]Key, error)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.Keyless(); err != nil {
+		return err
+	}
 	next, err := keysIn.change(a.dir, a.keys, f)
 	if err == nil {
 		a.keys = next

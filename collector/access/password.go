@@ -31,15 +31,27 @@ const (
 	minPassword = 12   // characters
 	maxPassword = 1024 // bytes
 
-	atOnce  = 2  // hashings under way: 38 MiB
-	inQueue = 16 // and waiting
+	atOnce  = 2  // hashings under way for strangers: 38 MiB
+	ownOnce = 1  // and for browsers that are known, and people who are signed in: 19 MiB
+	inQueue = 16 // and waiting, of each
 )
 
-// hasher hashes passwords, few at once.
+// hasher hashes passwords, few at once. Strangers who ask for many keep only
+// other strangers waiting.
 type hasher struct {
+	strangers lane
+	known     lane
+	nobody    string // the hash that stands in for that of a name nobody has
+}
+
+// lane is where hashings wait for their turn.
+type lane struct {
 	running chan struct{}
 	waiting chan struct{}
-	nobody  string // the hash that stands in for that of a name nobody has
+}
+
+func newLane(once int) lane {
+	return lane{running: make(chan struct{}, once), waiting: make(chan struct{}, once+inQueue)}
 }
 
 func newHasher() *hasher {
@@ -48,14 +60,14 @@ func newHasher() *hasher {
 	key := make([]byte, keyLength)
 	rand.Read(key)
 	return &hasher{
-		running: make(chan struct{}, atOnce),
-		waiting: make(chan struct{}, atOnce+inQueue),
-		nobody:  parsedHash{memory: hashMemory, passes: hashPasses, threads: hashThreads, salt: salt, key: key}.String(),
+		strangers: newLane(atOnce),
+		known:     newLane(ownOnce),
+		nobody:    parsedHash{memory: hashMemory, passes: hashPasses, threads: hashThreads, salt: salt, key: key}.String(),
 	}
 }
 
 // turn waits for a place to hash in and returns what gives it back.
-func (h *hasher) turn(ctx context.Context) (func(), error) {
+func (h lane) turn(ctx context.Context) (func(), error) {
 	select {
 	case h.waiting <- struct{}{}:
 	default:
@@ -71,7 +83,7 @@ func (h *hasher) turn(ctx context.Context) (func(), error) {
 }
 
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	done, err := h.turn(ctx)
+	done, err := h.known.turn(ctx)
 	if err != nil {
 		return "", fmt.Errorf("hash a password: %w", err)
 	}
@@ -82,12 +94,12 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return p.String(), nil
 }
 
-func (h *hasher) matches(ctx context.Context, hash, password string) (bool, error) {
+func (h *hasher) matches(ctx context.Context, in lane, hash, password string) (bool, error) {
 	p, err := parseHash(hash)
 	if err != nil {
 		return false, err
 	}
-	done, err := h.turn(ctx)
+	done, err := in.turn(ctx)
 	if err != nil {
 		return false, fmt.Errorf("check a password: %w", err)
 	}
@@ -215,10 +227,13 @@ func leftWithout(s string, words []string) int {
 const passwordLetters = "23456789bcdfghjkmnpqrstvwxyz"
 
 // makePassword makes up a password of five groups of four, 96 bits.
-func makePassword() (string, error) {
+func makePassword() (string, error) { return makeWord(5) }
+
+// makeWord makes up groups of four letters, 19 bits each.
+func makeWord(groups int) (string, error) {
 	var b strings.Builder
 	buf := make([]byte, 1)
-	for n := 0; n < 20; {
+	for n := 0; n < 4*groups; {
 		if _, err := rand.Read(buf); err != nil {
 			return "", fmt.Errorf("make up a password: %w", err)
 		}

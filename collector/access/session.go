@@ -1,14 +1,15 @@
 package access
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,17 +21,19 @@ import (
 const (
 	sessionsFile = "sessions.json"
 	maxSessions  = 1024
+	// One account has no more than these, signed in and halfway, so that neither
+	// it nor whoever knows its password pushes others out.
+	maxOwn  = 20
+	maxHalf = 4
 	// A session's last use is written this often at most, so that reading
 	// pages does not wear the disk. After a crash a session may seem idle for
 	// that much longer than it was.
 	touchEvery = 5 * time.Minute
-
-	accountKey = "account"
-	versionKey = "version"
 )
 
 type sessions struct {
 	manager *scs.SessionManager
+	store   *sessionStore
 }
 
 func newSessions(store *sessionStore, o Options) *sessions {
@@ -49,7 +52,7 @@ func newSessions(store *sessionStore, o Options) *sessions {
 		m.Cookie.Name = "__Host-caretaker"
 		m.Cookie.Secure = true
 	}
-	return &sessions{manager: m}
+	return &sessions{manager: m, store: store}
 }
 
 // Sessions wraps a handler so that Current, Begin and End work inside it.
@@ -57,41 +60,6 @@ func newSessions(store *sessionStore, o Options) *sessions {
 func (a *Access) Sessions(next http.Handler, failed func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	a.sessions.manager.ErrorFunc = failed
 	return a.sessions.manager.LoadAndSave(next)
-}
-
-// Begin signs the account in: the session gets a new token, so that one
-// planted before is worth nothing.
-func (a *Access) Begin(ctx context.Context, account Account) error {
-	m := a.sessions.manager
-	if err := m.RenewToken(ctx); err != nil {
-		return fmt.Errorf("begin a session: %w", err)
-	}
-	m.Put(ctx, accountKey, account.ID)
-	m.Put(ctx, versionKey, account.Version)
-	return nil
-}
-
-// End signs out.
-func (a *Access) End(ctx context.Context) error {
-	if err := a.sessions.manager.Destroy(ctx); err != nil {
-		return fmt.Errorf("end a session: %w", err)
-	}
-	return nil
-}
-
-// Current returns whose session a request belongs to. An account that was
-// removed, or whose password was changed since, has none.
-func (a *Access) Current(ctx context.Context) (Account, bool) {
-	id := a.sessions.manager.GetString(ctx, accountKey)
-	if id == "" {
-		return Account{}, false
-	}
-	account, ok := a.byID(id)
-	if !ok || account.Version != a.sessions.manager.GetInt(ctx, versionKey) {
-		return Account{}, false
-	}
-	account.Hash = ""
-	return account, true
 }
 
 // sessionRow is a session as it is stored, by the hash of its token.
@@ -116,10 +84,13 @@ type sessionStore struct {
 	rows   map[string]sessionRow
 	kept   map[string]time.Time // SeenAt as the file has it
 	latest time.Time            // that it has ever been, as far as is known
+	ended  map[string]time.Time // tokens that were ended from elsewhere, and when
 }
 
-func openSessions(dir string, c clock.Clock) (*sessionStore, error) {
-	s := &sessionStore{path: filepath.Join(dir, sessionsFile), clock: c, rows: map[string]sessionRow{}, kept: map[string]time.Time{}}
+// openSessions opens the sessions. If they cannot be understood there are none, and
+// all have to sign in again.
+func openSessions(dir string, c clock.Clock, log *slog.Logger) (*sessionStore, error) {
+	s := &sessionStore{path: filepath.Join(dir, sessionsFile), clock: c, rows: map[string]sessionRow{}, kept: map[string]time.Time{}, ended: map[string]time.Time{}}
 	data, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -129,7 +100,7 @@ func openSessions(dir string, c clock.Clock) (*sessionStore, error) {
 	}
 	j, err := parseSessions(data)
 	if err != nil {
-		return nil, err
+		log.Warn("the sessions cannot be read: all have to sign in again", "reason", err)
 	}
 	s.latest = j.Latest
 	for token, row := range j.Sessions {
@@ -200,6 +171,9 @@ func (s *sessionStore) Commit(token string, data []byte, _ time.Time) error {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.prune(now)
+	if _, over := s.ended[token]; over {
+		return nil // a page that was being made then must not bring it back
+	}
 	row, ok := s.rows[token]
 	if !ok {
 		row.BegunAt = now
@@ -232,6 +206,61 @@ func (s *sessionStore) prune(now time.Time) {
 		if row.over(now) {
 			delete(s.rows, token)
 		}
+	}
+	for token, at := range s.ended {
+		if now.Sub(at) >= AbsoluteLimit {
+			delete(s.ended, token)
+		}
+	}
+}
+
+// all returns every session that is not over.
+func (s *sessionStore) all() []sessionRow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	var rows []sessionRow
+	for _, row := range s.rows {
+		if !row.over(now) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// end ends the sessions that is is true of, and says how many.
+func (s *sessionStore) end(is func(data []byte) bool) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, n := s.now(), 0
+	for token, row := range s.rows {
+		if is(row.Data) {
+			delete(s.rows, token)
+			s.ended[token] = now
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, s.write()
+}
+
+// makeRoom drops those of the sessions that is is true of that were not used for
+// the longest time, until one more makes as many as there may be. What is
+// committed next has it written.
+func (s *sessionStore) makeRoom(most int, is func(data []byte) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var own []string
+	for token, row := range s.rows {
+		if is(row.Data) {
+			own = append(own, token)
+		}
+	}
+	slices.SortFunc(own, func(x, y string) int { return s.rows[x].SeenAt.Compare(s.rows[y].SeenAt) })
+	for _, token := range own[:max(0, len(own)+1-most)] {
+		delete(s.rows, token)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -37,8 +39,18 @@ type Queries interface {
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
 	ExemptionQueries
 	RegisterQueries
+	GuestNoticeQueries
 	CalendarQueries
+	GroupQueries
 	IncidentQueries
+	ConcernQueries
+	DisputeQueries
+	SameQueries
+	AssignmentQueries
+	TermQueries
+	TrendQueries
+	ParticularsQueries
+	SubjectQueries
 }
 
 // Decider records decisions.
@@ -54,16 +66,52 @@ type Config struct {
 	Decider Decider
 	Terms   CalendarSetter
 	Keeper  Keeper
-	Prover  Prover
+	// Importer imports lists of devices.
+	Importer Importer
+	// Tokens keeps the tokens with which laptops enrol, and Waiting which of them
+	// wait to be admitted.
+	Tokens  TokenKeeper
+	Waiting PendingKeeper
+	// Physician says how well the collector is.
+	Physician Physician
+	// Retainer says how long what is kept.
+	Retainer Retainer
+	Prover   Prover
+	// Recorder answers for a school's record as a whole.
+	Recorder Recorder
+	// Admissions records what was decided about enrolments.
+	Admissions Admitter
 	// Incidents records what happened to devices, media and data.
 	Incidents IncidentRecorder
-	Keys      interface {
+	// Concerns is what people reported without signing in.
+	Concerns ConcernKeeper
+	// Restricted is what is done about incidents that most must not see.
+	Restricted Restricted
+	// Disputes records which facts are disputed, and what is answered.
+	Disputes Disputes
+	// Assigner changes what devices are told about their use.
+	Assigner Assigner
+	// Looks has it recorded who looks at what.
+	Looks Looks
+	Keys  interface {
 		OpenKey(text string) (access.Account, error)
 	}
 	Clock  clock.Clock
 	Logger *slog.Logger
 
 	Policies Policies // the life of the school's policy
+	Trusts   Trusts   // and what it is held to
+	Grouper  Grouper
+	// Months sums up months.
+	Months Summarizer
+	// Reports makes and signs the reports of terms.
+	Reports TermReporter
+	// Subjects follows requests of people who ask what is kept about them.
+	Subjects Subjects
+	// Particulars records who a school is for data protection.
+	Particulars ParticularsSetter
+	// Updates offers releases of the agent.
+	Updates Updater
 }
 
 // door is all that handlers share. Nothing in it changes.
@@ -76,6 +124,12 @@ type door struct {
 func New(c Config) (http.Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Looks == nil {
+		return nil, errors.New("open the door for programs: nothing records who looks at what")
+	}
+	if list := undeclared(routes()); len(list) > 0 {
+		return nil, fmt.Errorf("open the door for programs: these addresses do not say whose record they show: %s", strings.Join(list, ", "))
 	}
 	document, err := describe()
 	if err != nil {
@@ -134,6 +188,7 @@ type visit struct {
 	school  view.School // of a route that is at a school
 	now     time.Time
 	params  params
+	look    *viewing.Look // what the answer shows, of a route at a school
 }
 
 // guarded serves a route to keys that may have it.
@@ -153,7 +208,7 @@ func (d *door) guarded(route route) http.Handler {
 			if v.params, err = readParams(r, route.params); err != nil {
 				return nil, err
 			}
-			return route.serve(d, r, v)
+			return d.seen(route, r, v)
 		}()
 		if err != nil {
 			d.fail(w, r, err)
@@ -172,6 +227,9 @@ func (d *door) open(r *http.Request) (access.Account, error) {
 	account, err := d.Keys.OpenKey(strings.TrimSpace(key))
 	if errors.Is(err, access.ErrKey) {
 		return access.Account{}, errBadKey
+	}
+	if _, unreadable := errors.AsType[*access.UnreadableError](err); unreadable {
+		return access.Account{}, errNoKeys
 	}
 	return account, err
 }

@@ -93,6 +93,8 @@ type decided struct {
 	refuse       error
 	asked        view.BreachQuery
 	exemptions   view.ExemptionQuery
+	assessed     []string // by whom
+	devices      map[posture.DeviceID]view.DeviceDetail
 }
 
 func (d *decided) Decide(_ context.Context, school posture.SchoolID, made decision.Decision) (uint64, error) {
@@ -116,7 +118,10 @@ func (d *decided) Devices(context.Context, posture.SchoolID, view.DeviceQuery, t
 	return view.DevicePage{}, errors.New("the disk is on fire")
 }
 
-func (d *decided) Device(context.Context, posture.SchoolID, posture.DeviceID, time.Time) (view.DeviceDetail, error) {
+func (d *decided) Device(_ context.Context, _ posture.SchoolID, id posture.DeviceID, _ time.Time) (view.DeviceDetail, error) {
+	if one, ok := d.devices[id]; ok {
+		return one, nil
+	}
 	return view.DeviceDetail{}, view.ErrNotFound
 }
 
@@ -129,6 +134,7 @@ func (d *decided) Breaches(_ context.Context, _ posture.SchoolID, q view.BreachQ
 type world struct {
 	*decided
 	handler http.Handler
+	looked  looked
 	keys    map[string]string // by the name of the account
 }
 
@@ -153,7 +159,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.handler, err = New(Config{Queries: w, Decider: w, Keeper: w, Prover: w, Keys: a, Clock: c}); err != nil {
+	if w.handler, err = New(Config{Queries: w, Looks: &w.looked, Decider: w, Keeper: w, Importer: w, Prover: w, Recorder: w, Keys: a, Clock: c}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func newIncidents(t *testing.T) (*world, *incidents) {
 			t.Fatal(err)
 		}
 	}
-	if w.handler, err = New(Config{Queries: kept, Incidents: kept, Keys: a, Clock: c}); err != nil {
+	if w.handler, err = New(Config{Queries: kept, Looks: &w.looked, Incidents: kept, Keys: a, Clock: c}); err != nil {
 		t.Fatal(err)
 	}
 	return w, kept
@@ -83,7 +84,7 @@ func TestIncidentsByRole(t *testing.T) {
 	note := `{"change":{"what":"contact","whom":"the train company"},"words":"not handed in"}`
 	tell := `{"change":{"what":"tell","audience":"regulator","answer":"no"},"words":"it was encrypted"}`
 	for _, role := range access.Roles() {
-		reads := role != access.Governor && role != access.Staff && role.May(access.ReadDevices)
+		reads := slices.Contains([]access.Role{access.Administrator, access.Technician, access.DPO, access.Head}, role)
 		decides := role == access.DPO || role == access.Head
 		for _, c := range []struct {
 			method, path, body string

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 )
 
 // problem is an answer that is none, as RFC 9457 writes it.
@@ -22,6 +23,7 @@ func (p *problem) Error() string { return p.Detail }
 var (
 	errNoKey   = &problem{Status: http.StatusUnauthorized, Detail: "give a key, as in: Authorization: Bearer ctp1-…"}
 	errBadKey  = &problem{Status: http.StatusUnauthorized, Detail: "the key is wrong, has ended or was taken back"}
+	errNoKeys  = &problem{Status: http.StatusServiceUnavailable, Detail: "no key works at present: the collector's log says why"}
 	errNothing = &problem{Status: http.StatusNotFound, Detail: "there is nothing at this address, or not for this key"}
 )
 
@@ -33,6 +35,9 @@ func (d *door) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case ok:
 	case errors.Is(err, view.ErrNotFound):
 		p = errNothing
+	case errors.Is(err, viewing.ErrUnrecorded):
+		d.Logger.Error("who looks could not be recorded", "path", r.URL.Path, "error", err)
+		p = &problem{Status: http.StatusServiceUnavailable, Detail: viewing.ErrUnrecorded.Error()}
 	default:
 		d.Logger.Error("a question could not be answered", "method", r.Method, "path", r.URL.Path, "error", err)
 		p = &problem{Status: http.StatusInternalServerError, Detail: "the collector could not answer; its log says why"}

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/register"
@@ -22,6 +24,47 @@ func (d *decided) Keep(_ context.Context, _ posture.SchoolID, made decision.Deci
 // SignLicence implements Keeper.
 func (d *decided) SignLicence(ctx context.Context, school posture.SchoolID, made decision.Decision, product, term string) (uint64, error) {
 	return d.Keep(ctx, school, made, register.Change{What: register.SignLicence, Tag: product, Method: term})
+}
+
+// ImportRegister implements Importer with the parser and an empty register.
+func (d *decided) ImportRegister(_ context.Context, _ posture.SchoolID, made decision.Decision, source []byte, asOf time.Time, dry bool) (register.Plan, uint64, error) {
+	lines, err := register.ParseCSV(source)
+	if err != nil {
+		return register.Plan{}, 0, err
+	}
+	plan, err := register.Prepare(lines, nil, nil, asOf)
+	if err != nil || dry {
+		return plan, 0, err
+	}
+	d.made = append(d.made, made)
+	return plan, 42, nil
+}
+
+// TestAListIsImportedByRole: first without recording anything, and with all that
+// is wrong with it.
+func TestAListIsImportedByRole(t *testing.T) {
+	w := newWorld(t)
+	const at = "/api/v1/schools/hollybank/register-imports"
+	for _, c := range []struct {
+		who, body string
+		want      int
+		says      string
+	}{
+		{"Morgan Ellis", `{"source":"tag,what\nHB-1,Classbook","dryRun":true}`, http.StatusCreated, `"recorded":false`},
+		{"Morgan Ellis", `{"source":"tag,what\nHB-1,Classbook"}`, http.StatusCreated, `"new":["HB-1"]`},
+		{"Morgan Ellis", `{"source":"tag,class\nHB-1,XX"}`, http.StatusUnprocessableEntity, `line 2, column \"class\"`},
+		{"Morgan Ellis", `{"source":"tag\nHB-1","colour":"red"}`, http.StatusBadRequest, "colour"},
+		{"Morgan Ellis", `{"source":"` + strings.Repeat("a", mostImport) + `"}`, http.StatusRequestEntityTooLarge, "4 MiB"},
+		{"Priya Anand", `{"source":"tag\nHB-1"}`, http.StatusForbidden, ""},
+		{"Elsewhere", `{"source":"tag\nHB-1"}`, http.StatusNotFound, ""},
+	} {
+		if got, answer := w.ask(t, c.who, http.MethodPost, at, c.body); got != c.want || !strings.Contains(answer, c.says) {
+			t.Errorf("%s, %.60s: %d, want %d and %s: %.300s", c.who, c.body, got, c.want, c.says, answer)
+		}
+	}
+	if len(w.made) != 1 || w.made[0].By != "Morgan Ellis" {
+		t.Errorf("recorded %+v", w.made)
+	}
 }
 
 // TestTheRegisterIsKeptByRole: what a key records is recorded under its

@@ -12,6 +12,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -20,7 +21,8 @@ type route struct {
 	method string
 	path   string // below Prefix
 	right  access.Right
-	words  string // one sentence for the description
+	shows  viewing.What // whose record it shows; what only makes something need not say
+	words  string       // one sentence for the description
 	params []param
 	plain  bool // it takes a body and makes nothing
 	takes  any  // a zero value of the body; nil if it takes none
@@ -61,12 +63,12 @@ func routes() []route {
 			words: "The schools that the key reaches.", gives: Schools{}, serve: (*door).schools,
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/overview", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/overview", right: access.ReadDevices, shows: viewing.Nobody,
 			words: "Where a school stands: devices by rule and standing, and breaches by status and severity.",
-			gives: view.Overview{}, serve: (*door).overview,
+			gives: Overview{}, serve: (*door).overview,
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/devices", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/devices", right: access.ReadDevices, shows: viewing.Devices,
 			words: "A page of a school's devices, by host name.", gives: view.DevicePage{}, serve: (*door).devices,
 			params: []param{
 				{name: "search", words: "part of a host name or asset tag"},
@@ -79,11 +81,11 @@ func routes() []route {
 			},
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/devices/{device}", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/devices/{device}", right: access.ReadDevices, shows: viewing.Device,
 			words: "Everything known about one device.", gives: view.DeviceDetail{}, serve: (*door).device,
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/breaches", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/breaches", right: access.ReadDevices, shows: viewing.Breaches,
 			words: "A page of a school's policy breaches, the newest first; without `status` all that are not resolved.",
 			gives: view.BreachPage{}, serve: (*door).breaches,
 			params: []param{
@@ -100,11 +102,30 @@ func routes() []route {
 			takes: NewDecision{}, gives: Recorded{}, serve: (*door).decide,
 		},
 	}
+	list = append(list, lookRoutes()...)
+	list = append(list, retentionRoutes()...)
+	list = append(list, tokenRoutes()...)
+	list = append(list, enrolmentRoutes()...)
+	list = append(list, healthRoutes()...)
+	list = append(list, guestNoticeRoutes()...)
 	list = append(list, exemptionRoutes()...)
 	list = append(list, evidenceRoutes()...)
+	list = append(list, recordRoutes()...)
 	list = append(list, calendarRoutes()...)
 	list = append(list, policyRoutes()...)
+	list = append(list, trustRoutes()...)
+	list = append(list, groupRoutes()...)
+	list = append(list, termRoutes()...)
+	list = append(list, trendRoutes()...)
+	list = append(list, particularsRoutes()...)
+	list = append(list, updateRoutes()...)
+	list = append(list, subjectRoutes()...)
 	list = append(list, incidentRoutes()...)
+	list = append(list, concernRoutes()...)
+	list = append(list, admissionRoutes()...)
+	list = append(list, disputeRoutes()...)
+	list = append(list, restrictedRoutes()...)
+	list = append(list, assignmentRoutes()...)
 	return append(list, registerRoutes()...)
 }
 
@@ -135,8 +156,20 @@ func (d *door) schools(r *http.Request, v visit) (any, error) {
 	return Schools{Schools: append([]view.School{}, all...)}, nil
 }
 
+// Overview is where a school stands, with what answers for its devices.
+type Overview struct {
+	view.Overview
+	Covered  string            `json:"covered"`  // what answers for the devices of its register, in a sentence
+	Coverage []view.CoverCount `json:"coverage"` // the same in numbers
+}
+
 func (d *door) overview(r *http.Request, v visit) (any, error) {
-	return d.Queries.Overview(r.Context(), v.school.ID, v.now)
+	o, err := d.Queries.Overview(r.Context(), v.school.ID, v.now)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.Queries.CoverageCounts(r.Context(), v.school.ID, v.now)
+	return Overview{Overview: o, Covered: c.Words(), Coverage: c.Counts}, err
 }
 
 func (d *door) devices(r *http.Request, v visit) (any, error) {

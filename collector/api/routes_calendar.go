@@ -10,6 +10,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/fault"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -28,7 +29,7 @@ type CalendarSetter interface {
 func calendarRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/schools/{school}/calendar", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/calendar", right: access.ReadDevices, shows: viewing.Nobody,
 			words: "What is known of a school's days: its terms, holidays and closed days, what today is, and the calendars that were set.",
 			gives: view.Calendar{}, serve: (*door).calendar,
 		},

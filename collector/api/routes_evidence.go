@@ -1,12 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -50,7 +52,7 @@ type Evidence struct {
 
 func evidenceRoutes() []route {
 	return []route{{
-		method: http.MethodGet, path: "/schools/{school}/devices/{device}/evidence", right: access.ReadEvidence,
+		method: http.MethodGet, path: "/schools/{school}/devices/{device}/evidence", right: access.ReadEvidence, shows: viewing.Evidence,
 		words: "What is proven of a device at a moment, sealed: encrypted or not, since when, every gap, and what nobody can know.",
 		gives: Evidence{}, serve: (*door).evidence,
 		params: []param{
@@ -70,18 +72,24 @@ func (d *door) evidence(r *http.Request, v visit) (any, error) {
 	if q.Aware, err = v.params.moment("aware"); err != nil {
 		return nil, err
 	}
-	zone := v.params.first("zone")
-	if zone == "" {
-		zone = "Europe/London"
-	}
-	if q.Zone, err = time.LoadLocation(zone); err != nil || zone == "Local" {
-		return nil, bad("zone is one such as Europe/London, not %.64q", zone)
+	if q.Zone, err = v.params.zone(); err != nil {
+		return nil, err
 	}
 	answer, err := d.Prover.Prove(r.Context(), v.school.ID, q)
 	if errors.Is(err, ErrNotYet) {
 		return nil, bad("at: %s", ErrNotYet.Error())
 	}
 	return answer, err
+}
+
+// zone is the zone in which times are written.
+func (p params) zone() (*time.Location, error) {
+	name := cmp.Or(p.first("zone"), "Europe/London")
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, bad("zone is one such as Europe/London, not %.64q", name)
+	}
+	return zone, nil
 }
 
 // moment reads a parameter that is a time with its offset; zero if it was not

@@ -10,6 +10,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -23,7 +24,7 @@ func exemptionRoutes() []route {
 	const one = "/schools/{school}/exemptions/{exemption}"
 	return []route{
 		{
-			method: http.MethodGet, path: "/schools/{school}/exemptions", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/exemptions", right: access.ReadDevices, shows: viewing.Exemptions,
 			words: "A page of a school's exemptions from rules, the newest first.", gives: view.ExemptionPage{}, serve: (*door).exemptions,
 			params: []param{
 				{name: "state", words: "only exemptions of these states", one: stateWords(), many: true},
@@ -33,7 +34,7 @@ func exemptionRoutes() []route {
 			},
 		},
 		{
-			method: http.MethodGet, path: one, right: access.ReadDevices,
+			method: http.MethodGet, path: one, right: access.ReadDevices, shows: viewing.Exemptions,
 			words: "One exemption.", gives: view.Exemption{}, serve: (*door).exemption,
 		},
 		{

@@ -10,6 +10,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -43,7 +44,7 @@ type NewIncident struct {
 func incidentRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/schools/{school}/incidents", right: access.ReadIncidents,
+			method: http.MethodGet, path: "/schools/{school}/incidents", right: access.ReadIncidents, shows: viewing.Incidents,
 			words: "A page of a school's incidents, the newest first.", gives: view.IncidentPage{}, serve: (*door).incidents,
 			params: []param{
 				{name: "state", words: "only incidents that are open, or closed", one: []string{string(view.IncidentOpen), string(view.IncidentClosed)}},
@@ -51,7 +52,7 @@ func incidentRoutes() []route {
 			},
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/incidents/{incident}", right: access.ReadIncidents,
+			method: http.MethodGet, path: "/schools/{school}/incidents/{incident}", right: access.ReadIncidents, shows: viewing.Incident,
 			words: "Everything that was recorded about one incident, by its number or identifier.", gives: view.Incident{}, serve: (*door).incident,
 		},
 		{

@@ -12,6 +12,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -30,6 +31,11 @@ type Policies interface {
 	DecideDraft(ctx context.Context, school posture.SchoolID, d decision.Decision) (decision.Draft, error)
 	// PublishDraft puts a draft in force.
 	PublishDraft(ctx context.Context, school posture.SchoolID, name string, p NewPublication, by string) (Published, error)
+	// DiffPolicies says what changes from one policy to another, or to a text.
+	DiffPolicies(ctx context.Context, school posture.SchoolID, what NewPolicyDiff) (PolicyDiff, error)
+	// RollBackPolicy puts the text of an earlier policy in force again, under a new
+	// number.
+	RollBackPolicy(ctx context.Context, school posture.SchoolID, r NewRollback, by string) (Published, error)
 	// SetApprovers says how many people it takes to publish.
 	SetApprovers(ctx context.Context, school posture.SchoolID, d decision.Decision) (Policy, error)
 }
@@ -71,6 +77,7 @@ type Draft struct {
 	Entry     uint64          `json:"entry"`             // of the school's ledger
 	Looser    []string        `json:"looser,omitempty"`  // rules that ask less than those in force when it was drafted
 	Unclear   []string        `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
+	Below     []string        `json:"below,omitempty"`   // in what it asked less than the baseline of the school's trust when it was drafted
 	Approvals []DraftApproval `json:"approvals,omitempty"`
 	Source    string          `json:"source,omitempty"` // of one draft that is asked for
 }
@@ -85,7 +92,7 @@ type DraftApproval struct {
 
 // DraftOf puts a draft into the words of this room.
 func DraftOf(d decision.Draft) Draft {
-	out := Draft{Name: d.Name, Digest: hex.EncodeToString(d.Digest[:]), Title: d.Title, Rules: d.Rules, By: d.By, At: d.At, Reason: d.Reason, Entry: d.Entry, Looser: d.Looser, Unclear: d.Unclear}
+	out := Draft{Name: d.Name, Digest: hex.EncodeToString(d.Digest[:]), Title: d.Title, Rules: d.Rules, By: d.By, At: d.At, Reason: d.Reason, Entry: d.Entry, Looser: d.Looser, Unclear: d.Unclear, Below: d.Below}
 	for _, a := range d.Approvals {
 		out.Approvals = append(out.Approvals, DraftApproval(a))
 	}
@@ -119,6 +126,37 @@ type NewPublication struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
+// NewPolicyDiff asks what changes from one policy to another.
+type NewPolicyDiff struct {
+	From   uint64 `json:"from,omitempty"`   // number of a policy; 0: the one in force
+	To     uint64 `json:"to,omitempty"`     // likewise, if neither a text nor a draft is given
+	Source string `json:"source,omitempty"` // a text that is not published
+	Draft  string `json:"draft,omitempty"`  // the name of a draft
+}
+
+// PolicyDiff is what changes from one policy to another.
+type PolicyDiff struct {
+	From    uint64         `json:"from"` // 0: the one that is shipped
+	To      uint64         `json:"to,omitempty"`
+	Changes []PolicyChange `json:"changes"`
+}
+
+// PolicyChange is one difference between two policies, in words.
+type PolicyChange struct {
+	Rule      string `json:"rule,omitempty"`      // the rule that differs
+	Parameter string `json:"parameter,omitempty"` // or the parameter
+	Direction string `json:"direction,omitempty"` // tighter or looser; none if that cannot be told from the texts
+	Words     string `json:"words"`
+}
+
+// NewRollback puts the text of an earlier policy in force again.
+type NewRollback struct {
+	Number     uint64 `json:"number"`
+	ApprovedOn string `json:"approvedOn,omitempty"`
+	ReviewBy   string `json:"reviewBy,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+}
+
 // Published is a policy that was put in force.
 type Published struct {
 	Number uint64 `json:"number"`
@@ -134,11 +172,11 @@ type NewApprovers struct {
 func policyRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/schools/{school}/policy", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/policy", right: access.ReadDevices, shows: viewing.Nobody,
 			words: "The policy in force, who approved it and when it is to be looked at again, and the drafts.", gives: Policy{}, serve: (*door).policy,
 		},
 		{
-			method: http.MethodPost, path: "/schools/{school}/policy/preview", right: access.ReadDevices, plain: true,
+			method: http.MethodPost, path: "/schools/{school}/policy/preview", right: access.ReadDevices, shows: viewing.Breaches, plain: true,
 			words: "What a text would find on every device now, and which breaches would open and close. Nothing is recorded, and nobody is told.",
 			takes: NewPreview{}, gives: view.Preview{}, serve: (*door).previewPolicy,
 		},
@@ -147,7 +185,7 @@ func policyRoutes() []route {
 			words: "Records a text as a draft, for another person to approve.", takes: NewDraft{}, gives: Draft{}, serve: (*door).draftPolicy,
 		},
 		{
-			method: http.MethodGet, path: "/schools/{school}/policy/drafts/{draft}", right: access.ReadDevices,
+			method: http.MethodGet, path: "/schools/{school}/policy/drafts/{draft}", right: access.ReadDevices, shows: viewing.Nobody,
 			words: "One draft with its text.", gives: Draft{}, serve: (*door).draft,
 		},
 		{
@@ -162,6 +200,16 @@ func policyRoutes() []route {
 			method: http.MethodPost, path: "/schools/{school}/policy/drafts/{draft}/publication", right: access.DraftPolicy,
 			words: "Puts a draft in force. Where the school asks for two people, only one that another account has approved.",
 			takes: NewPublication{}, gives: Published{}, serve: (*door).publishDraft,
+		},
+		{
+			method: http.MethodPost, path: "/schools/{school}/policy/diff", right: access.ReadDevices, shows: viewing.Nobody, plain: true,
+			words: "What changes from one policy to another, or to a text or a draft. Nothing is recorded.",
+			takes: NewPolicyDiff{}, gives: PolicyDiff{}, serve: (*door).diffPolicies,
+		},
+		{
+			method: http.MethodPost, path: "/schools/{school}/policy/rollback", right: access.DraftPolicy,
+			words: "Puts the text of an earlier policy in force again, under a new, higher number. Where the school asks for two people, draft its text instead.",
+			takes: NewRollback{}, gives: Published{}, serve: (*door).rollBack,
 		},
 		{
 			method: http.MethodPost, path: "/schools/{school}/policy/approvers", right: access.ApprovePolicy,
@@ -270,4 +318,29 @@ func (d *door) setApprovers(r *http.Request, v visit) (any, error) {
 	return settled(d.Policies.SetApprovers(r.Context(), v.school.ID, decision.Decision{
 		Kind: decision.SetApprovers, By: v.account.Name, At: v.now, Reason: n.Reason, Policy: &decision.Policy{Approvers: n.Approvers},
 	}))
+}
+
+func (d *door) diffPolicies(r *http.Request, v visit) (any, error) {
+	what, err := taken[NewPolicyDiff](r)
+	if err != nil {
+		return nil, err
+	}
+	given := 0
+	for _, one := range []bool{what.To > 0, what.Source != "", what.Draft != ""} {
+		if one {
+			given++
+		}
+	}
+	if given > 1 {
+		return nil, bad("give a number, a source or the name of a draft to compare with, and no two of them")
+	}
+	return settled(d.Policies.DiffPolicies(r.Context(), v.school.ID, what))
+}
+
+func (d *door) rollBack(r *http.Request, v visit) (any, error) {
+	n, err := taken[NewRollback](r)
+	if err != nil {
+		return nil, err
+	}
+	return settled(d.Policies.RollBackPolicy(r.Context(), v.school.ID, n, v.account.Name))
 }

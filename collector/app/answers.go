@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
+	"github.com/caretaker-school/caretaker/collector/admission"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/rulebook"
@@ -115,6 +116,11 @@ type TokenArguments struct {
 	Lifetime  time.Duration     `json:"lifetime"`
 	Ownership posture.Ownership `json:"ownership"`
 	Addresses []string          `json:"addresses"` // where laptops reach the collector; none: where it last served
+	// PersonalUse says that the laptops are their users' own too.
+	PersonalUse bool     `json:"personalUse,omitempty"`
+	Groups      []string `json:"groups,omitempty"` // in which the laptops are from the first
+	// Way is how it admits; "" is at once.
+	Way admission.Way `json:"way,omitempty"`
 }
 
 // TokenAnswer is a token. Its text is shown once and not kept.

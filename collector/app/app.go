@@ -6,6 +6,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,20 +24,26 @@ import (
 	"github.com/caretaker-school/caretaker/collector/intake"
 	"github.com/caretaker-school/caretaker/collector/web"
 	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/release"
 )
 
 // Config says how to run a collector. Data, Agents, Web and Log are required.
 type Config struct {
-	Data           string // folder
-	Agents         string // address for laptops; port 0 chooses one
-	Web            string // address for the pages; port 0 chooses one
-	WebCertificate string // PEM file; needed for pages beyond this machine
-	WebKey         string // PEM file
-	Checkpoints    string // folder for a checkpoint of each school a day; "": none is given away
-	Metrics        string // address for figures, with a port alone on this machine; "": there are none
-	MetricsToken   string // file with what readers of figures show; needed beyond this machine
-	TimeZone       string // in which the pages show times; "": Europe/London
+	Data   string // folder
+	Agents string // address for laptops; port 0 chooses one
+	Web    string // address for the pages; port 0 chooses one
+	// Balancers are addresses and networks of load balancers before Agents that
+	// say whom a connection is from, by the PROXY protocol, version 2.
+	Balancers      []string
+	WebCertificate string  // PEM file; pages beyond this machine need it, or ACME
+	WebKey         string  // PEM file
+	ACME           ACME    // has the pages' certificate asked for
+	Checkpoints    string  // folder for a checkpoint of each school a day; "": none is given away
+	Metrics        string  // address for figures, with a port alone on this machine; "": there are none
+	MetricsToken   string  // file with what readers of figures show; needed beyond this machine
+	TimeZone       string  // in which the pages show times; "": Europe/London
+	Updates        Updates // how releases of the agent are handed on
 	Log            *slog.Logger
 	// Ready is called once both addresses are open: host:port for laptops, the
 	// URL of the pages.
@@ -46,9 +53,25 @@ type Config struct {
 	Figures func(address string)
 }
 
+// location is the zone in which the pages show times.
+func (c Config) location() (*time.Location, error) {
+	location, err := time.LoadLocation(cmp.Or(c.TimeZone, web.Zone))
+	if err != nil {
+		return nil, fmt.Errorf("show times in %s: %w", cmp.Or(c.TimeZone, web.Zone), err)
+	}
+	return location, nil
+}
+
 // Run takes in reports and serves the pages until ctx ends.
 func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
-	pages, secure, err := web.Listen(ctx, c.Web, c.WebCertificate, c.WebKey, c.Log)
+	if err := c.checkCertificate(); err != nil {
+		return err
+	}
+	balancers, err := intake.ParseBalancers(c.Balancers)
+	if err != nil {
+		return err
+	}
+	pages, err := web.Listen(ctx, c.Web, c.secure())
 	if err != nil {
 		return err
 	}
@@ -58,20 +81,32 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return fmt.Errorf("listen for laptops: %w", err)
 	}
 	defer laptops.Close()
-	col, err := open(ctx, c.Data, secure, clk, c.Log)
+	col, err := open(ctx, c.Data, c.secure(), clk, c.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, col.Close()) }()
 	if len(col.records) == 0 {
-		return fmt.Errorf("there is no school in %s yet: make one with init --school NAME", c.Data)
+		c.Log.Warn("there is no school yet: make one with init --school NAME", "data", c.Data)
 	}
 	if err := col.writeServed(laptops.Addr().String()); err != nil {
 		return err
 	}
+	if err := col.openReleases(c.Updates); err != nil {
+		return err
+	}
+	col.givenTo = c.Checkpoints
 	col.running, col.desks = true, enroll.NewService(nil, intakeName, clk, c.Log)
-	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Limits: col.limits(), Clock: clk, Log: c.Log})
-	handler, err := col.pages(c, secure)
+	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Limits: col.limits(), Releases: handsOn{col}, Balancers: balancers, Clock: clk, Log: c.Log})
+	handler, err := col.pages(c, c.secure())
+	if err != nil {
+		return err
+	}
+	renewed, err := col.openCertificate(ctx, c, pages)
+	if err != nil {
+		return err
+	}
+	zone, err := c.location()
 	if err != nil {
 		return err
 	}
@@ -88,17 +123,16 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	col.keepAll(ctx, g)
 	g.Go(func() error { return trim(ctx, clk) })
 	g.Go(func() error { return col.giveAway(ctx, c.Checkpoints) })
+	g.Go(func() error { return col.retainDaily(ctx, zone) })
 	g.Go(func() error { return col.notices.Run(ctx) })
 	g.Go(func() error { return figures(ctx) })
+	g.Go(func() error { return col.makeTrials(ctx) })
 	g.Go(func() error { return col.door.Serve(ctx, laptops) })
-	g.Go(func() error { return web.Serve(ctx, pages, handler, c.Log) })
-	g.Go(func() error { return console.Serve(ctx, calls, col.do, c.Log) })
+	g.Go(func() error { return renewed(ctx) })
+	g.Go(func() error { return web.Serve(ctx, col.over(pages), handler, c.Log) })
+	g.Go(func() error { return console.Serve(ctx, calls, col.answer, c.Log) })
 	if c.Ready != nil {
-		scheme := "http"
-		if secure {
-			scheme = "https"
-		}
-		c.Ready(laptops.Addr().String(), scheme+"://"+pages.Addr().String()+"/")
+		c.Ready(laptops.Addr().String(), c.scheme()+"://"+pages.Addr().String()+"/")
 	}
 	return g.Wait()
 }
@@ -148,18 +182,17 @@ func (c *collector) rebuild(ctx context.Context) (RebuildAnswer, error) {
 }
 
 func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
-	zone := config.TimeZone
-	if zone == "" {
-		zone = web.Zone
-	}
-	location, err := time.LoadLocation(zone)
+	location, err := config.location()
 	if err != nil {
-		return nil, fmt.Errorf("show times in %s: %w", zone, err)
+		return nil, err
 	}
 	c.notices.SetZone(location)
 	pages, err := web.New(web.Config{
-		Queries: queries{c.view.Queries(), c}, Records: c, Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
-		Location: location, Version: release.Version(),
+		Looks: c, Queries: queries{c.view.Queries(), c}, Records: c, Prover: c, Decider: c, Assessor: c, Incidents: c, Reports: c, Particulars: c, Updates: c, Subjects: c, Kept: c, Access: c.access, Clock: c.clock, Logger: config.Log, TLS: secure,
+		Register: queries{c.view.Queries(), c}, RegisterKeeper: c, Saver: c.saved,
+		Trends:   trender{c.view.Queries(), c},
+		Desk:     desk{c},
+		Policies: policyDesk{c}, Trusts: trustDesk{c}, Grouper: c, Location: location, Version: release.Version(), Concerns: c, Disputes: c, Admissions: c, Waiting: c, Restricted: confidant{c},
 	})
 	if err != nil {
 		return nil, err
@@ -171,13 +204,38 @@ func (c *collector) pages(config Config, secure bool) (http.Handler, error) {
 // an order of entries.
 const intakeName = "collector-1"
 
+// A collector holds its data folder before it can be asked anything, for as long
+// as it takes to start; so does a command that works without one.
+const (
+	startsWithin = 10 * time.Second
+	askAgain     = 100 * time.Millisecond
+)
+
 // Do carries out an operation of the command line and decodes its answer into
-// answer: in the collector that runs on the data folder or, if none does, here.
-func Do(ctx context.Context, data, operation string, arguments, answer any, clk clock.Clock) (err error) {
-	err = console.Call(ctx, data, operation, arguments, answer)
-	if !errors.Is(err, console.ErrNotRunning) {
-		return err
+// answer: in the collector that runs on the data folder, which may be about to
+// start, or, if none does, here.
+func Do(ctx context.Context, data, operation string, arguments, answer any, clk clock.Clock) error {
+	for waited := time.Duration(0); ; waited += askAgain {
+		err := console.Call(ctx, data, operation, arguments, answer)
+		if !errors.Is(err, console.ErrNotRunning) {
+			return err
+		}
+		err = doHere(ctx, data, operation, arguments, answer, clk)
+		if !errors.Is(err, durable.ErrHeld) || waited >= startsWithin {
+			return err
+		}
+		again, stop := clock.System{}.After(askAgain) // another process is waited for: by its time
+		select {
+		case <-again:
+		case <-ctx.Done():
+			stop()
+			return err
+		}
 	}
+}
+
+// doHere is Do where no collector runs.
+func doHere(ctx context.Context, data, operation string, arguments, answer any, clk clock.Clock) error {
 	body, err := json.Marshal(arguments)
 	if err != nil {
 		return fmt.Errorf("write the arguments of %s: %w", operation, err)
@@ -213,7 +271,7 @@ func alone(ctx context.Context, data, operation string, arguments json.RawMessag
 	if operation != "view.rebuild" {
 		c.catchUp(ctx)
 	}
-	return c.do(ctx, operation, arguments)
+	return c.answer(ctx, operation, arguments)
 }
 
 // catchUp brings the view of every school up to date. What stays behind is said

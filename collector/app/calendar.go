@@ -39,7 +39,7 @@ const usualCalendarReason = "the school's term dates"
 
 // SetCalendar implements api.CalendarSetter.
 func (c *collector) SetCalendar(ctx context.Context, id posture.SchoolID, d decision.Decision, file string, source []byte) (entry uint64, err error) {
-	s, err := c.school(string(id))
+	s, err := c.deciding(ctx, string(id))
 	if err != nil {
 		return 0, err
 	}
@@ -50,6 +50,7 @@ func (c *collector) SetCalendar(ctx context.Context, id posture.SchoolID, d deci
 	if len(known.History) > 0 && bytes.Equal([]byte(known.History[0].Source), source) {
 		return 0, &decision.RefusedError{Why: fmt.Sprintf("this is calendar %d, which is in force already", known.History[0].Number)}
 	}
+	defer c.show(ctx, s)
 	return s.setCalendar(ctx, d, file, source, c.clock.Now())
 }
 

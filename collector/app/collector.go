@@ -21,7 +21,9 @@ import (
 	"github.com/caretaker-school/caretaker/collector/enroll"
 	"github.com/caretaker-school/caretaker/collector/intake"
 	"github.com/caretaker-school/caretaker/collector/notify"
+	"github.com/caretaker-school/caretaker/collector/release"
 	"github.com/caretaker-school/caretaker/collector/rulebook"
+	"github.com/caretaker-school/caretaker/collector/saved"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
@@ -45,18 +47,29 @@ type collector struct {
 	baseline   *policy.Policy
 	view       *view.View
 	access     *access.Access
+	seniors    *access.Seniors
+	saved      *saved.Store
 	notices    *notify.Teller
 	served     served
-	aside      bool // the folder cannot be written, and is read only
-	running    bool // it serves; it was not opened for one operation
+	givenTo    string // folder for checkpoints; "": none is given away
+	aside      bool   // the folder cannot be written, and is read only
+	running    bool   // it serves; it was not opened for one operation
 	previews   previews
+	trials     *trials         // previews that pages ask for
+	unlocking  sync.Mutex      // held while a senior's key is opened
 	publishing sync.Mutex      // held while a policy gets its number
 	founding   sync.Mutex      // held while a school gets its name
 	recalling  sync.Mutex      // held while a school is folded as it was
+	signing    sync.Mutex      // held while the report of a term is signed: two signatures are two people
+	raising    sync.Mutex      // held while something is reported without signing in
 	keeping    sync.Mutex      // held while something is recorded in a register
 	door       *intake.Intake  // nil unless running
 	desks      *enroll.Service // nil unless running
-	close      []func() error  // run last first
+	releases   *release.Store  // of the agent
+	census     release.Census  // what laptops run
+	updates    Updates
+	certified  certified      // where the pages' certificate comes from; nil unless running with one
+	close      []func() error // run last first
 
 	mu      sync.RWMutex  // guards all below
 	records []*record     // of every school in the folder, by identifier
@@ -71,7 +84,15 @@ type served struct {
 // take takes the data folder, which must be there, and finds the schools in it.
 // A second collector on the same folder is refused, and so is a folder that
 // cannot be written, unless it may be left aside and only read.
-func take(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
+func take(data string, aside bool, clk clock.Clock, log *slog.Logger) (*collector, error) {
+	if err := restored(data); err != nil {
+		return nil, err
+	}
+	return takeAnyway(data, aside, clk, log)
+}
+
+// takeAnyway is take for a folder that is being restored.
+func takeAnyway(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
 	if info, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no data folder %s: make one with init --school NAME", data)
 	} else if err != nil {
@@ -79,7 +100,7 @@ func take(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *collec
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("open the data folder: %s is not a folder", data)
 	}
-	c := &collector{data: data, clock: clk, log: log}
+	c := &collector{data: data, clock: clk, log: log, trials: newTrials()}
 	unlock, err := durable.Lock(filepath.Join(data, lockFile))
 	switch {
 	case err == nil:
@@ -125,6 +146,8 @@ func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *s
 	if c.access, err = access.Open(filepath.Join(data, accessFolder), access.Options{Clock: clk, Logger: log, Secure: secure}); err != nil {
 		return nil, err
 	}
+	c.seniors = access.OpenSeniors(filepath.Join(data, accessFolder))
+	c.saved = saved.In(filepath.Join(data, "saved"))
 	if c.baseline, _, err = rulebook.Baseline(); err != nil {
 		return nil, err
 	}
@@ -132,7 +155,11 @@ func open(ctx context.Context, data string, secure bool, clk clock.Clock, log *s
 		return nil, err
 	}
 	c.openNotices()
+	if err := c.openReleases(Updates{}); err != nil {
+		return nil, err
+	}
 	for _, r := range c.records {
+		c.rollAuthority(r)
 		c.open(ctx, r)
 		if why := r.why(); why != nil {
 			c.log.Error("a school's record is stopped", "school", r.id, "name", r.name, "reason", why.err)
@@ -207,11 +234,12 @@ func (c *collector) readServed() error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &c.served)
-	}
 	if err != nil {
 		return fmt.Errorf("read where the collector last served: %w", err)
+	}
+	if err := json.Unmarshal(data, &c.served); err != nil { // it is written anew at the next start; until then tokens ask for an address
+		c.log.Warn("what was noted of where the collector last served cannot be read", "reason", err)
+		c.served = served{}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,7 +24,12 @@ import (
 // doors puts the addresses for programs beside the pages.
 func (c *collector) doors(pages http.Handler) (http.Handler, error) {
 	programs, err := api.New(api.Config{
-		Queries: queries{c.view.Queries(), c}, Decider: c, Terms: c, Keeper: c, Prover: c, Incidents: c, Keys: c.access, Clock: c.clock, Logger: c.log, Policies: c,
+		Looks: c, Retainer: c, Assigner: c, Trusts: c, Admissions: c, Grouper: c, Reports: c, Months: c, Recorder: c, Particulars: c, Updates: c, Subjects: c,
+		Tokens:    c,
+		Waiting:   c,
+		Physician: c,
+
+		Queries: queries{c.view.Queries(), c}, Decider: c, Terms: c, Keeper: c, Importer: c, Prover: c, Incidents: c, Concerns: c, Disputes: c, Restricted: c, Keys: c.access, Clock: c.clock, Logger: c.log, Policies: c,
 	})
 	if err != nil {
 		return nil, err
@@ -39,7 +45,7 @@ func (c *collector) doors(pages http.Handler) (http.Handler, error) {
 
 // Decide implements api.Decider.
 func (c *collector) Decide(ctx context.Context, id posture.SchoolID, d decision.Decision) (entry uint64, err error) {
-	s, err := c.school(string(id))
+	s, err := c.deciding(ctx, string(id))
 	if err != nil {
 		return 0, err
 	}
@@ -50,6 +56,7 @@ func (c *collector) Decide(ctx context.Context, id posture.SchoolID, d decision.
 	} else if err := c.decidable(ctx, id, d); err != nil {
 		return 0, err
 	}
+	defer c.show(ctx, s)
 	return s.decide(ctx, d, c.clock.Now())
 }
 
@@ -115,11 +122,8 @@ func (s *school) decide(ctx context.Context, d decision.Decision, now time.Time)
 		subject = d.Exemption.Scope.Device
 	}
 	made := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, string(subject), now, section)
-	at, err := s.ledger.Append(ctx, made)
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	at, err := s.append(ctx, made)
+	return uint64(at), err
 }
 
 // record records a decision of two sections: what stays, and who decided and why.
@@ -134,20 +138,18 @@ func (s *school) record(ctx context.Context, now time.Time, sections func(salts 
 	if err != nil {
 		return 0, err
 	}
-	at, err := s.ledger.Append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, made...))
-	if err != nil {
-		return 0, err
-	}
-	return uint64(at[0]), nil
+	at, err := s.append(ctx, roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", now, made...))
+	return uint64(at), err
 }
 
 // decideBreaches decides about every breach of a rule on a device, or about
 // that of one subject.
 func (c *collector) decideBreaches(ctx context.Context, a DecideArguments) (DecideAnswer, error) {
-	s, err := c.school(a.School)
+	s, err := c.deciding(ctx, a.School)
 	if err != nil {
 		return DecideAnswer{}, err
 	}
+	defer c.show(ctx, s)
 	device, err := c.device(ctx, ListArguments{School: a.School, Device: a.Device})
 	if err != nil {
 		return DecideAnswer{}, err
@@ -186,7 +188,7 @@ func (c *collector) decideBreaches(ctx context.Context, a DecideArguments) (Deci
 }
 
 func (c *collector) createKey(_ context.Context, a KeyArguments) (KeyAnswer, error) {
-	n := access.NewKey{Account: a.Account, Label: a.Label, Lasts: a.Lasts}
+	n := access.NewKey{Account: a.Account, Label: a.Label, Lasts: a.Lasts, By: operator()}
 	if a.Role != "" || len(a.Schools) > 0 {
 		role, err := access.ParseRole(a.Role)
 		if err != nil {
@@ -222,14 +224,17 @@ func (c *collector) keyAnswer(k access.Key) KeyAnswer {
 	return a
 }
 
-func (c *collector) listKeys() []KeyAnswer {
+func (c *collector) listKeys() ([]KeyAnswer, error) {
+	if err := errors.Join(c.access.Trouble()...); err != nil {
+		return nil, err
+	}
 	list := []KeyAnswer{}
 	for _, k := range c.access.Keys() {
 		list = append(list, c.keyAnswer(k))
 	}
-	return list
+	return list, nil
 }
 
 func (c *collector) revokeKey(_ context.Context, a KeyArguments) (KeyAnswer, error) {
-	return KeyAnswer{ID: a.ID}, c.access.RevokeKey(a.ID)
+	return KeyAnswer{ID: a.ID}, c.access.EndKey(operator(), a.ID)
 }

@@ -126,7 +126,7 @@ func (c *collector) askable(ctx context.Context, school posture.SchoolID, scope 
 
 // askExemption asks for an exemption from the command line.
 func (c *collector) askExemption(ctx context.Context, a AskExemptionArguments) (ExemptionAnswer, error) {
-	s, err := c.school(a.School)
+	s, err := c.deciding(ctx, a.School)
 	if err != nil {
 		return ExemptionAnswer{}, err
 	}
@@ -198,7 +198,7 @@ func (c *collector) scope(ctx context.Context, school posture.SchoolID, a AskExe
 // with a shell on the collector is one operator, who may ask, refuse and end;
 // to approve takes the key of an account.
 func (c *collector) decideExemption(ctx context.Context, a ExemptionArguments) (ExemptionAnswer, error) {
-	s, err := c.school(a.School)
+	s, err := c.deciding(ctx, a.School)
 	if err != nil {
 		return ExemptionAnswer{}, err
 	}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/retention"
-	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -19,7 +17,7 @@ import (
 type ForgetArguments struct {
 	School string   `json:"school"`
 	Class  string   `json:"class"`
-	Months []string `json:"months"` // such as "2026-10"; none: all that are older than the usual time of the class
+	Months []string `json:"months"` // such as "2026-10"; none: all of which the school's time is over
 	Reason string   `json:"reason"`
 	DryRun bool     `json:"dryRun"` // count, and forget nothing
 }
@@ -49,43 +47,55 @@ func (c *collector) forget(ctx context.Context, a ForgetArguments) (ForgetAnswer
 	if !a.DryRun && a.Reason == "" || len(a.Reason) > mostReason || !utf8.ValidString(a.Reason) {
 		return ForgetAnswer{}, fmt.Errorf("forgetting needs a reason of at most %d bytes: it is recorded, and shown on the pages", mostReason)
 	}
-	months, err := c.monthsToForget(s, class, a.Months)
+	steps, err := c.stepsToForget(ctx, s, class, a)
 	if err != nil {
 		return ForgetAnswer{}, err
 	}
 	answer := ForgetAnswer{School: s.ID, DryRun: a.DryRun, Months: []ledger.Purge{}}
-	for _, m := range months {
-		p, err := c.forgetMonth(ctx, s, class, m, a)
+	for _, step := range steps {
+		p, err := c.purge(ctx, s, step)
 		if errors.Is(err, ledger.ErrNothingToForget) {
 			continue
 		}
 		if err != nil {
-			return answer, fmt.Errorf("%w (%d of %d months were forgotten before)", err, len(answer.Months), len(months))
+			return answer, fmt.Errorf("%w (%d of %d months were forgotten before)", err, len(answer.Months), len(steps))
 		}
-		answer.Months = append(answer.Months, p)
+		answer.Months = append(answer.Months, p.Purge)
 	}
 	if len(answer.Months) == 0 || a.DryRun {
 		return answer, nil
 	}
-	if err := s.roster.CatchUp(ctx); err != nil {
-		return answer, err
-	}
-	if !c.running { // the view holds what is now forgotten until it is made again
-		return answer, s.projection.CatchUp(ctx)
-	}
-	return answer, nil
+	return answer, c.forgotten(ctx, s)
 }
 
-// monthsToForget are those that are named, which must be over, or those that
-// are due.
-func (c *collector) monthsToForget(s *school, class proof.Class, named []string) ([]ledger.Month, error) {
+// stepsToForget are of the months that are named, which must be over, or of those
+// of which the school's time is.
+func (c *collector) stepsToForget(ctx context.Context, s *school, class proof.Class, a ForgetArguments) ([]purging, error) {
 	now := c.clock.Now()
-	if len(named) == 0 {
-		months, err := s.ledger.Months(class)
-		return slices.DeleteFunc(months, func(m ledger.Month) bool { return !retention.Due(class, m, now) }), err
+	survey, err := retention.Read(ctx, s.ledger)
+	if err != nil {
+		return nil, err
 	}
-	var months []ledger.Month
-	for _, name := range named {
+	by := purging{class: class, by: operator(), reason: a.Reason, dry: a.DryRun}
+	var list []purging
+	if len(a.Months) == 0 {
+		steps, err := survey.Steps(ctx, s.ledger, s.roster, now)
+		if err != nil {
+			return nil, err
+		}
+		for _, step := range steps {
+			if step.Class != class {
+				continue
+			}
+			by.month, by.item = step.Month, step.Item
+			if by.keep, err = step.Keep(ctx); err != nil {
+				return nil, err
+			}
+			list = append(list, by)
+		}
+		return list, nil
+	}
+	for _, name := range a.Months {
 		m, err := ledger.ParseMonth(name)
 		if err != nil {
 			return nil, fmt.Errorf("a month is written as in 2026-10, not %.20q", name)
@@ -93,46 +103,11 @@ func (c *collector) monthsToForget(s *school, class proof.Class, named []string)
 		if !retention.Past(m, now) {
 			return nil, fmt.Errorf("%s is not over: what is still to come could not be forgotten with the rest", m)
 		}
-		months = append(months, m)
-	}
-	return months, nil
-}
-
-func (c *collector) forgetMonth(ctx context.Context, s *school, class proof.Class, m ledger.Month, a ForgetArguments) (ledger.Purge, error) {
-	keep, err := retention.Keep(ctx, s.ledger, s.roster, class, m)
-	if err != nil {
-		return ledger.Purge{}, err
-	}
-	if a.DryRun {
-		return countMonth(ctx, s.ledger, class, m, keep)
-	}
-	maker := roster.Maker{School: s.ID, Intake: intakeName}
-	return s.ledger.Forget(ctx, class, m, keep, func(p ledger.Purge) (ledger.Entry, error) {
-		section, err := roster.Section(roster.SectionPurge, proof.Kept, roster.Purge{Purge: p, By: operator(), Reason: a.Reason})
-		if err != nil {
-			return ledger.Entry{}, err
+		by.month = m
+		if by.keep, err = survey.Asked(ctx, s.ledger, s.roster, class, m, now); err != nil {
+			return nil, err
 		}
-		return maker.Entry(proof.KindPurge, "", c.clock.Now(), section), nil
-	})
-}
-
-// countMonth counts what forgetting a month would do.
-func countMonth(ctx context.Context, l *ledger.Ledger, class proof.Class, m ledger.Month, keep func(ledger.Stored) bool) (ledger.Purge, error) {
-	p := ledger.Purge{Class: class.String(), Month: m.String()}
-	for stored, err := range l.Bodies(ctx, class, m) {
-		if err != nil {
-			return p, err
-		}
-		if keep(stored) {
-			p.Kept++
-			p.KeptBytes += uint64(len(stored.Section.Body))
-		} else {
-			p.Forgotten++
-			p.ForgottenBytes += uint64(len(stored.Section.Body))
-		}
+		list = append(list, by)
 	}
-	if p.Forgotten == 0 {
-		return p, ledger.ErrNothingToForget
-	}
-	return p, nil
+	return list, nil
 }

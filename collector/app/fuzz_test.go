@@ -10,6 +10,27 @@ import (
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 )
 
+// FuzzGroups: any list of classes and groups is read, or every fault of it has a
+// place.
+func FuzzGroups(f *testing.F) {
+	for _, list := range []string{"device,class,groups\nhb-lt-014,school-multi-user,Science lab; Year 6\n", "\xef\xbb\xbfgroups,device\n,\"x\n", "device\n\n", "", "device,class,groups\n\"00000"} {
+		f.Add([]byte(list))
+	}
+	f.Fuzz(func(t *testing.T, source []byte) {
+		list, wrong := parseGroups("groups.csv", source)
+		for _, w := range wrong {
+			if w.Line < 1 || w.Message == "" {
+				t.Errorf("a fault without a place: %+v", w)
+			}
+		}
+		for _, l := range list {
+			if l.line < 2 {
+				t.Errorf("a device in line %d", l.line)
+			}
+		}
+	})
+}
+
 // FuzzOperation gives an operation of the command line any arguments: it
 // answers with what can be written as JSON, or says why not.
 func FuzzOperation(f *testing.F) {

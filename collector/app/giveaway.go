@@ -76,6 +76,38 @@ type CheckpointAnswer struct {
 	Checkpoint string           `json:"checkpoint"` // a signed note
 }
 
+// begins says why the ledger, of which the root at a size is known, does not
+// begin with what was signed in a checkpoint that was given away, or in every one
+// of this school that a text holds, such as a mail; nil if it does.
+func (s *school) begins(given []byte, size uint64, root proof.Digest) error {
+	_, err := s.verifier.Checkpoint(given)
+	if err == nil {
+		return s.agrees(given, size, root)
+	}
+	notes, foundErr := proof.FindCheckpoints(given)
+	if foundErr != nil {
+		return foundErr
+	}
+	mine := false
+	for _, note := range notes {
+		c, err := proof.ReadCheckpoint(note)
+		if err != nil || c.Origin != proof.Origin(string(s.ID)) {
+			continue // a mail about several schools
+		}
+		if err := s.agrees(note, size, root); err != nil {
+			return err
+		}
+		mine = true
+	}
+	switch {
+	case mine:
+		return nil
+	case len(notes) > 0:
+		return errors.New("it holds checkpoints of other schools only")
+	}
+	return fmt.Errorf("it is not a checkpoint signed by this school's key: %w", err)
+}
+
 // agrees says why the ledger, of which the root at a size is known, is not the
 // one of which a checkpoint was given away; nil if it begins with that.
 func (s *school) agrees(note []byte, size uint64, root proof.Digest) error {

@@ -42,6 +42,7 @@ type IncidentChange struct {
 	Media    []string        `json:"media,omitempty"`    // numbers
 	Breaches []string        `json:"breaches,omitempty"` // each a device, a slash and a rule
 	Evidence []string        `json:"evidence,omitempty"` // SHA-256 of sealed bundles
+	Sticks   []string        `json:"sticks,omitempty"`   // media, registered or not, by the hashes of their serial numbers
 	Lost     bool            `json:"lost,omitempty"`     // the devices, assets and media are lost
 }
 
@@ -64,9 +65,20 @@ func (c *collector) RecordIncident(ctx context.Context, id posture.SchoolID, nam
 	}
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
+	switch err := c.followed(ctx, s); {
+	case err == nil:
+		defer c.show(ctx, s)
+	case change.What != incident.Open || change.Concern != "": // which is recorded in any case: its number takes in what is not shown
+		return api.RecordedIncident{}, err
+	}
 	change = plain(change)
 	answer := api.RecordedIncident{}
 	if change.What == incident.Open {
+		if change.Concern != "" {
+			if change, err = c.because(ctx, id, change); err != nil {
+				return answer, err
+			}
+		}
 		if change.ID, change.Number, err = c.newIncident(ctx, s, change); err != nil {
 			return answer, err
 		}
@@ -87,6 +99,12 @@ func (c *collector) RecordIncident(ctx context.Context, id posture.SchoolID, nam
 	}
 	answer.Entry, err = s.recordIncident(ctx, d, change, c.clock.Now())
 	return answer, err
+}
+
+// KeepIncident implements web.IncidentKeeper.
+func (c *collector) KeepIncident(ctx context.Context, id posture.SchoolID, name string, d decision.Decision, change incident.Change) (number string, err error) {
+	made, err := c.RecordIncident(ctx, id, name, d, change)
+	return made.Number, err
 }
 
 // plain writes a change's moments as they are recorded: in UTC, to the second.
@@ -295,6 +313,11 @@ func (c *collector) changeIncident(ctx context.Context, a IncidentChange) (Incid
 	}[a.Change.What])
 	d := decision.Decision{Kind: decision.Incident, By: operator(), At: c.clock.Now(), Reason: a.Words}
 	answer := IncidentAnswer{School: s.ID, Recorded: a.Change.What}
+	if a.Change.Concern != "" {
+		if a.Change, err = c.because(ctx, s.ID, a.Change); err != nil {
+			return answer, err
+		}
+	}
 	made, err := c.RecordIncident(ctx, s.ID, a.Incident, d, a.Change)
 	if errors.Is(err, view.ErrNotFound) {
 		err = fmt.Errorf("%s has no incident %q", s.Name, a.Incident)
@@ -335,6 +358,9 @@ func (c *collector) links(ctx context.Context, a IncidentChange) ([]incident.Lin
 	}
 	for _, number := range a.Media {
 		add(incident.Link{What: incident.Medium, Name: number, Lost: a.Lost})
+	}
+	for _, serial := range a.Sticks {
+		add(incident.Link{What: incident.Stick, Digest: serial})
 	}
 	for _, name := range a.Breaches {
 		device, rule, ok := strings.Cut(name, "/")

@@ -53,6 +53,9 @@ func (c *collector) signLicence(ctx context.Context, a LicenceArguments) (Regist
 // SignLicence implements api.Keeper. What is signed is what is installed at
 // that moment, as the collector counts it, and not what anybody says.
 func (c *collector) SignLicence(ctx context.Context, id posture.SchoolID, d decision.Decision, product, term string) (entry uint64, err error) {
+	if _, err := c.deciding(ctx, string(id)); err != nil {
+		return 0, err
+	}
 	list, err := c.view.Queries().Licences(ctx, id, product, d.At)
 	if errors.Is(err, view.ErrNotFound) || err == nil && (product == "" || len(list.Licences) != 1) {
 		return 0, &decision.RefusedError{Why: fmt.Sprintf("there is no licence for %q in the register", product)}

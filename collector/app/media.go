@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -16,8 +17,12 @@ type MediaArguments struct {
 	School string `json:"school"`
 	Number string `json:"number,omitempty"` // of the only one
 	Serial string `json:"serial,omitempty"` // hash of a serial number, to be looked up
-	After  string `json:"after,omitempty"`
-	Limit  int    `json:"limit,omitempty"`
+	// Found is when a medium was found that is to be looked up, and Zone the one
+	// in which times are offered.
+	Found *incident.Moment `json:"found,omitempty"`
+	Zone  string           `json:"zone,omitempty"`
+	After string           `json:"after,omitempty"`
+	Limit int              `json:"limit,omitempty"`
 }
 
 func (c *collector) media(ctx context.Context, a MediaArguments) (view.MediumPage, error) {
@@ -45,16 +50,31 @@ func (c *collector) findMedia(ctx context.Context, a MediaArguments) (view.Found
 	if err != nil {
 		return view.FoundMedia{}, err
 	}
-	if a.Serial != "" {
-		if err := register.CheckSerial(a.Serial); err != nil {
-			return view.FoundMedia{}, err
-		}
+	query := view.FoundQuery{Serial: a.Serial, Number: a.Number, Found: a.Found, Zone: a.Zone}
+	if err := query.Check(c.clock.Now()); err != nil {
+		return view.FoundMedia{}, err
 	}
-	return c.view.Queries().FindMedia(ctx, s.id, a.Serial, c.clock.Now())
+	found, err := c.view.Queries().FindMedia(ctx, s.id, query, c.clock.Now())
+	if errors.Is(err, view.ErrNotFound) {
+		err = fmt.Errorf("%s has no medium %q in its register", s.name, a.Number)
+	}
+	return found, err
+}
+
+// Inserted implements web.RegisterKeeper.
+func (c *collector) Inserted(ctx context.Context, school posture.SchoolID, device posture.DeviceID) ([]string, error) {
+	d, err := c.view.Queries().Device(ctx, school, device, c.clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return c.inserted(ctx, school, d)
 }
 
 // inserted returns the serial number of the only medium in a device.
 func (c *collector) inserted(ctx context.Context, school posture.SchoolID, device view.DeviceDetail) ([]string, error) {
+	refuse := func(format string, args ...any) error {
+		return &decision.RefusedError{Why: fmt.Sprintf(format, args...)}
+	}
 	a, err := c.view.Queries().AttachedTo(ctx, school, device.ID, c.clock.Now())
 	switch {
 	case err != nil:
@@ -62,11 +82,11 @@ func (c *collector) inserted(ctx context.Context, school posture.SchoolID, devic
 	case len(a.Serials) == 1:
 		return a.Serials, nil
 	case a.Absent != posture.None:
-		return nil, fmt.Errorf("which media are in %s is not known (%s)", device.Hostname, a.Absent)
+		return nil, refuse("which media are in %s is not known (%s)", device.Hostname, a.Absent)
 	case len(a.Serials) == 0:
-		return nil, fmt.Errorf("no medium with a serial number was in %s when it last reported", device.Hostname)
+		return nil, refuse("no medium with a serial number was in %s when it last reported", device.Hostname)
 	}
-	return nil, fmt.Errorf("%d media were in %s when it last reported: leave only the one that is meant in it", len(a.Serials), device.Hostname)
+	return nil, refuse("%d media were in %s when it last reported: leave only the one that is meant in it", len(a.Serials), device.Hostname)
 }
 
 // mediumKeepable is keepable for a change of a medium.
@@ -78,7 +98,7 @@ func (c *collector) mediumKeepable(ctx context.Context, school posture.SchoolID,
 	}
 	if change.Issue != nil {
 		for _, serial := range change.Issue.Serials {
-			found, err := c.view.Queries().FindMedia(ctx, school, serial, now)
+			found, err := c.view.Queries().FindMedia(ctx, school, view.FoundQuery{Serial: serial}, now)
 			if err != nil {
 				return err
 			}

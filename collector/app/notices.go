@@ -66,11 +66,29 @@ func (r *reading) Whole(id posture.SchoolID) (mark uint64, whole bool) {
 	return p.Again, known && since >= 0 && since <= wholeFor && p.Folded >= before.entries
 }
 
+// Checkpoint implements notify.Source.
+func (r *reading) Checkpoint(ctx context.Context, id posture.SchoolID) ([]byte, error) {
+	s, err := r.c.school(string(id))
+	if err != nil || s.ledger.Size() == 0 {
+		return nil, err
+	}
+	return s.ledger.Checkpoint(ctx)
+}
+
 // Quiet implements notify.Calendar. A school of which no calendar is known, or
 // whose calendar cannot be read, has no holidays.
 func (r *reading) Quiet(id posture.SchoolID, at time.Time, urgent bool) bool {
 	days, err := r.c.view.Queries().Terms(context.Background(), id)
 	return err == nil && days.Quiet(at, urgent)
+}
+
+// Open implements notify.Calendar.
+func (r *reading) Open(id posture.SchoolID, from, to time.Time) time.Duration {
+	days, err := r.c.view.Queries().Terms(context.Background(), id)
+	if err != nil {
+		return to.Sub(from)
+	}
+	return days.Between(from, to)
 }
 
 // openNotices opens what was told. What keeps it from opening stops nothing
@@ -243,6 +261,9 @@ func (c *collector) figures(ctx context.Context) (metrics.Figures, error) {
 	}
 	free, err := durable.Free(c.data)
 	f.Free, f.Known = free, err == nil
+	if s := c.certificateNow(); s != nil {
+		f.Certificate = &metrics.Certificate{Ends: s.Ends, Failing: s.Trouble != ""}
+	}
 	return f, nil
 }
 
@@ -295,15 +316,15 @@ func (c *collector) metricsAt(ctx context.Context, config Config) (net.Listener,
 			return nil, nil, errors.New("the token of the figures has less than 16 characters")
 		}
 	}
-	certificate, key := config.WebCertificate, config.WebKey
-	if here {
-		certificate, key = "", ""
-	} else if token == "" {
+	if !here && token == "" {
 		return nil, nil, fmt.Errorf("serve figures on %s: beyond this machine they need a token, with --metrics-token FILE", config.Metrics)
 	}
-	ln, _, err := web.Listen(ctx, net.JoinHostPort(host, port), certificate, key, c.log)
+	ln, err := web.Listen(ctx, net.JoinHostPort(host, port), !here && config.secure())
 	if err != nil {
 		return nil, nil, fmt.Errorf("serve figures: %w", err)
+	}
+	if !here {
+		ln = c.over(ln)
 	}
 	return ln, metrics.New(metrics.Config{Figures: c.figures, Version: release.Version(), Token: token, Log: c.log}), nil
 }

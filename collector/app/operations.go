@@ -13,7 +13,9 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/enroll"
+	"github.com/caretaker-school/caretaker/collector/intake"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/web"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -24,28 +26,75 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.init)
 	case "status":
 		return c.status(ctx)
+	case "health.show":
+		return within(ctx, arguments, c.health)
+	case "backup.take":
+		return c.backup(ctx), nil
+	case "backup.note":
+		return with(arguments, c.noteBackup)
 	case "token.create":
 		return within(ctx, arguments, c.createToken)
+	case "token.list":
+		return within(ctx, arguments, c.tokens)
+	case "token.end":
+		return within(ctx, arguments, c.endToken)
+	case "enrolment.list":
+		return within(ctx, arguments, c.pending)
+	case "enrolment.approve":
+		return within(ctx, arguments, c.approvePending)
+	case "enrolment.refuse":
+		return within(ctx, arguments, c.refusePending)
 	case "account.create":
 		return within(ctx, arguments, c.createAccount)
+	case "account.password", "account.remove", "account.grant", "account.revoke", "account.let-in", "account.drop-second", "account.sessions", "account.sign-out", "account.second-step", "account.log",
+		"sign-on.add", "sign-on.list", "sign-on.remove":
+		return c.doAccount(ctx, operation, arguments)
 	case "account.list":
-		return c.accounts(), nil
+		return c.accounts()
 	case "policy.show":
 		return within(ctx, arguments, c.showPolicy)
 	case "policy.publish":
 		return within(ctx, arguments, c.publish)
 	case "policy.rollback":
 		return within(ctx, arguments, c.rollback)
+	case "policy.choose":
+		return within(ctx, arguments, c.choose)
 	case "policy.diff":
 		return within(ctx, arguments, c.diffPolicies)
 	case "policy.preview", "policy.progress", "policy.draft", "policy.drafts", "policy.approve", "policy.withdraw", "policy.approvers":
 		return c.doPolicy(ctx, operation, arguments)
+	case "device.class", "group.add", "group.remove", "group.import":
+		return within(ctx, arguments, c.group)
+	case "group.list":
+		return within(ctx, arguments, c.groups)
+	case "trust.show", "trust.join", "trust.leave", "trust.draft", "trust.publish", "trust.allow", "trust.end":
+		return c.doTrust(ctx, operation, arguments)
 	case "device.list":
 		return within(ctx, arguments, c.devices)
 	case "device.show":
 		return within(ctx, arguments, c.device)
 	case "device.assess":
 		return within(ctx, arguments, c.assess)
+	case "device.assign":
+		return within(ctx, arguments, c.assign)
+	case "device.assignments":
+		return within(ctx, arguments, c.assignments)
+	case "device.revoke":
+		return within(ctx, arguments, c.revoke)
+	case "renewal.list":
+		return within(ctx, arguments, c.renewals)
+	case "renewal.approve":
+		return within(ctx, arguments, c.approveRenewal)
+	case "renewal.window":
+		return within(ctx, arguments, c.setWindow)
+	case "apart.list":
+		return within(ctx, arguments, c.apart)
+	case "apart.decide":
+		return within(ctx, arguments, c.decideApart)
+	case "same.list":
+		return within(ctx, arguments, c.same)
+	case "same.decide":
+		return within(ctx, arguments, c.decideSame)
 	case "breach.list":
 		return within(ctx, arguments, c.breaches)
 	case "breach.decide":
@@ -64,6 +113,34 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.evidence)
 	case "evidence.school":
 		return within(ctx, arguments, c.position)
+	case "report.make":
+		return within(ctx, arguments, c.makeTerm)
+	case "report.sign":
+		return within(ctx, arguments, c.signTerm)
+	case "report.show":
+		return within(ctx, arguments, c.showTerm)
+	case "report.list":
+		return within(ctx, arguments, c.terms)
+	case "report.year.make":
+		return within(ctx, arguments, c.makeYear)
+	case "report.year.sign":
+		return within(ctx, arguments, c.signYear)
+	case "report.year.show":
+		return within(ctx, arguments, c.showYear)
+	case "report.year.list":
+		return within(ctx, arguments, c.years)
+	case "report.month":
+		return within(ctx, arguments, c.month)
+	case "trends.show":
+		return within(ctx, arguments, c.trend)
+	case "trends.changes":
+		return within(ctx, arguments, c.changes)
+	case "subject.list", "subject.show", "subject.people", "subject.record", "subject.export", "subject.sheet":
+		return within(ctx, arguments, func(ctx context.Context, a SubjectArguments) (any, error) { return c.subject(ctx, operation, a) })
+	case "particulars.show":
+		return within(ctx, arguments, c.particulars)
+	case "particulars.set":
+		return within(ctx, arguments, c.setParticulars)
 	case "register.import":
 		return within(ctx, arguments, c.importDevices)
 	case "register.change":
@@ -92,10 +169,14 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.incidents)
 	case "incident.show":
 		return within(ctx, arguments, c.incident)
+	case "concern.list", "concern.show", "concern.set-aside", "concern.address":
+		return within(ctx, arguments, func(ctx context.Context, a ConcernArguments) (any, error) { return c.doConcerns(ctx, operation, a) })
+	case "senior.key", "senior.list", "restricted.list", "restricted.show", "restricted.held", "restricted.act":
+		return c.doRestricted(ctx, operation, arguments)
 	case "key.create":
 		return within(ctx, arguments, c.createKey)
 	case "key.list":
-		return c.listKeys(), nil
+		return c.listKeys()
 	case "key.revoke":
 		return within(ctx, arguments, c.revokeKey)
 	case "notice.add":
@@ -106,6 +187,8 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.setNotices)
 	case "notice.test":
 		return within(ctx, arguments, c.testNotice)
+	case "dispute.list", "dispute.show", "dispute.raise", "dispute.answer":
+		return within(ctx, arguments, func(ctx context.Context, a DisputeArguments) (any, error) { return c.doDisputes(ctx, operation, a) })
 	case "notice.remove":
 		return within(ctx, arguments, c.removeNotice)
 	case "notice.log":
@@ -118,6 +201,20 @@ func (c *collector) do(ctx context.Context, operation string, arguments json.Raw
 		return within(ctx, arguments, c.entries)
 	case "ledger.forget":
 		return within(ctx, arguments, c.forget)
+	case "register.guest-notices":
+		return within(ctx, arguments, c.guestNotices)
+	case "retention.show":
+		return within(ctx, arguments, c.showRetention)
+	case "retention.set":
+		return within(ctx, arguments, c.setRetention)
+	case "retention.preview":
+		return within(ctx, arguments, c.previewRetention)
+	case "retention.run":
+		return within(ctx, arguments, c.runRetention)
+	case "update.add", "update.offer", "update.stop", "update.show":
+		return within(ctx, arguments, func(ctx context.Context, a UpdateArguments) (any, error) { return c.doUpdate(ctx, operation, a) })
+	case "views.list":
+		return within(ctx, arguments, c.viewed)
 	case "view.rebuild":
 		return c.rebuild(ctx)
 	}
@@ -160,35 +257,6 @@ func (c *collector) init(ctx context.Context, a InitArguments) (InitAnswer, erro
 	return InitAnswer{School: s.ID, Name: s.Name, Key: key.String(), Serving: c.running}, nil
 }
 
-func (c *collector) createToken(ctx context.Context, a TokenArguments) (TokenAnswer, error) {
-	s, err := c.school(a.School)
-	if err != nil {
-		return TokenAnswer{}, err
-	}
-	if len(a.Addresses) == 0 {
-		address, err := c.address()
-		if err != nil {
-			return TokenAnswer{}, err
-		}
-		a.Addresses = []string{address}
-	}
-	now := c.clock.Now()
-	t, err := enroll.CreateToken(ctx, s.School, s.ledger, enroll.NewToken{
-		Addresses: a.Addresses, Uses: a.Uses, Lasts: a.Lifetime, Ownership: a.Ownership, By: operator(), Intake: intakeName,
-	}, now)
-	if err != nil {
-		return TokenAnswer{}, err
-	}
-	if err := s.roster.CatchUp(ctx); err != nil {
-		return TokenAnswer{}, err
-	}
-	recorded, _, ok := s.roster.Token(t.ID)
-	if !ok {
-		return TokenAnswer{}, errors.New("the token was made and is not in the roster")
-	}
-	return TokenAnswer{Token: t.String(), ID: t.ID, Uses: recorded.Uses, Ends: recorded.Ends, Ownership: recorded.Ownership}, nil
-}
-
 // address is where laptops reach this collector: where it last served, under
 // this machine's name if it served on every address.
 func (c *collector) address() (string, error) {
@@ -221,7 +289,7 @@ func (c *collector) createAccount(ctx context.Context, a AccountArguments) (Acco
 	if err != nil {
 		return AccountAnswer{}, err
 	}
-	n := access.NewAccount{Name: a.Name}
+	n := access.NewAccount{Name: a.Name, By: operator()}
 	answer := AccountAnswer{Name: a.Name, Role: string(role)}
 	for _, name := range a.Schools {
 		r, err := c.record(name)
@@ -245,7 +313,10 @@ func (c *collector) createAccount(ctx context.Context, a AccountArguments) (Acco
 	return answer, nil
 }
 
-func (c *collector) accounts() []AccountAnswer {
+func (c *collector) accounts() ([]AccountAnswer, error) {
+	if err := c.access.Closed(); err != nil {
+		return nil, err
+	}
 	answer := []AccountAnswer{}
 	for _, account := range c.access.Accounts() {
 		one := AccountAnswer{Name: account.Name}
@@ -257,7 +328,7 @@ func (c *collector) accounts() []AccountAnswer {
 		}
 		answer = append(answer, one)
 	}
-	return answer
+	return answer, nil
 }
 
 func (c *collector) devices(ctx context.Context, a ListArguments) (view.DevicePage, error) {
@@ -276,6 +347,14 @@ func (c *collector) device(ctx context.Context, a ListArguments) (view.DeviceDet
 	}
 	now := c.clock.Now()
 	d, err := c.view.Queries().Device(ctx, s.id, posture.DeviceID(a.Device), now)
+	if w := s.working(); w != nil && errors.Is(err, view.ErrNotFound) {
+		if _, known := w.roster.Device(posture.DeviceID(a.Device)); known { // enrolled a moment ago
+			if err := c.followed(ctx, w); err != nil {
+				return view.DeviceDetail{}, err
+			}
+			d, err = c.view.Queries().Device(ctx, s.id, posture.DeviceID(a.Device), now)
+		}
+	}
 	if !errors.Is(err, view.ErrNotFound) {
 		return d, err
 	}
@@ -285,7 +364,7 @@ func (c *collector) device(ctx context.Context, a ListArguments) (view.DeviceDet
 	}
 	var named []posture.DeviceID
 	for _, d := range page.Devices {
-		if strings.EqualFold(d.Hostname, a.Device) {
+		if strings.EqualFold(d.Hostname, a.Device) || d.AssetTag != "" && strings.EqualFold(d.AssetTag, a.Device) {
 			named = append(named, d.ID)
 		}
 	}
@@ -315,6 +394,15 @@ func (c *collector) assess(ctx context.Context, a ListArguments) (AssessAnswer, 
 		return AssessAnswer{}, fmt.Errorf("ask %s to assess itself: %w", d.Hostname, err)
 	}
 	return AssessAnswer{Device: d.ID, Hostname: d.Hostname}, nil
+}
+
+// AssessNow implements web.Assessor.
+func (c *collector) AssessNow(_ context.Context, school posture.SchoolID, device posture.DeviceID, by string) error {
+	err := c.door.AssessNow(school, device, by)
+	if errors.Is(err, intake.ErrNotConnected) || errors.Is(err, intake.ErrLost) {
+		return web.ErrAway
+	}
+	return err
 }
 
 func (c *collector) breaches(ctx context.Context, a ListArguments) (view.BreachPage, error) {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
@@ -26,19 +28,42 @@ func (s *school) policy(ctx context.Context, number uint64) (published, error) {
 		p, source, err := rulebook.Baseline()
 		return published{p, source}, err
 	}
-	for r, err := range s.ledger.Entries(ctx, 0, ledger.Index(s.ledger.Size())) {
-		if err != nil {
-			return published{}, err
-		}
-		found, err := s.publishedIn(ctx, r)
-		if err != nil {
-			return published{}, err
-		}
-		if found.policy != nil && found.policy.Number == number {
-			return found, nil
-		}
+	found, unread, err := s.search(ctx, number)
+	switch {
+	case err != nil || found.policy != nil:
+		return found, err
+	case unread != nil:
+		return published{}, fmt.Errorf("%s has no policy %d that can be read: %w", s.Name, number, unread)
 	}
 	return published{}, fmt.Errorf("%s has no policy %d", s.Name, number)
+}
+
+// search looks for the policy of a number. What cannot be opened hides no other:
+// unread says of the last such entry why.
+func (s *school) search(ctx context.Context, number uint64) (found published, unread, err error) {
+	size := ledger.Index(s.ledger.Size())
+	for next := ledger.Index(0); next < size; {
+		for r, err := range s.ledger.Entries(ctx, next, size) {
+			if _, damaged := errors.AsType[*ledger.CorruptError](err); damaged {
+				unread, next = err, next+1
+				break // it goes on behind it
+			}
+			if err != nil {
+				return published{}, nil, err
+			}
+			next = r.Index + 1
+			found, err := s.publishedIn(ctx, r)
+			switch {
+			case ctx.Err() != nil:
+				return published{}, nil, ctx.Err()
+			case err != nil:
+				unread = fmt.Errorf("entry %d: %w", r.Index, err)
+			case found.policy != nil && found.policy.Number == number:
+				return found, nil, nil
+			}
+		}
+	}
+	return published{}, unread, nil
 }
 
 // publishedIn reads the policy that an entry published, if it did.
@@ -76,19 +101,24 @@ func (c *collector) rollback(ctx context.Context, a PolicyArguments) (PublishAns
 	if err != nil {
 		return PublishAnswer{}, err
 	}
-	if a.Number == 0 || a.Number == s.roster.Policy() {
-		return PublishAnswer{}, fmt.Errorf("policy %d is the one in force: name an earlier one", s.roster.Policy())
+	return c.rollbackBy(ctx, s, a.Number, PublishArguments{}, operator())
+}
+
+// rollbackBy is rollback as somebody decides it, with what is said of it.
+func (c *collector) rollbackBy(ctx context.Context, s *school, number uint64, a PublishArguments, by string) (PublishAnswer, error) {
+	if number == 0 || number == s.roster.Policy() {
+		return PublishAnswer{}, refuse("policy %d is the one in force: name an earlier one", s.roster.Policy())
 	}
-	old, err := s.policy(ctx, a.Number)
+	old, err := s.policy(ctx, number)
 	if err != nil {
 		return PublishAnswer{}, err
 	}
 	if old.source == nil {
-		return PublishAnswer{}, fmt.Errorf("the text of policy %d is not in the record", a.Number)
+		return PublishAnswer{}, refuse("the text of policy %d is not in the record", number)
 	}
-	return c.publish(ctx, PublishArguments{
-		School: a.School, File: fmt.Sprintf("policy %d", a.Number), Source: old.source, Reason: fmt.Sprintf("back to the text of policy %d", a.Number),
-	})
+	a.File, a.Source = fmt.Sprintf("policy %d", number), old.source
+	a.Reason = cmp.Or(a.Reason, fmt.Sprintf("back to the text of policy %d", number))
+	return c.publishBy(ctx, s, a, by)
 }
 
 // diffPolicies says in words what changes from one policy to another, or to

@@ -91,6 +91,47 @@ func (c *collector) PublishDraft(ctx context.Context, id posture.SchoolID, name 
 	return api.Published{Number: a.Number, Entry: uint64(a.Entry)}, err
 }
 
+// DiffPolicies implements api.Policies.
+func (c *collector) DiffPolicies(ctx context.Context, id posture.SchoolID, what api.NewPolicyDiff) (api.PolicyDiff, error) {
+	s, err := c.readable(string(id))
+	if err != nil {
+		return api.PolicyDiff{}, err
+	}
+	a := DiffArguments{School: string(id), From: what.From, To: what.To, File: "policy"}
+	switch {
+	case what.Draft != "":
+		if _, a.Source, err = s.draft(ctx, what.Draft); err != nil {
+			return api.PolicyDiff{}, err
+		}
+	case what.Source != "":
+		a.Source = []byte(what.Source)
+	}
+	for _, number := range []uint64{a.From, a.To} {
+		if number > s.roster.Policy() {
+			return api.PolicyDiff{}, refuse("there is no policy %d", number)
+		}
+	}
+	found, err := c.diffPolicies(ctx, a)
+	out := api.PolicyDiff{From: found.From, To: found.To, Changes: []api.PolicyChange{}}
+	for _, one := range found.Changes {
+		out.Changes = append(out.Changes, api.PolicyChange{Rule: one.Rule, Parameter: one.Parameter, Direction: string(one.Direction), Words: one.Words})
+	}
+	return out, unsound(err)
+}
+
+// RollBackPolicy implements api.Policies.
+func (c *collector) RollBackPolicy(ctx context.Context, id posture.SchoolID, r api.NewRollback, by string) (api.Published, error) {
+	s, err := c.school(string(id))
+	if err != nil {
+		return api.Published{}, err
+	}
+	if r.Number > s.roster.Policy() {
+		return api.Published{}, refuse("there is no policy %d", r.Number)
+	}
+	a, err := c.rollbackBy(ctx, s, r.Number, PublishArguments{ApprovedOn: r.ApprovedOn, ReviewBy: r.ReviewBy, Reason: r.Reason}, by)
+	return api.Published{Number: a.Number, Entry: uint64(a.Entry)}, err
+}
+
 // SetApprovers implements api.Policies.
 func (c *collector) SetApprovers(ctx context.Context, id posture.SchoolID, d decision.Decision) (api.Policy, error) {
 	s, err := c.school(string(id))

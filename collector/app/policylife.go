@@ -28,6 +28,10 @@ type policyBook struct {
 	mu    sync.Mutex
 	next  ledger.Index
 	state decision.Policies
+	put   []putInForce // the policies, in the order of the ledger
+
+	comparing sync.Mutex // guards what was compared
+	compared
 }
 
 // catchUp takes in what was decided about policies since, and calls f with the
@@ -54,8 +58,13 @@ func (b *policyBook) catchUp(ctx context.Context, l *ledger.Ledger, f func(*deci
 }
 
 func (b *policyBook) take(ctx context.Context, l *ledger.Ledger, r ledger.Record) error {
-	want := map[proof.Kind]string{proof.KindDecision: decision.Section, proof.KindPolicy: decision.SectionPolicyApproval}[r.Envelope.Kind]
-	n := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return want != "" && s.Name == want })
+	want := map[proof.Kind][]string{
+		proof.KindDecision: {decision.Section, decision.SectionTrust}, proof.KindPolicy: {decision.SectionPolicyApproval},
+	}[r.Envelope.Kind]
+	if r.Envelope.Kind == proof.KindPolicy {
+		b.put = append(b.put, putInForce{entry: uint64(r.Index), at: time.UnixMilli(int64(r.Envelope.ReceivedAt)).UTC()})
+	}
+	n := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return slices.Contains(want, s.Name) })
 	if n < 0 {
 		return nil
 	}
@@ -92,7 +101,7 @@ func (c *collector) decidePolicy(ctx context.Context, s *school, d decision.Deci
 		return err
 	}
 	entry := roster.Maker{School: s.ID, Intake: intakeName}.Entry(proof.KindDecision, "", d.At, append([]proof.Section{section}, beside...)...)
-	_, err = s.ledger.Append(ctx, entry)
+	_, err = s.append(ctx, entry)
 	return err
 }
 
@@ -107,6 +116,10 @@ func (c *collector) draftPolicy(ctx context.Context, s *school, name, file strin
 	if err != nil {
 		return decision.Draft{}, err
 	}
+	not, allowed, _, err := s.below(ctx, rulebook.Text{File: file, Source: source, Policy: compiled}, c.clock.Now())
+	if err != nil {
+		return decision.Draft{}, err
+	}
 	text, err := roster.RawSection(decision.SectionPolicyDraft, proof.Kept, source)
 	if err != nil {
 		return decision.Draft{}, err
@@ -115,6 +128,7 @@ func (c *collector) draftPolicy(ctx context.Context, s *school, name, file strin
 		Kind: decision.DraftPolicy, By: by, At: c.clock.Now(), Reason: reason,
 		Policy: &decision.Policy{
 			Draft: name, Digest: sha256.Sum256(source), Title: compiled.Title, Rules: len(compiled.Rules), Looser: looser, Unclear: unclear,
+			Below: itemsOf(append(not, allowed...)),
 		},
 	}
 	if err := c.decidePolicy(ctx, s, d, text); err != nil {
@@ -162,7 +176,6 @@ func (c *collector) publish(ctx context.Context, a PublishArguments) (PublishAns
 // publishBy puts a policy in force: it is compiled, numbered, signed, recorded
 // beside who decided that, and sent to the laptops.
 func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments, by string) (PublishAnswer, error) {
-	decided := &decision.Policy{Drafter: by, ApprovedOn: a.ApprovedOn, ReviewBy: a.ReviewBy}
 	if a.Draft != "" {
 		var err error
 		if _, a.Source, err = s.draft(ctx, a.Draft); err != nil {
@@ -170,13 +183,26 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 		}
 		a.File = a.Draft
 	}
-	decided.Digest = sha256.Sum256(a.Source)
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	return c.putInForce(ctx, s, a, by, by)
+}
+
+// putInForce is publishBy of a text that another may have drafted. The caller holds
+// publishing.
+func (c *collector) putInForce(ctx context.Context, s *school, a PublishArguments, by, drafter string) (PublishAnswer, error) {
 	p, err := rulebook.Compile(a.File, a.Source)
 	if err != nil {
 		return PublishAnswer{}, err
 	}
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
+	now := c.clock.Now()
+	decided := &decision.Policy{Drafter: drafter, ApprovedOn: a.ApprovedOn, ReviewBy: a.ReviewBy, Digest: sha256.Sum256(a.Source)}
+	if drafter != by {
+		decided.Approver, decided.ApprovedAt = by, now
+	}
+	if err := s.heldUp(ctx, a.File, a.Source, p, decided, now); err != nil {
+		return PublishAnswer{}, err
+	}
 	if err := s.roster.CatchUp(ctx); err != nil {
 		return PublishAnswer{}, err
 	}
@@ -185,7 +211,7 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 		return PublishAnswer{}, err
 	}
 	decided.Number = p.Number
-	d := decision.Decision{Kind: decision.PublishPolicy, By: by, At: c.clock.Now(), Reason: a.Reason, Policy: decided}
+	d := decision.Decision{Kind: decision.PublishPolicy, By: by, At: now, Reason: a.Reason, Policy: decided}
 	if d.Reason == "" {
 		d.Reason = "published"
 	}
@@ -196,14 +222,44 @@ func (c *collector) publishBy(ctx context.Context, s *school, a PublishArguments
 	if err != nil {
 		return PublishAnswer{}, err
 	}
-	at, err := s.ledger.Append(ctx, entry)
+	at, err := s.append(ctx, entry)
 	if err != nil {
 		return PublishAnswer{}, err
 	}
+	defer c.show(ctx, s)
 	return PublishAnswer{
-		School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at[0],
+		School: s.ID, Number: p.Number, Name: p.Name, Rules: len(p.Rules), Entry: at,
 		Looser: listed(decided.Looser), Unclear: listed(decided.Unclear), Drafter: decided.Drafter, Approver: decided.Approver, ApprovedOn: decided.ApprovedOn, ReviewBy: decided.ReviewBy,
 	}, s.roster.CatchUp(ctx)
+}
+
+// heldUp notes in a decision to publish what the trust allows to ask less than its
+// baseline, or says what it does not.
+func (s *school) heldUp(ctx context.Context, file string, source []byte, p *policy.Policy, decided *decision.Policy, now time.Time) error {
+	not, allowed, baseline, err := s.below(ctx, rulebook.Text{File: file, Source: source, Policy: p}, now)
+	if err != nil {
+		return err
+	}
+	decided.Below, decided.Baseline = itemsOf(allowed), baseline
+	if len(not) == 0 {
+		return nil
+	}
+	h, err := s.heldTo(ctx)
+	if err != nil {
+		return err
+	}
+	return refusedBelow(h.Trust, file, not)
+}
+
+// itemsOf names the rules and parameters of loosenings.
+func itemsOf(list []rulebook.Loosening) []string {
+	var items []string
+	for _, l := range list {
+		if !slices.Contains(items, l.Item) {
+			items = append(items, l.Item)
+		}
+	}
+	return items
 }
 
 // listed returns a list that is there though it is empty.
@@ -311,7 +367,7 @@ func (c *collector) policyWarning(ctx context.Context, r *record) string {
 	}
 	at, ok := s.roster.PolicyEntry()
 	if !ok {
-		return ""
+		return "the school has not chosen what it allows of programs and media, and is judged by the policy that is shipped: choose with policy choose"
 	}
 	entry, err := s.ledger.Read(ctx, at)
 	if err != nil {

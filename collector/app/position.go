@@ -14,6 +14,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/projection"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // pastFolder holds the view of a school as it was, while evidence is made from
@@ -39,59 +40,77 @@ func (c *collector) position(ctx context.Context, a PositionArguments) (Position
 	if err != nil {
 		return PositionAnswer{}, err
 	}
-	now := c.clock.Now()
-	switch {
-	case a.At.IsZero():
-		return PositionAnswer{}, errors.New("say which moment is meant")
-	case a.At.After(now):
-		return PositionAnswer{}, evidence.ErrNotYet
-	}
-	if a.Zone != "" {
-		if _, err := time.LoadLocation(a.Zone); err != nil {
-			return PositionAnswer{}, fmt.Errorf("read times in %.64q: %w", a.Zone, err)
-		}
-	}
-	where, policy, err := c.stood(ctx, s, a.At)
-	if err != nil {
-		return PositionAnswer{}, err
-	}
-	b, err := evidence.CollectPosition(ctx, s.source(), evidence.PositionQuestion{At: a.At, Zone: a.Zone, By: operator(), Now: now}, where, policy)
-	if err != nil {
-		return PositionAnswer{}, err
-	}
-	sealed, err := b.Seal(s.Key)
+	_, sealed, err := c.SealSchool(ctx, s.ID, evidence.PositionQuestion{At: a.At, Zone: a.Zone, By: operator()})
 	return PositionAnswer{Name: s.Name, Bundle: sealed}, err
 }
 
-// stood folds what a school had received by a moment into a view of its own,
-// asks that, and throws it away. policy is the one in force.
+// SealSchool works out where a school stood at a moment, and seals it. It
+// implements web.Prover.
+func (c *collector) SealSchool(ctx context.Context, id posture.SchoolID, q evidence.PositionQuestion) (b *evidence.Bundle, sealed []byte, err error) {
+	s, err := c.readable(string(id))
+	if err != nil {
+		return nil, nil, err
+	}
+	q.Now = c.clock.Now()
+	switch {
+	case q.At.IsZero():
+		return nil, nil, errors.New("say which moment is meant")
+	case q.At.After(q.Now):
+		return nil, nil, evidence.ErrNotYet
+	}
+	if q.Zone != "" {
+		if _, err := time.LoadLocation(q.Zone); err != nil {
+			return nil, nil, fmt.Errorf("read times in %.64q: %w", q.Zone, err)
+		}
+	}
+	where, policy, err := c.stood(ctx, s, q.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b, err = evidence.CollectPosition(ctx, s.source(), q, where, policy); err != nil {
+		return nil, nil, err
+	}
+	sealed, err = b.Seal(s.Key)
+	return b, sealed, err
+}
+
+// stood asks a school as it was at a moment. policy is the one in force.
 func (c *collector) stood(ctx context.Context, s *school, at time.Time) (where evidence.Position, policy evidence.Policy, err error) {
+	err = c.past(ctx, s, at, &where, func(q *view.Queries) error {
+		policy, err = inquire(ctx, q, s, at, &where)
+		return err
+	})
+	return where, policy, err
+}
+
+// past folds what a school had received by a moment into a view of its own, has
+// that asked, and throws it away.
+func (c *collector) past(ctx context.Context, s *school, at time.Time, where *evidence.Position, ask func(*view.Queries) error) (err error) {
 	c.recalling.Lock()
 	defer c.recalling.Unlock()
 	dir := filepath.Join(c.data, pastFolder)
 	if err := errors.Join(c.room(), os.RemoveAll(dir)); err != nil { // an earlier one may have been cut short
-		return where, policy, fmt.Errorf("make room for the school as it was: %w", err)
+		return fmt.Errorf("make room for the school as it was: %w", err)
 	}
 	defer func() {
 		if removed := os.RemoveAll(dir); removed != nil {
 			err = errors.Join(err, fmt.Errorf("remove the school as it was: %w", removed))
 		}
 	}()
-	past, err := view.Open(dir, view.Options{Log: c.log})
+	past, err := view.Open(dir, view.Options{Facts: c, Log: c.log})
 	if err != nil {
-		return where, policy, err
+		return err
 	}
 	defer func() { err = errors.Join(err, past.Close()) }()
 	if where.Before, err = c.recall(ctx, s, past, at); err != nil {
-		return where, policy, err
+		return err
 	}
 	damage, err := past.Damage(s.ID)
 	if err != nil {
-		return where, policy, err
+		return err
 	}
 	where.Damaged = uint64(damage.Entries)
-	policy, err = inquire(ctx, past.Queries(), s, at, &where)
-	return where, policy, err
+	return ask(past.Queries())
 }
 
 // recall folds the entries that a school had received by a moment into a view,
@@ -156,10 +175,15 @@ func inquire(ctx context.Context, q *view.Queries, s *school, at time.Time, wher
 			where.Forgotten++
 		}
 	}
-	coverage, err := q.Coverage(ctx, s.ID, at)
+	coverage, err := q.CoverageCounts(ctx, s.ID, at)
 	if err != nil {
 		return policy, err
 	}
+	judged, err := q.Judged(ctx, s.ID, at)
+	if err != nil {
+		return policy, err
+	}
+	where.Judged = &evidence.Judged{Now: judged.Now, Before: judged.Before, Never: judged.Never}
 	where.Register, where.Revoked = registerOf(coverage), o.Devices-coverage.Enrolled
 	if where.Exemptions, err = exemptThen(ctx, q, s, at); err != nil {
 		return policy, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
-	"github.com/caretaker-school/caretaker/shared/policy"
 )
 
 // PreviewArguments ask what a policy would find, or are about a draft.
@@ -83,7 +83,11 @@ type toldKey struct{}
 
 // preview says what a policy would find at a school. It writes nothing.
 func (c *collector) preview(ctx context.Context, s *school, a PreviewArguments) (view.Preview, error) {
-	compiled, err := c.drafted(ctx, s, a)
+	text, err := c.drafted(ctx, s, a)
+	if err != nil {
+		return view.Preview{}, err
+	}
+	not, _, _, err := s.below(ctx, text, c.clock.Now())
 	if err != nil {
 		return view.Preview{}, err
 	}
@@ -95,23 +99,29 @@ func (c *collector) preview(ctx context.Context, s *school, a PreviewArguments) 
 	if direct, ok := ctx.Value(toldKey{}).(func(done, total int)); ok {
 		told = direct
 	}
-	return s.projection.Preview(ctx, s.ID, projection.Draft{Policy: compiled, Now: c.clock.Now(), Days: a.Days, Progress: told})
+	p, err := s.projection.Preview(ctx, s.ID, projection.Draft{Policy: text.Policy, Now: c.clock.Now(), Days: a.Days, Progress: told})
+	for _, l := range not {
+		p.Below = append(p.Below, l.Fault(text.File).String())
+	}
+	return p, err
 }
 
 // drafted compiles what is to be previewed.
-func (c *collector) drafted(ctx context.Context, s *school, a PreviewArguments) (*policy.Policy, error) {
+func (c *collector) drafted(ctx context.Context, s *school, a PreviewArguments) (text rulebook.Text, err error) {
 	switch {
 	case a.Draft != "":
-		_, source, err := s.draft(ctx, a.Draft)
-		if err != nil {
-			return nil, err
+		text.File = a.Draft
+		if _, text.Source, err = s.draft(ctx, a.Draft); err != nil {
+			return text, err
 		}
-		return rulebook.Compile(a.Draft, source)
 	case a.Number > 0:
 		p, err := s.policy(ctx, a.Number)
-		return p.policy, err
+		return rulebook.Text{File: fmt.Sprintf("policy %d", a.Number), Source: p.source, Policy: p.policy}, err
+	default:
+		text.File, text.Source = a.File, a.Source
 	}
-	return rulebook.Compile(a.File, a.Source)
+	text.Policy, err = rulebook.Compile(text.File, text.Source)
+	return text, err
 }
 
 // Preview asks what a policy would find, and tells how far that is meanwhile. It

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,7 +15,9 @@ import (
 	"github.com/caretaker-school/caretaker/collector/intake"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/projection"
+	"github.com/caretaker-school/caretaker/collector/restricted"
 	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -27,11 +30,15 @@ type record struct {
 	name  string
 	found *enroll.School // nil if a part of it, such as a key, cannot be read
 
-	mu      sync.RWMutex // guards all below
-	school  *school      // as it was last opened; nil if it is closed
-	stopped *stopped     // why nothing is recorded; nil while it is at work
-	refused *stopped     // why the last attempt to record something failed; nil if it did not
-	damage  error        // what was found to be damaged while it is at work
+	looks   *viewing.Book // who looks at what; nil if found is
+	written chan struct{} // has a value when something was recorded while looks wait
+
+	mu      sync.RWMutex     // guards what follows
+	school  *school          // as it was last opened; nil if it is closed
+	stopped *stopped         // why nothing is recorded; nil while it is at work
+	refused *stopped         // why the last attempt to record something failed; nil if it did not
+	damage  error            // what was found to be damaged while it is at work
+	reserve *viewing.Reserve // of looks that cannot be recorded at present; nil if it cannot be had
 }
 
 // school is one school whose record is open.
@@ -42,7 +49,10 @@ type school struct {
 	roster     *roster.Roster
 	projection *projection.Projection
 	policies   policyBook
+	casebook   casebook
 	rebuilds   chan chan<- error
+	decided    atomic.Uint64 // the entries before this one hold every decision
+	daysKept   time.Time     // when the counts of days were last written with a purge; casebook guards it
 }
 
 // stopped says since when something does not work, and why.
@@ -124,6 +134,7 @@ func (c *collector) open(ctx context.Context, r *record) {
 	if r.found == nil {
 		return
 	}
+	c.reserve(r)
 	s, err := c.openSchool(ctx, r)
 	if err != nil {
 		r.stop(c.clock.Now(), err)
@@ -154,7 +165,11 @@ func (c *collector) openSchool(ctx context.Context, r *record) (_ *school, err e
 		View: c.view, Baseline: c.baseline, Room: c.room, Clock: c.clock, Log: c.log,
 		Schools: []projection.School{{ID: s.ID, Name: s.Name, Ledger: s.ledger, Verifier: s.verifier}},
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.decided.Store(s.ledger.Size())
+	return s, s.cases(ctx, func(*restricted.Book) error { return nil })
 }
 
 // openLedger opens a school's ledger, and nothing else of it.
@@ -193,7 +208,7 @@ const mendEvery = time.Minute
 func (c *collector) keep(ctx context.Context, r *record) {
 	for ctx.Err() == nil {
 		if s := r.working(); s != nil {
-			err := s.work(ctx)
+			err := s.work(ctx, func(ctx context.Context) error { return c.settle(ctx, r, s) })
 			if ctx.Err() != nil {
 				return
 			}
@@ -228,8 +243,8 @@ func (c *collector) mend(ctx context.Context, r *record) {
 
 // admit opens the doors to a school's devices.
 func (c *collector) admit(s *school) {
-	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s.ledger})
-	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger})
+	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s})
+	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger, Still: s.Still})
 }
 
 // shut has a school's devices told to come again, and to keep what they have.
@@ -242,10 +257,11 @@ func (c *collector) shut(r *record) {
 	c.door.Put(intake.School{ID: r.id, Authority: r.found.Authority, Shut: words})
 }
 
-// work has the school's parts follow its ledger until ctx ends or one of them
-// fails.
-func (s *school) work(ctx context.Context) error {
+// work has the school's parts follow its ledger, beside what else is to be done
+// for it, until ctx ends or one of them fails.
+func (s *school) work(ctx context.Context, beside func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return beside(ctx) })
 	g.Go(func() error { return s.roster.Run(ctx) })
 	g.Go(func() error {
 		if err := s.ledger.Wait(ctx); err != nil {
@@ -254,7 +270,9 @@ func (s *school) work(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return s.follow(ctx) })
-	return g.Wait()
+	err := g.Wait()
+	s.projection.Abandon()
+	return err
 }
 
 // follow keeps the school's view up to date until ctx ends, and makes it anew
@@ -302,6 +320,12 @@ func (r *record) noted(now time.Time, err error) {
 	switch {
 	case err == nil:
 		r.refused = nil
+		if r.reserve != nil && r.reserve.Waiting() > 0 {
+			select {
+			case r.written <- struct{}{}:
+			default: // it is known already
+			}
+		}
 	case r.refused == nil:
 		r.refused = &stopped{at: now, err: err}
 	default:

@@ -38,6 +38,8 @@ type RegisterArguments struct {
 	Change register.Change `json:"change"`
 	Device string          `json:"device,omitempty"` // identifier or host name: of a tie, or in which a medium is
 	Person string          `json:"person,omitempty"` // who gets it, by name
+	On     string          `json:"on,omitempty"`     // when it happened, by the clock on the school's wall, such as "2026-11-27 16:00"; of a day on which somebody leaves its end
+	Until  string          `json:"until,omitempty"`  // when a loan ends, the same
 	Reason string          `json:"reason,omitempty"`
 }
 
@@ -61,7 +63,7 @@ type AssetArguments struct {
 }
 
 // usualReason stands where nobody gave another.
-const usualReason = "recorded in the school's register"
+const usualReason = register.UsualReason
 
 // Keep implements api.Keeper.
 func (c *collector) Keep(ctx context.Context, id posture.SchoolID, d decision.Decision, change register.Change) (entry uint64, err error) {
@@ -71,17 +73,34 @@ func (c *collector) Keep(ctx context.Context, id posture.SchoolID, d decision.De
 	}
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
+	if err := c.followed(ctx, s); err != nil {
+		return 0, err
+	}
+	if change, err = c.noticed(ctx, id, change); err != nil {
+		return 0, err
+	}
 	if err := c.keepable(ctx, id, d, change); err != nil {
 		return 0, err
 	}
-	return s.keep(ctx, d, change, c.clock.Now())
+	told, err := c.setAside(ctx, id, change)
+	if err != nil {
+		return 0, err
+	}
+	defer c.show(ctx, s)
+	if entry, err = s.keep(ctx, d, change, c.clock.Now()); err == nil {
+		err = c.tell(ctx, s, told)
+	}
+	return entry, err
 }
 
 // keepable says why a change would change nothing as things stand. As with a
 // decision about a breach, folding it in asks again.
 func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d decision.Decision, change register.Change) error {
 	now := c.clock.Now()
-	if change.When.After(now) {
+	switch {
+	case change.What == register.Left && change.When.After(now.AddDate(1, 0, 0)):
+		return &decision.RefusedError{Why: "that somebody leaves is recorded a year ahead at most"}
+	case change.What != register.Left && change.When.After(now):
 		return &decision.RefusedError{Why: "what is recorded has happened: its time lies ahead"}
 	}
 	switch {
@@ -89,8 +108,11 @@ func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d dec
 		return c.mediumKeepable(ctx, school, d, change)
 	case change.OfLicence():
 		return c.licenceKeepable(ctx, school, d, change)
-	case change.What == register.AcknowledgeUse:
+	case change.What == register.AcknowledgeUse, change.What == register.ListsLast:
 		return nil
+	}
+	if change.What == register.SetNotice {
+		return c.noticeKeepable(ctx, school, change)
 	}
 	asset, err := c.view.Queries().Asset(ctx, school, change.Tag, now)
 	if errors.Is(err, view.ErrNotFound) {
@@ -100,6 +122,9 @@ func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d dec
 		return err
 	}
 	if change.What == register.Tie {
+		if err := register.CheckTie(asset.Tag, asset.Class); err != nil {
+			return &decision.RefusedError{Why: err.Error()}
+		}
 		if err := c.tieable(ctx, school, change, now); err != nil {
 			return err
 		}
@@ -133,50 +158,66 @@ func (s *school) keep(ctx context.Context, d decision.Decision, change register.
 	})
 }
 
-// importDevices imports a list, or says what that would change. If anything is
-// wrong nothing is recorded.
+// ImportRegister implements web.Importer and api.Importer: it imports a list as
+// whoever decides, or says what that would change. If anything is wrong nothing is
+// recorded, and the error holds a *register.WrongError.
+func (c *collector) ImportRegister(ctx context.Context, id posture.SchoolID, d decision.Decision, source []byte, asOf time.Time, dry bool) (plan register.Plan, entry uint64, err error) {
+	s, err := c.school(string(id))
+	if err != nil {
+		return plan, 0, err
+	}
+	lines, err := register.ParseCSV(source)
+	if err != nil {
+		return plan, 0, err
+	}
+	now := c.clock.Now()
+	if asOf = cmp.Or(asOf.UTC(), now.UTC()); asOf.After(now) {
+		return plan, 0, &decision.RefusedError{Why: "a list cannot have been true at a time that lies ahead"}
+	}
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	if err := c.followed(ctx, s); err != nil {
+		return plan, 0, err
+	}
+	defer c.show(ctx, s)
+	assets, enrolled, err := c.view.Queries().Holdings(ctx, s.ID, now)
+	if err != nil {
+		return plan, 0, err
+	}
+	if plan, err = register.Prepare(lines, assets, enrolled, asOf); err != nil || dry || len(plan.Change.Items) == 0 {
+		return plan, 0, err
+	}
+	d.Kind, d.At = decision.Register, now
+	if entry, err = s.keep(ctx, d, plan.Change, now); err == nil {
+		err = c.tell(ctx, s, asideBy(assets, plan.Change.Items))
+	}
+	return plan, entry, err
+}
+
+// importDevices imports a list as the operator, or says what that would change.
 func (c *collector) importDevices(ctx context.Context, a ImportArguments) (ImportAnswer, error) {
 	s, err := c.school(a.School)
 	if err != nil {
 		return ImportAnswer{}, err
 	}
-	lines, err := register.ParseCSV(a.Source)
-	if err != nil {
-		return ImportAnswer{}, fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
+	plan, entry, err := c.ImportRegister(ctx, s.ID, decision.Decision{By: operator(), Reason: register.ImportReason}, a.Source, a.AsOf, a.DryRun)
+	if _, wrong := errors.AsType[*register.WrongError](err); wrong {
+		err = fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
 	}
-	now := c.clock.Now()
-	asOf := cmp.Or(a.AsOf.UTC(), now.UTC())
-	if asOf.After(now) {
-		return ImportAnswer{}, errors.New("a list cannot have been true at a time that lies ahead")
-	}
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
-	assets, enrolled, err := c.view.Queries().Holdings(ctx, s.ID, now)
-	if err != nil {
-		return ImportAnswer{}, err
-	}
-	plan, err := register.Prepare(lines, assets, enrolled, asOf)
-	if err != nil {
-		return ImportAnswer{}, fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
-	}
-	answer := ImportAnswer{School: s.ID, DryRun: a.DryRun, Plan: plan}
-	if a.DryRun || len(plan.Change.Items) == 0 {
-		return answer, nil
-	}
-	d := decision.Decision{Kind: decision.Register, By: operator(), At: now, Reason: "a list of devices was imported"}
-	answer.Entry, err = s.keep(ctx, d, plan.Change, now)
-	answer.Recorded = err == nil
-	return answer, err
+	return ImportAnswer{School: s.ID, DryRun: a.DryRun, Plan: plan, Recorded: entry != 0, Entry: entry}, err
 }
 
 // changeRegister records a change as the operator.
 func (c *collector) changeRegister(ctx context.Context, a RegisterArguments) (RegisterAnswer, error) {
-	s, err := c.school(a.School)
+	s, err := c.deciding(ctx, a.School)
 	if err != nil {
 		return RegisterAnswer{}, err
 	}
 	if a.Change.What == register.Import {
 		return RegisterAnswer{}, errors.New("a list is imported with register import")
+	}
+	if err := c.times(ctx, s.ID, &a); err != nil {
+		return RegisterAnswer{}, err
 	}
 	if a.Device != "" {
 		if err := c.name(ctx, s.ID, &a); err != nil {
@@ -222,7 +263,7 @@ func (c *collector) assets(ctx context.Context, a AssetArguments) (view.AssetPag
 		return view.AssetPage{}, err
 	}
 	return c.view.Queries().Assets(ctx, s.id, view.AssetQuery{
-		Search: a.Search, Cover: a.Cover, Overdue: a.Overdue, After: a.After, Limit: a.Limit,
+		Search: a.Search, Cover: a.Cover, Overdue: a.Overdue, Names: true, After: a.After, Limit: a.Limit,
 	}, c.clock.Now())
 }
 
@@ -231,7 +272,7 @@ func (c *collector) asset(ctx context.Context, a AssetArguments) (view.Registere
 	if err != nil {
 		return view.Registered{}, err
 	}
-	one, err := c.view.Queries().Asset(ctx, s.id, a.Tag, c.clock.Now())
+	one, err := queries{c.view.Queries(), c}.Asset(ctx, s.id, a.Tag, c.clock.Now())
 	if errors.Is(err, view.ErrNotFound) {
 		err = fmt.Errorf("%s has no asset %q in its register", s.name, a.Tag)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/certificate"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/projection"
 	"github.com/caretaker-school/caretaker/collector/view"
@@ -44,7 +45,7 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 		return web.Record{}
 	}
 	r.mu.RLock()
-	s, stop, refused, damage := r.school, r.stopped, r.refused, r.damage
+	s, stop, refused, damage, reserve := r.school, r.stopped, r.refused, r.damage, r.reserve
 	r.mu.RUnlock()
 	var out web.Record
 	if refused != nil {
@@ -58,7 +59,7 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 	}
 	if s != nil {
 		for _, f := range s.roster.Forgotten() {
-			out.Forgotten = append(out.Forgotten, web.Forgotten{At: f.At, Class: f.Class, Month: f.Month, Reason: f.Reason})
+			out.Forgotten = append(out.Forgotten, web.Forgotten{At: f.At, Class: f.Class, Month: f.Month, Reason: f.Reason, Item: f.Item})
 		}
 	}
 	if s != nil && stop == nil {
@@ -75,6 +76,9 @@ func (c *collector) Record(id posture.SchoolID) web.Record {
 		}
 	}
 	out.Damage = damageOf(damage)
+	if reserve != nil {
+		out.LooksWaiting = reserve.Waiting()
+	}
 	return out
 }
 
@@ -115,7 +119,12 @@ type SchoolStatus struct {
 	Damage    *DamageView      `json:"damage,omitempty"`
 	Policy    string           `json:"policy,omitempty"`   // what should be done about the policy, in a sentence
 	Calendar  string           `json:"calendar,omitempty"` // what should be done about the term calendar, in a sentence
+	Covered   string           `json:"covered,omitempty"`  // what answers for its devices, in a sentence
+	Coverage  *view.Coverage   `json:"coverage,omitempty"` // the same in numbers, without the list of gaps
 	ClockBack time.Time        `json:"clockBack,omitzero"` // the record has an entry of then, and the clock says it is earlier
+	// Certificate is that of the pages, the same for every school; nil if they are
+	// served without one, or by nobody.
+	Certificate *certificate.State `json:"certificate,omitempty"`
 }
 
 // Well reports whether all is recorded, nothing is known to be damaged, and
@@ -152,38 +161,70 @@ func (d *DamageView) String() string {
 func (c *collector) status(ctx context.Context) ([]SchoolStatus, error) {
 	list := []SchoolStatus{}
 	for _, r := range c.all() {
-		w := c.Record(r.id)
-		one := SchoolStatus{School: r.id, Name: r.name, Recording: w.Stopped.IsZero() && w.Refused.IsZero(), Behind: w.Behind, ClockBack: w.ClockBack}
-		if s := r.present(); s != nil {
-			p := s.projection.Progress(r.id)
-			one.Entries, one.Shown = p.Recorded, p.Folded
-		}
-		if !w.Stopped.IsZero() {
-			one.Since = w.Stopped
-			one.Trouble = append(one.Trouble, w.Reason)
-		}
-		if !w.Refused.IsZero() {
-			one.Since = w.Refused
-			one.Trouble = append(one.Trouble, "what laptops report could not be recorded: "+w.RefusedFor)
-		}
-		if w.Failing != "" {
-			one.Trouble = append(one.Trouble, "what is recorded cannot be shown: "+w.Failing)
-		}
-		if d := w.Damage; d != nil {
-			one.Damage = &DamageView{File: d.File, Offset: d.Offset, More: d.More, What: d.What}
-			if d.Known {
-				entry := ledger.Index(d.Entry)
-				one.Damage.Entry = &entry
-			}
-		}
-		days, err := c.view.Queries().Terms(ctx, r.id)
+		one, err := c.statusOf(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		one.Calendar = days.Warning(c.clock.Now())
-		one.Policy = c.policyWarning(ctx, r)
-		one.Trouble = append(one.Trouble, c.noticeTrouble(r.id)...)
 		list = append(list, one)
 	}
 	return list, nil
+}
+
+// statusOf says how one school's record stands.
+func (c *collector) statusOf(ctx context.Context, r *record) (SchoolStatus, error) {
+	w := c.Record(r.id)
+	one := SchoolStatus{School: r.id, Name: r.name, Recording: w.Stopped.IsZero() && w.Refused.IsZero(), Behind: w.Behind, ClockBack: w.ClockBack}
+	if s := r.present(); s != nil {
+		p := s.projection.Progress(r.id)
+		one.Entries, one.Shown = p.Recorded, p.Folded
+	}
+	if !w.Stopped.IsZero() {
+		one.Since = w.Stopped
+		one.Trouble = append(one.Trouble, w.Reason)
+	}
+	if !w.Refused.IsZero() {
+		one.Since = w.Refused
+		one.Trouble = append(one.Trouble, "what laptops report could not be recorded: "+w.RefusedFor)
+	}
+	if w.LooksWaiting > 0 {
+		one.Trouble = append(one.Trouble, fmt.Sprintf("%d looks at devices wait until they can be recorded", w.LooksWaiting))
+	}
+	if w.Failing != "" {
+		one.Trouble = append(one.Trouble, "what is recorded cannot be shown: "+w.Failing)
+	}
+	if d := w.Damage; d != nil {
+		one.Damage = &DamageView{File: d.File, Offset: d.Offset, More: d.More, What: d.What}
+		if d.Known {
+			entry := ledger.Index(d.Entry)
+			one.Damage.Entry = &entry
+		}
+	}
+	days, err := c.view.Queries().Terms(ctx, r.id)
+	if err != nil {
+		return one, err
+	}
+	one.Calendar = days.Warning(c.clock.Now())
+	one.Policy = c.policyWarning(ctx, r)
+	if one.Coverage, err = c.covered(ctx, r.id); err != nil {
+		return one, err
+	}
+	if one.Coverage != nil {
+		one.Covered = one.Coverage.Words()
+	}
+	one.Certificate = c.certificateNow()
+	one.Trouble = append(one.Trouble, c.noticeTrouble(r.id)...)
+	for _, err := range c.unreadable() {
+		one.Trouble = append(one.Trouble, plainly(err))
+	}
+	return one, nil
+}
+
+// unreadable says what of how people are known cannot be read. It is the same
+// whether there are restricted incidents or not.
+func (c *collector) unreadable() []error {
+	list := c.access.Trouble()
+	if err := c.seniors.Trouble(); err != nil {
+		list = append(list, err)
+	}
+	return list
 }

@@ -22,6 +22,14 @@ func (c *collector) verify(ctx context.Context, a LedgerArguments) (LedgerReport
 	if err != nil {
 		return LedgerReport{}, err
 	}
+	report, err := c.verifyRecord(ctx, chosen, a)
+	if err == nil {
+		c.verified(chosen, report)
+	}
+	return report, err
+}
+
+func (c *collector) verifyRecord(ctx context.Context, chosen *record, a LedgerArguments) (LedgerReport, error) {
 	s := chosen.present()
 	if s == nil {
 		if why := chosen.why(); why != nil && why.damaged() {
@@ -48,7 +56,7 @@ func (c *collector) verify(ctx context.Context, a LedgerArguments) (LedgerReport
 		r.Trouble = "the checkpoints are not signed by the school's key"
 	case err == nil:
 		for _, given := range a.Against {
-			if err := s.agrees(given.Note, v.Entries, v.Root); err != nil {
+			if err := s.begins(given.Note, v.Entries, v.Root); err != nil {
 				r.Trouble = fmt.Sprintf("against %s: %v", given.Name, err)
 				return r, nil
 			}
@@ -99,7 +107,7 @@ func (w *witnesses) enrolled(ctx context.Context, r ledger.Record) error {
 		if err != nil {
 			return fmt.Errorf("read the certificate of device %s: %w", e.Device, err)
 		}
-		if err := certificate.CheckSignatureFrom(w.school.Authority.Certificate); err != nil {
+		if err := w.school.Authority.Issued(certificate); err != nil {
 			return fmt.Errorf("the certificate of device %s is not by the school's authority: %w", e.Device, err)
 		}
 		school, device, err := identity.CertificateDevice(certificate)

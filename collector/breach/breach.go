@@ -46,6 +46,7 @@ type Terms struct {
 	Severity posture.Severity `json:"severity"`
 	Grace    time.Duration    `json:"grace"`             // from the first failure until it is open
 	Pauses   bool             `json:"pauses,omitempty"`  // the grace counts school days alone
+	Waits    bool             `json:"waits,omitempty"`   // the grace counts time online alone
 	Escalate Escalation       `json:"escalate,omitzero"` // zero: the severity stays
 	Label    string           `json:"label,omitempty"`   // the subject, for people
 	Message  string           `json:"message,omitempty"` // the finding, for people
@@ -80,6 +81,7 @@ type Breach struct {
 	LastFailed     time.Time  `json:"lastFailed,omitzero"`
 	ReceivedAt     time.Time  `json:"receivedAt,omitzero"` // when the collector first heard of it
 	Terms          Terms      `json:"terms"`
+	Online         Online     `json:"online,omitzero"`
 	Reopened       int        `json:"reopened,omitempty"` // times it failed again within the flap window
 	AcknowledgedAt time.Time  `json:"acknowledgedAt,omitzero"`
 	AcknowledgedBy string     `json:"acknowledgedBy,omitempty"`
@@ -99,7 +101,7 @@ func (b Breach) Status(now time.Time, days *calendar.Calendar) Status {
 		return Resolved
 	case b.Exemption.Runs(now):
 		return Exempt
-	case now.Before(b.GraceEnds(days)):
+	case b.inGrace(now, days):
 		return Pending
 	case !b.AcknowledgedAt.IsZero():
 		return Acknowledged
@@ -107,12 +109,22 @@ func (b Breach) Status(now time.Time, days *calendar.Calendar) Status {
 	return Open
 }
 
+// inGrace reports whether the grace is not over.
+func (b Breach) inGrace(now time.Time, days *calendar.Calendar) bool {
+	ends := b.GraceEnds(days)
+	return ends.IsZero() || now.Before(ends)
+}
+
 // GraceEnds returns when a failure that is not seen mended is open. It counts
 // from the first failure, and runs on while nothing is heard: silence mends
 // nothing. Where the rule says so it stands still while the school is known to
-// be closed.
+// be closed, or while the device is not online; the zero time then says that
+// the end is not known yet.
 func (b Breach) GraceEnds(days *calendar.Calendar) time.Time {
-	if b.Terms.Pauses {
+	switch {
+	case b.Terms.Waits:
+		return b.Online.Ends
+	case b.Terms.Pauses:
 		return days.After(b.FirstFailed, b.Terms.Grace)
 	}
 	return b.FirstFailed.Add(b.Terms.Grace)

@@ -15,6 +15,9 @@ type Event struct {
 	Received time.Time
 	// Terms are given with Failed.
 	Terms Terms
+	// Online is given with Failed if the grace counts time online: how long the
+	// device had been online, of all time, when the breach first failed.
+	Online time.Duration
 	// By is the person who decided.
 	By string
 	// Exemption is given with Exempted; with ExemptionEnded only its ID.
@@ -74,6 +77,15 @@ func (b Breach) Next(e Event) (next Breach, closed *Breach) {
 	return b, nil
 }
 
+// Began returns when the breach first failed to which a failure belongs that
+// comes next.
+func (b Breach) Began(e Event) time.Time {
+	if b.stands() || !b.FirstFailed.IsZero() && e.At.Sub(b.ResolvedAt) <= FlapWindow {
+		return b.FirstFailed
+	}
+	return e.At
+}
+
 // stands reports whether it has failed and is not resolved.
 func (b Breach) stands() bool { return !b.FirstFailed.IsZero() && b.ResolvedAt.IsZero() }
 
@@ -97,7 +109,8 @@ func (b Breach) failed(e Event) (Breach, *Breach) {
 			ReceivedAt: e.Received, Exemption: old.Exemption,
 		}
 	}
-	b.Terms, b.Order = e.Terms, e.Order
+	b = b.counts(e.Terms, e.Online)
+	b.Order = e.Order
 	return b, closed
 }
 

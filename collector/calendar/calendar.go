@@ -53,6 +53,9 @@ func (k *Kind) UnmarshalText(text []byte) error {
 // counts reports whether time counts on a day of this kind.
 func (k Kind) counts() bool { return k == School || k == Unknown }
 
+// holiday reports whether the school is closed for more than a weekend.
+func (k Kind) holiday() bool { return k == Holiday || k == Closed }
+
 // Calendar is what is known of a school's days. A nil calendar knows none. It
 // is not changed once it is made, and safe for concurrent use.
 type Calendar struct {
@@ -61,6 +64,7 @@ type Calendar struct {
 	first int64   // the first day that it speaks of, in days since 1970
 	days  []day   // from the first on
 	open  []int64 // how many days count before each, and before the end
+	term  []int64 // the same of those that are no holiday, weekends in term included
 }
 
 // day is what one day is, and what the school calls it.
@@ -71,11 +75,14 @@ type day struct {
 
 // made returns the calendar with its counts.
 func (c *Calendar) made() *Calendar {
-	c.open = make([]int64, len(c.days)+1)
+	c.open, c.term = make([]int64, len(c.days)+1), make([]int64, len(c.days)+1)
 	for i, d := range c.days {
-		c.open[i+1] = c.open[i]
+		c.open[i+1], c.term[i+1] = c.open[i], c.term[i]
 		if d.kind.counts() {
 			c.open[i+1]++
+		}
+		if !d.kind.holiday() {
+			c.term[i+1]++
 		}
 	}
 	return c
@@ -209,14 +216,29 @@ func (c *Calendar) Spans() []Span {
 // hours lie between an hour of one day and the same hour of the next, whatever
 // the clocks do that night. Without a calendar every hour counts.
 func (c *Calendar) After(start time.Time, span time.Duration) time.Time {
-	switch {
-	case span <= 0:
-		return start
-	case c == nil || !countable(start) || span > longestSpan:
-		return start.Add(span)
+	if !c.counts(start, span) {
+		return start.Add(max(0, span))
 	}
-	target := c.counted(c.wall(start)) + int64(span)
-	return c.moment(c.reach(target)).In(start.Location())
+	return c.after(c.open, start, span)
+}
+
+// AfterInTerm is After with weekends counted too, and holidays and closed days
+// left out.
+func (c *Calendar) AfterInTerm(start time.Time, span time.Duration) time.Time {
+	if !c.counts(start, span) {
+		return start.Add(max(0, span))
+	}
+	return c.after(c.term, start, span)
+}
+
+// counts reports whether the calendar makes a difference to a span of time.
+func (c *Calendar) counts(start time.Time, span time.Duration) bool {
+	return c != nil && span > 0 && span <= longestSpan && countable(start)
+}
+
+func (c *Calendar) after(before []int64, start time.Time, span time.Duration) time.Time {
+	target := c.counted(before, c.wall(start)) + int64(span)
+	return c.moment(c.reach(before, target)).In(start.Location())
 }
 
 // Between returns how much time has passed at the school between two moments:
@@ -225,36 +247,48 @@ func (c *Calendar) Between(from, to time.Time) time.Duration {
 	if c == nil || !countable(from) || !countable(to) {
 		return max(0, to.Sub(from))
 	}
-	return time.Duration(max(0, c.counted(c.wall(to))-c.counted(c.wall(from))))
+	return c.between(c.open, from, to)
+}
+
+// BetweenInTerm is what AfterInTerm counts.
+func (c *Calendar) BetweenInTerm(from, to time.Time) time.Duration {
+	if c == nil || !countable(from) || !countable(to) {
+		return max(0, to.Sub(from))
+	}
+	return c.between(c.term, from, to)
+}
+
+func (c *Calendar) between(before []int64, from, to time.Time) time.Duration {
+	return time.Duration(max(0, c.counted(before, c.wall(to))-c.counted(before, c.wall(from))))
 }
 
 // counted returns how much time counts between the calendar's first day and a
-// reading of the school's clock.
-func (c *Calendar) counted(wall int64) int64 {
+// reading of the school's clock. before is how many days count before each.
+func (c *Calendar) counted(before []int64, wall int64) int64 {
 	from := wall - c.first*dayLength
 	n := int64(len(c.days))
 	switch i := days(from); {
 	case from < 0:
 		return from
 	case i >= n:
-		return c.open[n]*dayLength + from - n*dayLength
-	case !c.days[i].kind.counts():
-		return c.open[i] * dayLength
+		return before[n]*dayLength + from - n*dayLength
+	case before[i] == before[i+1]:
+		return before[i] * dayLength
 	default:
-		return c.open[i]*dayLength + from - i*dayLength
+		return before[i]*dayLength + from - i*dayLength
 	}
 }
 
 // reach returns the first reading of the school's clock before which so much
 // time counts.
-func (c *Calendar) reach(target int64) int64 {
+func (c *Calendar) reach(before []int64, target int64) int64 {
 	n := len(c.days)
 	switch {
 	case target <= 0:
 		return c.first*dayLength + target
-	case target > c.open[n]*dayLength:
-		return c.end()*dayLength + target - c.open[n]*dayLength
+	case target > before[n]*dayLength:
+		return c.end()*dayLength + target - before[n]*dayLength
 	}
-	i := sort.Search(n, func(i int) bool { return c.open[i+1]*dayLength >= target })
-	return (c.first+int64(i))*dayLength + target - c.open[i]*dayLength
+	i := sort.Search(n, func(i int) bool { return before[i+1]*dayLength >= target })
+	return (c.first+int64(i))*dayLength + target - before[i]*dayLength
 }

@@ -266,6 +266,36 @@ func moments(t *rapid.T, label string) time.Time {
 	return time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(hours)*time.Hour + odd)
 }
 
+// TestHolidaysAreLeftOut: weekends in term count, holidays, closed days and
+// weekends between terms do not.
+func TestHolidaysAreLeftOut(t *testing.T) {
+	c := parsed(t, year)
+	for _, row := range []struct {
+		name, start string
+		days        int
+		want        string
+	}{
+		{"in term", "2026-09-07 10:00", 14, "2026-09-21 10:00"},
+		{"over half-term and a training day", "2026-10-22 10:00", 14, "2026-11-11 10:00"},
+		{"over the summer", "2027-07-21 15:00", 14, "2027-09-14 15:00"},
+		{"from within the summer", "2027-08-10 15:00", 14, "2027-09-15 00:00"},
+	} {
+		start, want := at(t, c, row.start), at(t, c, row.want)
+		got := c.AfterInTerm(start, time.Duration(row.days)*24*time.Hour)
+		if !got.Equal(want) {
+			t.Errorf("%s: got %s, want %s", row.name, got.In(c.Zone()), want)
+		}
+		if passed := c.BetweenInTerm(start, got); passed != time.Duration(row.days)*24*time.Hour {
+			t.Errorf("%s: %s had passed", row.name, passed)
+		}
+	}
+	var none *Calendar
+	start := time.Date(2027, 8, 1, 8, 0, 0, 0, time.UTC)
+	if got := none.AfterInTerm(start, time.Hour); !got.Equal(start.Add(time.Hour)) || none.BetweenInTerm(start, got) != time.Hour {
+		t.Errorf("without a calendar: %s", got)
+	}
+}
+
 func lengths(t *rapid.T, label string) time.Duration {
 	return time.Duration(rapid.IntRange(0, 60*24*60).Draw(t, label)) * time.Minute
 }
@@ -292,6 +322,16 @@ func TestMoreNeverEndsEarlier(t *testing.T) {
 		if span > 0 && c.Between(start, end.Add(-time.Nanosecond)) >= span {
 			t.Fatalf("%s had passed before its end %s", span, end)
 		}
+		inTerm := c.AfterInTerm(start, span)
+		if inTerm.After(end) {
+			t.Fatalf("with weekends counted it ends at %s, later than %s", inTerm, end)
+		}
+		if later := c.AfterInTerm(start.Add(lengths(t, "later in term")), span); later.Before(inTerm) {
+			t.Fatalf("a later one in term ends at %s, before %s", later, inTerm)
+		}
+		if span > 0 && (c.BetweenInTerm(start, inTerm) < span || c.BetweenInTerm(start, inTerm.Add(-time.Nanosecond)) >= span) {
+			t.Fatalf("in term %s of %s had passed at its end %s", c.BetweenInTerm(start, inTerm), span, inTerm)
+		}
 		more := &Calendar{zone: c.zone, first: c.first, days: slices.Clone(c.days)}
 		for i := range more.days {
 			if rapid.IntRange(0, 9).Draw(t, "close") == 0 {
@@ -300,6 +340,9 @@ func TestMoreNeverEndsEarlier(t *testing.T) {
 		}
 		if got := more.made().After(start, span); got.Before(end) {
 			t.Fatalf("with more holidays it ends at %s, before %s", got, end)
+		}
+		if got := more.AfterInTerm(start, span); got.Before(inTerm) {
+			t.Fatalf("in term, with more holidays, it ends at %s, before %s", got, inTerm)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // a school's zone is known wherever the collector runs
@@ -47,11 +46,7 @@ func (r *reading) at(n *yaml.Node, format string, args ...any) {
 	})
 }
 
-var (
-	yamlLine  = regexp.MustCompile(`line (\d+):`)
-	yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
-	zoneName  = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
-)
+var zoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 
 // root parses the text; nil if there is nothing that could be gone on with.
 func (r *reading) root(source []byte) *yaml.Node {
@@ -66,10 +61,9 @@ func (r *reading) root(source []byte) *yaml.Node {
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(source, &root); err != nil {
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			top.Line, _ = strconv.Atoi(m[1]) // digits: the pattern says so
-		}
-		r.at(top, "this is not YAML: %s", yamlPlace.ReplaceAllString(err.Error(), ""))
+		line, message := fault.NotYAML(err)
+		top.Line = line
+		r.at(top, "%s", message)
 		return nil
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {

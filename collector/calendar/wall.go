@@ -73,6 +73,9 @@ func dateOf(t time.Time) Date {
 	return Date(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / int64(24*time.Hour/time.Second))
 }
 
+// DateOf returns the day of a moment, as its own zone has it.
+func DateOf(t time.Time) Date { return dateOf(t) }
+
 // Time returns midnight at the beginning of the day, in UTC.
 func (d Date) Time() time.Time { return time.Unix(int64(d)*int64(24*time.Hour/time.Second), 0).UTC() }
 

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,7 +29,18 @@ const (
 	maxAnswer = 1 << 30  // bytes of an answer: a ledger's listing is the largest
 )
 
-// Handler carries out one operation.
+// Stream is an answer that is no document but bytes, written as they come.
+type Stream func(w io.Writer) error
+
+// failed is what a stream that ended early says at its end, and ended what a
+// whole one does.
+const (
+	failed = "Caretaker-Failed"
+	ended  = "Caretaker-Ended"
+)
+
+// Handler carries out one operation. Its result is written as JSON, unless it is
+// a Stream.
 type Handler func(ctx context.Context, operation string, arguments json.RawMessage) (any, error)
 
 // SocketPath returns where the console of the collector with the given data
@@ -91,6 +103,10 @@ func Serve(ctx context.Context, l net.Listener, handle Handler, log *slog.Logger
 			answer(w, http.StatusUnprocessableEntity, failure{Error: err.Error()})
 			return
 		}
+		if stream, ok := result.(Stream); ok {
+			send(w, stream)
+			return
+		}
 		answer(w, http.StatusOK, result)
 	})
 	server := &http.Server{
@@ -104,6 +120,17 @@ func Serve(ctx context.Context, l net.Listener, handle Handler, log *slog.Logger
 		return <-stopped
 	}
 	return fmt.Errorf("serve the console: %w", err)
+}
+
+// send writes a stream and says at its end how it ended.
+func send(w http.ResponseWriter, stream Stream) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Trailer", failed+", "+ended)
+	if err := stream(w); err != nil {
+		w.Header().Set(failed, url.QueryEscape(err.Error()))
+		return
+	}
+	w.Header().Set(ended, "whole")
 }
 
 type failure struct {
@@ -123,9 +150,56 @@ func answer(w http.ResponseWriter, status int, v any) {
 // Call asks the collector that runs on data to carry out an operation and
 // decodes its answer into result. ErrNotRunning means that none runs.
 func Call(ctx context.Context, data, operation string, arguments, result any) error {
+	response, err := post(ctx, data, operation, arguments)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer to %s: %w", operation, err)
+	}
+	if err := json.Unmarshal(text, result); err != nil {
+		return fmt.Errorf("read the answer to %s: %w", operation, err)
+	}
+	return nil
+}
+
+// Open asks the collector that runs on data for an operation whose answer is a
+// stream. Reading it ends with io.EOF only if all of it came, and otherwise with
+// what the collector says, or with io.ErrUnexpectedEOF.
+func Open(ctx context.Context, data, operation string, arguments any) (io.ReadCloser, error) {
+	response, err := post(ctx, data, operation, arguments) //nolint:bodyclose // whoever reads the stream closes it
+	if err != nil {
+		return nil, err
+	}
+	return &stream{response}, nil
+}
+
+// stream is the body of an answer whose end is looked at.
+type stream struct{ response *http.Response }
+
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.response.Body.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if words, bad := url.QueryUnescape(s.response.Trailer.Get(failed)); bad == nil && words != "" {
+		return n, errors.New(words)
+	}
+	if s.response.Trailer.Get(ended) == "" {
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, io.EOF
+}
+
+func (s *stream) Close() error { return s.response.Body.Close() }
+
+// post asks for an operation and returns the answer, unless it is a refusal.
+func post(ctx context.Context, data, operation string, arguments any) (*http.Response, error) {
 	body, err := json.Marshal(arguments)
 	if err != nil {
-		return fmt.Errorf("write the arguments of %s: %w", operation, err)
+		return nil, fmt.Errorf("write the arguments of %s: %w", operation, err)
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -143,32 +217,26 @@ func Call(ctx context.Context, data, operation string, arguments, result any) er
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://console/"+operation, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("call %s: %w", operation, err)
+		return nil, fmt.Errorf("call %s: %w", operation, err)
 	}
 	response, err := client.Do(request)
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	if err != nil {
-		return fmt.Errorf("call %s: %w", operation, err)
+		return nil, fmt.Errorf("call %s: %w", operation, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("read the answer to %s: %w", operation, err)
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxCall))
+	var f failure
+	if err != nil || json.Unmarshal(text, &f) != nil || f.Error == "" {
+		return nil, fmt.Errorf("call %s: the collector answered with status %d", operation, response.StatusCode)
 	}
-	if response.StatusCode != http.StatusOK {
-		var f failure
-		if err := json.Unmarshal(text, &f); err != nil || f.Error == "" {
-			return fmt.Errorf("call %s: the collector answered with status %d", operation, response.StatusCode)
-		}
-		return errors.New(f.Error)
-	}
-	if err := json.Unmarshal(text, result); err != nil {
-		return fmt.Errorf("read the answer to %s: %w", operation, err)
-	}
-	return nil
+	return nil, errors.New(f.Error)
 }
 
 // ErrNotRunning means that no collector answers on the data folder.

@@ -5,16 +5,23 @@
 package decision
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caretaker-school/caretaker/collector/body"
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/concern"
+	"github.com/caretaker-school/caretaker/collector/dispute"
+	"github.com/caretaker-school/caretaker/collector/particulars"
+	"github.com/caretaker-school/caretaker/collector/release"
+	"github.com/caretaker-school/caretaker/collector/subject"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -51,7 +58,17 @@ type Decision struct {
 	Breach    breach.Key        `json:"breach,omitzero"`  // of a decision about a breach
 	Policy    *Policy           `json:"policy,omitempty"` // of a decision about the school's policy
 	Exemption *breach.Exemption `json:"exemption,omitempty"`
+	Trust     *Trust            `json:"trust,omitempty"`  // of a decision of the school's trust
 	Person    string            `json:"person,omitempty"` // whom a change of the register is about, by name
+
+	Concern *concern.Told   `json:"concern,omitempty"` // of what somebody reported without signing in
+	Request *subject.Change `json:"request,omitempty"` // of a person who asks what is kept about them
+	Dispute *dispute.Told   `json:"dispute,omitempty"` // of somebody who says that a recorded fact is wrong
+
+	Release *release.Offer `json:"release,omitempty"` // of a decision to offer a release of the agent, or to stop
+
+	// Particulars say who the school is for data protection.
+	Particulars *particulars.Particulars `json:"particulars,omitempty"`
 }
 
 // Bounds of what a person may write.
@@ -60,6 +77,35 @@ const (
 	mostBody   = 64 << 10
 )
 
+// checks is the table of the kinds of decision, each with what reports what one
+// of it lacks.
+var checks = map[Kind]func(Decision) error{
+	DraftPolicy: Decision.checkPolicy, ApprovePolicy: Decision.checkPolicy, WithdrawPolicy: Decision.checkPolicy,
+	PublishPolicy: Decision.checkPolicy, SetApprovers: Decision.checkPolicy,
+	JoinTrust: Decision.checkTrust, LeaveTrust: Decision.checkTrust, DraftBaseline: Decision.checkTrust,
+	PublishBaseline: Decision.checkTrust, AllowLooser: Decision.checkTrust, EndLooser: Decision.checkTrust,
+	Acknowledge: Decision.checkBreach, Resolve: Decision.checkBreach,
+	AskExemption: Decision.checkExemption, Exempt: Decision.checkExemption,
+	RefuseExemption: Decision.checkExemption, EndExemption: Decision.checkExemption,
+	Register:       Decision.checkRegister,
+	Retention:      Decision.checkRetention,
+	Calendar:       Decision.checkCalendar,
+	Incident:       Decision.checkIncident,
+	Admission:      Decision.checkAdmission,
+	Revoke:         Decision.checkAdmission,
+	Assign:         Decision.checkAssign,
+	TermReport:     Decision.checkReport,
+	YearReport:     Decision.checkReport,
+	Concern:        Decision.checkConcern,
+	Dispute:        Decision.checkDispute,
+	Subject:        Decision.checkSubject,
+	SetParticulars: Decision.checkParticulars,
+	OfferRelease:   Decision.checkRelease,
+}
+
+// Kinds lists every kind of decision.
+func Kinds() []Kind { return slices.Sorted(maps.Keys(checks)) }
+
 // Check reports what a decision lacks.
 func (d Decision) Check() error {
 	switch {
@@ -67,20 +113,21 @@ func (d Decision) Check() error {
 		return errors.New("a decision needs someone who decides and a time")
 	case d.Reason == "" || len(d.Reason) > mostReason || !utf8.ValidString(d.Reason):
 		return fmt.Errorf("a decision needs a reason of at most %d bytes", mostReason)
+	case d.Trust != nil && !d.Kind.ofTrust():
+		return fmt.Errorf("a decision to %s is not a trust's", d.Kind)
+	case d.Concern != nil && d.Kind != Concern:
+		return fmt.Errorf("a decision to %s is nothing that was reported", d.Kind)
+	case d.Request != nil && d.Kind != Subject:
+		return fmt.Errorf("a decision to %s is about no request of a person", d.Kind)
+	case d.Dispute != nil && d.Kind != Dispute:
+		return fmt.Errorf("a decision to %s disputes nothing", d.Kind)
+	case d.Release != nil && d.Kind != OfferRelease:
+		return fmt.Errorf("a decision to %s offers no release", d.Kind)
+	case d.Particulars != nil && d.Kind != SetParticulars:
+		return fmt.Errorf("a decision to %s does not say who the school is", d.Kind)
 	}
-	switch d.Kind {
-	case DraftPolicy, ApprovePolicy, WithdrawPolicy, PublishPolicy, SetApprovers:
-		return d.checkPolicy()
-	case Acknowledge, Resolve:
-		return d.checkBreach()
-	case AskExemption, Exempt, RefuseExemption, EndExemption:
-		return d.checkExemption()
-	case Register:
-		return d.checkRegister()
-	case Calendar:
-		return d.checkCalendar()
-	case Incident:
-		return d.checkIncident()
+	if check, ok := checks[d.Kind]; ok {
+		return check(d)
 	}
 	return fmt.Errorf("%.40q is not a kind of decision", d.Kind)
 }
@@ -128,19 +175,12 @@ func Encode(d Decision, salt [proof.SaltSize]byte) (proof.Section, error) {
 
 // Decode reads a decision. One of a kind that this version does
 // not know is an error that says so.
-func Decode(body []byte) (Decision, error) {
-	var d Decision
-	if len(body) > mostBody {
-		return d, fmt.Errorf("read a decision: %d bytes are more than the %d allowed", len(body), mostBody)
+func Decode(data []byte) (Decision, error) {
+	d, err := body.Decode[Decision](data, mostBody)
+	if err == nil {
+		err = d.Check()
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&d); err != nil {
-		return Decision{}, fmt.Errorf("read a decision: %w", err)
-	}
-	if dec.More() {
-		return Decision{}, errors.New("read a decision: something follows its end")
-	}
-	if err := d.Check(); err != nil {
+	if err != nil {
 		return Decision{}, fmt.Errorf("read a decision: %w", err)
 	}
 	return d, nil

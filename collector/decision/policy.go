@@ -51,6 +51,12 @@ type Policy struct {
 	Looser  []string `json:"looser,omitempty"`
 	Unclear []string `json:"unclear,omitempty"`
 
+	// Below are the rules and parameters in which a draft asks less than the baseline
+	// of the school's trust did when it was drafted, and of a policy those in which
+	// the trust allowed that it does; Baseline is that baseline's number.
+	Below    []string `json:"below,omitempty"`
+	Baseline uint64   `json:"baseline,omitempty"`
+
 	Approvers int `json:"approvers,omitempty"` // of SetApprovers: how many people, 1 or 2
 }
 

@@ -18,6 +18,7 @@ type Draft struct {
 	Rules     int          `json:"rules"`
 	Looser    []string     `json:"looser,omitempty"`  // rules that ask less than those in force when it was drafted
 	Unclear   []string     `json:"unclear,omitempty"` // rules of which that cannot be told from the texts
+	Below     []string     `json:"below,omitempty"`   // in what it asks less than the trust's baseline did then
 	By        string       `json:"by"`
 	At        time.Time    `json:"at"`
 	Reason    string       `json:"reason"`
@@ -56,6 +57,7 @@ type Policies struct {
 	loosen    *Approval
 	drafts    map[string]Draft
 	published []Publication
+	trust     Oversight
 }
 
 // mostDrafts bounds the drafts that are open at the same time.
@@ -117,9 +119,15 @@ func (p *Policies) Publication(number uint64) (Publication, bool) {
 	return Publication{}, false
 }
 
+// Published lists how the policies came to be of which the record says so.
+func (p *Policies) Published() []Publication { return slices.Clone(p.published) }
+
 // May says why a decision cannot be made as things stand, nil if it can.
 func (p *Policies) May(d Decision) error {
 	refuse := func(format string, args ...any) error { return &RefusedError{Why: fmt.Sprintf(format, args...)} }
+	if d.Trust != nil {
+		return p.mayTrust(d)
+	}
 	switch d.Kind {
 	case DraftPolicy:
 		if _, taken := p.drafts[d.Policy.Draft]; !taken && len(p.Drafts()) >= mostDrafts {
@@ -137,7 +145,7 @@ func (p *Policies) May(d Decision) error {
 			return draft.mayApprove(d.By)
 		}
 	case PublishPolicy:
-		if _, ok := p.Approved(d.Policy.Digest); p.two && !ok {
+		if _, ok := p.Approved(d.Policy.Digest); p.two && !ok && !p.follows(d.Policy.Digest) {
 			return refuse("this school asks that a second person approves a policy before it is published: draft this text, and have an account other than the drafter's approve it")
 		}
 	case SetApprovers:
@@ -149,6 +157,13 @@ func (p *Policies) May(d Decision) error {
 		}
 	}
 	return nil
+}
+
+// follows reports whether a text is the trust's baseline in force, which two people
+// made: to follow it takes no third.
+func (p *Policies) follows(text proof.Digest) bool {
+	b, ok := p.trust.Baseline()
+	return ok && b.Digest == text && b.Drafter != ""
 }
 
 // mayApprove says why somebody cannot approve a draft.
@@ -173,10 +188,16 @@ func (p *Policies) loosening(d Decision) bool {
 // could not be made changes nothing; a policy that was published is published all
 // the same, and is noted to lack what it should have.
 func (p *Policies) Take(entry uint64, d Decision) {
-	if d.Policy == nil {
+	if d.Policy == nil && d.Trust == nil {
 		return
 	}
 	refused := p.May(d)
+	if d.Trust != nil {
+		if refused == nil {
+			p.takeTrust(entry, d)
+		}
+		return
+	}
 	if d.Kind == PublishPolicy {
 		p.publish(entry, d, refused != nil)
 		return
@@ -190,7 +211,7 @@ func (p *Policies) Take(entry uint64, d Decision) {
 	case DraftPolicy:
 		draft = Draft{
 			Name: d.Policy.Draft, Digest: d.Policy.Digest, Title: d.Policy.Title, Rules: d.Policy.Rules,
-			Looser: d.Policy.Looser, Unclear: d.Policy.Unclear, By: d.By, At: d.At, Reason: d.Reason, Entry: entry,
+			Looser: d.Policy.Looser, Unclear: d.Policy.Unclear, Below: d.Policy.Below, By: d.By, At: d.At, Reason: d.Reason, Entry: entry,
 		}
 	case ApprovePolicy:
 		draft.Approvals = append(slices.Clone(draft.Approvals), approval)

@@ -11,12 +11,11 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/posture"
-	pb "github.com/caretaker-school/caretaker/shared/wire/wirepb"
 )
 
-// admission is a device that is being recorded. Until that is done it counts
+// entering is a device that is being recorded. Until that is done it counts
 // as a use of its token, and its key waits for it.
-type admission struct {
+type entering struct {
 	token string
 	done  chan struct{}
 }
@@ -24,7 +23,7 @@ type admission struct {
 // admit returns the device that holds the key, recording it if it is new. Many
 // are recorded at once and share the ledger's syncs; how often a token was used
 // is counted exactly all the same.
-func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) (roster.Device, error) {
+func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) (roster.Device, error) {
 	if err := checkOwnership(token.Ownership); err != nil {
 		return roster.Device{}, status.Error(codes.PermissionDenied, err.Error())
 	}
@@ -42,7 +41,7 @@ func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *e
 			return roster.Device{}, err
 		case mine != nil:
 			defer d.release(string(point), mine)
-			return s.enter(ctx, d, token, key, in, now)
+			return s.enter(ctx, d, token, key, says, now)
 		case wait == nil:
 			known, _ := d.Roster.Holder(key)
 			return known, nil // asked again after a lost answer
@@ -59,7 +58,7 @@ func (s *Service) admit(ctx context.Context, d *desk, token roster.Token, key *e
 // admission ends that is under way, it returns what to wait for. It returns
 // neither for a key that is known: which is looked up here, because whoever was
 // under way with the same key is in the roster before it no longer is.
-func (d *desk) reserve(name string, key *ecdsa.PublicKey, token roster.Token, now time.Time) (mine *admission, wait <-chan struct{}, err error) {
+func (d *desk) reserve(name string, key *ecdsa.PublicKey, token roster.Token, now time.Time) (mine *entering, wait <-chan struct{}, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known, ok := d.Roster.Holder(key)
@@ -67,6 +66,8 @@ func (d *desk) reserve(name string, key *ecdsa.PublicKey, token roster.Token, no
 	switch {
 	case ok && known.Revoked:
 		return nil, nil, errRevoked
+	case ok && known.Lost:
+		return nil, nil, errPaused // it is given nothing
 	case ok:
 		return nil, nil, nil
 	case !now.Before(token.Ends), d.Roster.TokenOver(token.ID):
@@ -78,7 +79,7 @@ func (d *desk) reserve(name string, key *ecdsa.PublicKey, token roster.Token, no
 }
 
 // take is called with mu held.
-func (d *desk) take(name string, token roster.Token) (mine *admission, wait <-chan struct{}, err error) {
+func (d *desk) take(name string, token roster.Token) (mine *entering, wait <-chan struct{}, err error) {
 	under := 0
 	for _, other := range d.admitting {
 		if other.token == token.ID {
@@ -94,24 +95,27 @@ func (d *desk) take(name string, token roster.Token) (mine *admission, wait <-ch
 	case used+under >= token.Uses:
 		return nil, wait, nil
 	}
-	mine = &admission{token: token.ID, done: make(chan struct{})}
+	mine = &entering{token: token.ID, done: make(chan struct{})}
 	d.admitting[name] = mine
 	return mine, nil, nil
 }
 
 // release says that an admission is done: the roster knows of it, or nobody
 // does.
-func (d *desk) release(name string, mine *admission) {
+func (d *desk) release(name string, mine *entering) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.admitting, name)
 	close(mine.done)
 }
 
+// newDevice makes the identifier of a device.
+func newDevice() posture.DeviceID { return posture.DeviceID("d" + random(16)) }
+
 // enter records a device and waits until the roster has it.
-func (s *Service) enter(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) (roster.Device, error) {
-	id := posture.DeviceID("d" + random(16))
-	if err := s.record(ctx, d, id, token, key, in, now); err != nil {
+func (s *Service) enter(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) (roster.Device, error) {
+	id := newDevice()
+	if err := s.record(ctx, d, id, token, key, says, now); err != nil {
 		return roster.Device{}, err
 	}
 	if err := d.Roster.CatchUp(context.WithoutCancel(ctx)); err != nil {

@@ -215,3 +215,14 @@ func random(n int) string {
 	_, _ = rand.Read(b) // it ends the program rather than fail
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))[:n]
 }
+
+// RollAuthority replaces the school's certificate authority if two thirds of its
+// life have passed. Laptops learn the next one by themselves.
+func (s *School) RollAuthority(now time.Time) (rolled bool, err error) {
+	a, rolled, err := identity.RollAuthority(filepath.Join(s.Dir, keysDir), s.ID, now)
+	if err != nil {
+		return false, err
+	}
+	s.Authority = a
+	return rolled, nil
+}

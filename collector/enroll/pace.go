@@ -25,13 +25,15 @@ const (
 // pace bounds what one school's desk does. It is safe for concurrent use.
 type pace struct {
 	school, renewals *rate.Limiter
-	mu               *sync.Mutex // guards tokens
+	claims           *rate.Limiter // of those who ask without a token and are not known to wait
+	mu               *sync.Mutex   // guards tokens
 	tokens           map[string]*rate.Limiter
 }
 
 func newPace() pace {
 	return pace{
 		rate.NewLimiter(schoolPerSecond, schoolAtOnce), rate.NewLimiter(renewPerSecond, renewAtOnce),
+		rate.NewLimiter(schoolPerSecond, schoolAtOnce),
 		new(sync.Mutex),
 		map[string]*rate.Limiter{},
 	}

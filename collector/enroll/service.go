@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -47,10 +48,13 @@ type Service struct {
 // desk is a Desk at work.
 type desk struct {
 	Desk
-	pace pace
+	pace    pace
+	pending *pendings
 
-	mu        sync.Mutex            // guards all below
-	admitting map[string]*admission // by the device's key
+	mu        sync.Mutex           // guards all below
+	admitting map[string]*entering // by the device's key
+	waiting   map[posture.DeviceID]Waiting
+	claims    claims
 }
 
 // NewService returns the service. intake names this collector in entries.
@@ -67,7 +71,7 @@ func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *S
 func (s *Service) Put(d Desk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.desks[d.School.ID] = &desk{Desk: d, pace: newPace(), admitting: map[string]*admission{}}
+	s.desks[d.School.ID] = &desk{Desk: d, pace: newPace(), pending: openPendings(d.School.Dir, s.log), admitting: map[string]*entering{}, waiting: map[posture.DeviceID]Waiting{}}
 }
 
 // desk returns a school's desk, or what its devices are told if there is none
@@ -106,6 +110,9 @@ func (s *Service) Enroll(ctx context.Context, in *pb.EnrollRequest) (*pb.EnrollR
 		return nil, err
 	}
 	now := s.clock.Now()
+	if in.GetTokenId() == "" {
+		return s.again(ctx, d, in, now)
+	}
 	token, ok := d.check(in)
 	if !ok {
 		return nil, errToken
@@ -118,17 +125,29 @@ func (s *Service) Enroll(ctx context.Context, in *pb.EnrollRequest) (*pb.EnrollR
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	platform := posture.Platform(in.GetPlatform())
-	if platform != posture.Linux && platform != posture.MacOS && platform != posture.Windows {
-		return nil, status.Errorf(codes.InvalidArgument, "%.40q is not a platform that this collector knows", in.GetPlatform())
+	says, err := tells(in)
+	if err != nil {
+		return nil, err
 	}
-	device, err := s.admit(ctx, d, token, key, in, now)
+	out, err := s.enrol(ctx, d, token, key, says, now)
 	if err != nil {
 		if _, ok := status.FromError(err); ok {
 			return nil, err
 		}
 		s.log.Error("enrolment failed", "school", school, "token", token.ID, "error", err)
 		return nil, errRecord
+	}
+	return out, nil
+}
+
+// enrol admits a device by its token, or has it wait.
+func (s *Service) enrol(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) (*pb.EnrollResponse, error) {
+	if out, err := s.ask(ctx, d, token, key, says, now); out != nil || err != nil {
+		return out, err
+	}
+	device, err := s.admit(ctx, d, token, key, says, now)
+	if err != nil {
+		return nil, err
 	}
 	return d.answer(ctx, device, s.log)
 }
@@ -163,42 +182,56 @@ func (d *desk) check(in *pb.EnrollRequest) (roster.Token, bool) {
 	return token, known && same && len(in.GetTokenSecret()) == identity.SecretSize
 }
 
-// record appends the enrolment and the device's first assignment.
-func (s *Service) record(ctx context.Context, d *desk, id posture.DeviceID, token roster.Token, key *ecdsa.PublicKey, in *pb.EnrollRequest, now time.Time) error {
-	certificate, err := d.School.Authority.Issue(id, key, now)
+// record appends the enrolment and the device's first assignment. It ends only
+// when it is recorded or not, even if the device has gone: its use of the token
+// must be counted or not.
+func (s *Service) record(ctx context.Context, d *desk, id posture.DeviceID, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) error {
+	made, err := s.entries(d, id, token, key, says, now)
 	if err != nil {
 		return err
+	}
+	_, err = d.Ledger.Append(context.WithoutCancel(ctx), made...)
+	return err
+}
+
+// entries are the enrolment of a device and its first assignment.
+func (s *Service) entries(d *desk, id posture.DeviceID, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) ([]ledger.Entry, error) {
+	certificate, err := d.School.Authority.Issue(id, key, now)
+	if err != nil {
+		return nil, err
 	}
 	maker := roster.Maker{School: d.School.ID, Intake: s.intake}
 	enrolment, err := roster.Section(roster.SectionEnrolment, proof.Kept, roster.Enrolment{
 		Device: id, Certificate: certificate, Token: token.ID, Ownership: token.Ownership,
-		Platform: posture.Platform(in.GetPlatform()), AgentVersion: wire.Visible(in.GetAgentVersion(), 64),
+		Platform: says.Platform, AgentVersion: says.Version, Code: says.Code, Claim: says.Claim, From: says.From,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	system, err := systemSection(in)
+	system, err := systemSection(says)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	assignment, _, err := maker.Assignment(d.School.Key, roster.Assignment{
-		Device: id, Assignment: policy.Assignment{Number: 1, Ownership: token.Ownership, MediaKey: 1},
+		Device: id, Assignment: policy.Assignment{Number: 1, Ownership: token.Ownership, Groups: token.Groups, PersonalUse: token.PersonalUse, MediaKey: 1},
 	}, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// It ends only when it is recorded or not, even if the device has gone: its
-	// use of the token must be counted or not.
-	_, err = d.Ledger.Append(context.WithoutCancel(ctx), maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment)
-	return err
+	return []ledger.Entry{maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment}, nil
 }
 
 // systemSection holds what little a device says of itself when it enrols, in
 // the form in which reports say it.
-func systemSection(in *pb.EnrollRequest) (proof.Section, error) {
-	bodies, err := wire.EncodeFacts(posture.Facts{System: posture.Found("enrolment", posture.System{
-		Hostname: in.GetHostname(), Platform: posture.Platform(in.GetPlatform()),
-	})}, nil)
+func systemSection(says told) (proof.Section, error) {
+	about := posture.System{Hostname: says.Hostname, Platform: says.Platform}
+	if says.Manufacturer != "" {
+		about.Manufacturer = posture.Read(says.Manufacturer)
+	}
+	if says.Model != "" {
+		about.Model = posture.Read(says.Model)
+	}
+	bodies, err := wire.EncodeFacts(posture.Facts{System: posture.Found("enrolment", about)}, nil)
 	if err != nil {
 		return proof.Section{}, err
 	}
@@ -244,38 +277,4 @@ func document(signed []byte) *pb.SignedDocument {
 		return nil
 	}
 	return &pb.SignedDocument{Document: signed}
-}
-
-// Renew returns a new certificate for an enrolled device. The peer has proved
-// that it holds the key of a certificate of the school, which may have ended;
-// it gets one for the same key and no other.
-func (s *Service) Renew(_ context.Context, who identity.Peer, request []byte) ([]byte, error) {
-	d, err := s.desk(who.School, status.Error(codes.PermissionDenied, "this school is not served here"))
-	if err != nil {
-		return nil, err
-	}
-	device, ok := d.Roster.Device(who.Device)
-	switch {
-	case !ok:
-		return nil, status.Error(codes.PermissionDenied, "this device is not known here: enrol it again")
-	case device.Revoked:
-		return nil, errRevoked
-	}
-	if !d.pace.renew(s.clock.Now()) {
-		return nil, errBusy
-	}
-	key, err := identity.CheckRequest(request)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	if device.Key == nil || !key.Equal(device.Key) {
-		return nil, status.Error(codes.PermissionDenied, "the request is for another key than the device enrolled with")
-	}
-	certificate, err := d.School.Authority.Issue(who.Device, key, s.clock.Now())
-	if err != nil {
-		s.log.Error("renewal failed", "school", who.School, "device", who.Device, "error", err)
-		return nil, status.Error(codes.Internal, "the collector could not issue the certificate")
-	}
-	s.log.Info("certificate renewed", "school", who.School, "device", who.Device)
-	return certificate, nil
 }

@@ -1,4 +1,5 @@
-// Package evidence answers for one device, or for a school, at one moment, and
+// Package evidence answers for one device, or for a school, at one moment, or for
+// the report of a school's year, and
 // proves the answer: what the device's own signed reports say of its encryption,
 // since when, what is missing, and what cannot be known.
 //
@@ -27,15 +28,17 @@ import (
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
-// Format is the version of bundles that are made. Those of the first version
-// are read as they were. shared/docs/formats.md describes both.
+// Format is the version of bundles that are made of a device or a school. Those of
+// the first version are read as they were. shared/docs/formats.md describes them.
 const Format = 2
 
 // Document is the kind of the signed document that seals a bundle.
 const Document = "evidence"
 
 // headlines are the first lines of sealed bundles, by their format.
-func headlines() []string { return []string{1: "caretaker evidence v1", 2: "caretaker evidence v2"} }
+func headlines() []string {
+	return []string{1: "caretaker evidence v1", 2: "caretaker evidence v2", 3: "caretaker evidence v3"}
+}
 
 // Bundle is everything that proves one answer: about a device, or about a
 // school. What the first format did not have is left out of it.
@@ -57,6 +60,7 @@ type Bundle struct {
 	Entries    []Entry          `json:"entries"`            // in the order of the ledger
 	Sheet      Sheet            `json:"sheet,omitzero"`     // of a device
 	Position   *Position        `json:"position,omitempty"` // of a school
+	Year       *YearSheet       `json:"year,omitempty"`     // of the report of a school's year
 }
 
 // Entry is one entry of the ledger with the proof that it is there.
@@ -103,6 +107,25 @@ type Found struct {
 	Recovery []uint64 // entries that say whether the school holds that asset's recovery key, oldest first
 	Policies []Policy // of the school
 	Folded   uint64   // entries of the ledger of which all this takes account: later ones are looked at
+	// Apart are the times in which the device was marked lost: what came then
+	// proves nothing about it, for whoever had it could make it say anything.
+	Apart []Apart
+	// Twice are the times in which two machines answered to its name: from the
+	// entry that noticed it to the one by which they were told apart.
+	Twice []Apart
+	// Disputed are entries that say that a fact about the device is wrong, or answer
+	// that.
+	Disputed []uint64
+}
+
+// Apart is a stretch of the ledger, from the entry that marks a device lost to
+// the one by which it was found, both counted from 1; To is 0 if it was not.
+type Apart struct{ From, To uint64 }
+
+// apart reports whether an entry came while the device was lost.
+func (f Found) apart(i ledger.Index) bool {
+	at := uint64(i) + 1
+	return slices.ContainsFunc(f.Apart, func(a Apart) bool { return at > a.From && (a.To == 0 || at < a.To) })
 }
 
 // Place is where a section is in the ledger.
@@ -193,5 +216,8 @@ func (b *Bundle) Seal(key *identity.SchoolKey) ([]byte, error) {
 
 // about names what a bundle is about.
 func (b *Bundle) about() string {
+	if b.Year != nil {
+		return string(b.School) + "-" + b.Year.Year
+	}
 	return cmp.Or(string(b.Device), string(b.School))
 }

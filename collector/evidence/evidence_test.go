@@ -34,7 +34,7 @@ func kept(t testing.TB, name string) []byte {
 
 // everyKept names the files of evidence of every format.
 func everyKept() []string {
-	return []string{filepath.Join("v1", "hb-lt-014"), filepath.Join("v2", "hb-lt-014"), filepath.Join("v2", "hollybank")}
+	return []string{filepath.Join("v1", "hb-lt-014"), filepath.Join("v2", "hb-lt-014"), filepath.Join("v2", "hollybank"), filepath.Join("v2", "hollybank-judged"), filepath.Join("v3", "hollybank-year")}
 }
 
 func verified(t testing.TB) *Bundle {
@@ -104,7 +104,8 @@ func TestEveryByteCounts(t *testing.T) {
 		for what, changed := range map[string][]byte{
 			"longer": append(bytes.Clone(whole), '\n'), "twice": append(bytes.Clone(whole), whole...),
 			"carriage return": bytes.Replace(whole, []byte("==\n"), []byte("==\r\n"), 1),
-			"another format":  append([]byte("caretaker evidence v3"), whole[len("caretaker evidence v1"):]...),
+			"another format":  append([]byte("caretaker evidence v4"), whole[len("caretaker evidence v1"):]...),
+			"one before":      append([]byte("caretaker evidence v0"), whole[len("caretaker evidence v1"):]...),
 		} {
 			if _, _, err := Verify(changed, Trust{}); err == nil {
 				t.Errorf("%s: %s: it verifies", name, what)

@@ -30,7 +30,11 @@ func TestWhatRetentionKeepsIsEnough(t *testing.T) {
 	whole, within := ask(midnight.Add(21*day)), ask(monday.Add(30*time.Hour))
 	atMidnight := ask(midnight)
 	month := ledger.Month{Year: monday.Year(), Month: monday.Month()}
-	keep, err := retention.Keep(t.Context(), l.school.Ledger, l.school.Roster, proof.Contacts, month)
+	survey, err := retention.Read(t.Context(), l.school.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep, err := survey.Asked(t.Context(), l.school.Ledger, l.school.Roster, proof.Contacts, month, monday.Add(80*day))
 	if err != nil {
 		t.Fatal(err)
 	}

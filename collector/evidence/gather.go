@@ -33,10 +33,19 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 	if err := g.token(ctx, d, enrolment); err != nil {
 		return err
 	}
+	if err := g.lately(ctx); err != nil {
+		return err
+	}
+	if err := g.twices(ctx); err != nil {
+		return err
+	}
 	if err := g.heard(ctx, enrolment); err != nil {
 		return err
 	}
 	if err := g.recovery(ctx); err != nil {
+		return err
+	}
+	if err := g.disputes(ctx); err != nil {
 		return err
 	}
 	reports, err := g.reports(ctx, d, enrolment)
@@ -55,7 +64,7 @@ func (g *gathering) all(ctx context.Context, d roster.Device) error {
 // token takes the token that admitted the device: it says who let it in.
 func (g *gathering) token(ctx context.Context, d roster.Device, enrolment *Entry) error {
 	e, err := g.Roster.Enrolment(ctx, d)
-	if err != nil {
+	if err != nil || e.Token == "" {
 		return err
 	}
 	return g.backwards(ctx, 0, ledger.Index(enrolment.Index), func(r ledger.Record) (done bool, err error) {
@@ -79,7 +88,7 @@ func (g *gathering) reports(ctx context.Context, d roster.Device, enrolment *Ent
 	var list []signedReport
 	records := map[uint64]ledger.Record{}
 	for i, ok := d.Entry, true; ok; {
-		if uint64(i) < g.size {
+		if uint64(i) < g.size && !g.q.apart(i) {
 			r, err := g.Ledger.Read(ctx, i)
 			if err != nil {
 				return nil, err
@@ -205,7 +214,7 @@ func (g *gathering) gapsBetween(ctx context.Context, after, until ledger.Index) 
 		if err != nil {
 			return err
 		}
-		if r.Envelope.Kind != proof.KindGap || r.Envelope.Subject != string(g.q.Device) {
+		if r.Envelope.Kind != proof.KindGap || r.Envelope.Subject != string(g.q.Device) || !has(r.Envelope, roster.SectionGap) {
 			continue
 		}
 		e, err := g.takeRecord(r)

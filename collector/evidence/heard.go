@@ -82,7 +82,7 @@ func (g *gathering) look(ctx context.Context, from, end ledger.Index, known map[
 		}
 		day := dayOf(received)
 		was, ok := known[day]
-		if r.Envelope.Kind != proof.KindContacts || found[day] || ok && was.Index > r.Index {
+		if r.Envelope.Kind != proof.KindContacts || g.q.apart(r.Index) || found[day] || ok && was.Index > r.Index {
 			return false, nil
 		}
 		if looked += len(r.Envelope.Sections); looked > mostContacts {

@@ -290,7 +290,7 @@ func TestPosition(t *testing.T) {
 	q := PositionQuestion{At: monday.Add(5 * day), Zone: "Europe/London", By: "Priya Anand", Now: monday.Add(10 * day)}
 	where := func() Position {
 		return Position{
-			Before: must(Before(t.Context(), l.school.Ledger, q.At)), Devices: 1,
+			Before: must(Before(t.Context(), l.school.Ledger, q.At)), Devices: 1, Judged: &Judged{Before: 1},
 			Rules:      []RulePosition{{Rule: "ENC-01", Title: "The system disk is encrypted", Severity: "critical", Met: 1}},
 			Exemptions: []Exempted{{ID: "x1", Rule: "AV-01", Of: "hb-lt-014", Until: monday.Add(40 * day), AskedBy: "Morgan Ellis", Approver: "Sam Okafor"}},
 		}
@@ -308,7 +308,7 @@ func TestPosition(t *testing.T) {
 		t.Fatalf("it does not verify: %+v, %v", v, err)
 	}
 	wants(t, printed(t, verified), "Where it stood at Sat 12 Sep 2026 09:00 BST", "What Hollybank agreed", "ENC-01", "no register of the school's devices was kept",
-		"AV-01  hb-lt-014  until", "approved by Sam Okafor", "whether there are backups", "the first 5 entries")
+		"Judged by it", "0 of 1 devices; 1 still by a policy before it, 0 had reported nothing yet", "AV-01  hb-lt-014  until", "approved by Sam Okafor", "whether there are backups", "the first 5 entries")
 	for i := 0; i < len(sealed); i += 13 {
 		changed := bytes.Clone(sealed)
 		changed[i] ^= 1 << (i % 8)
@@ -319,6 +319,8 @@ func TestPosition(t *testing.T) {
 	for name, spoil := range map[string]func(*Bundle){
 		"a device more":          func(b *Bundle) { b.Position.Devices++ },
 		"a negative number":      func(b *Bundle) { b.Position.Rules[0].Met, b.Position.Rules[0].NotMet = 2, -1 },
+		"judged twice":           func(b *Bundle) { b.Position.Judged.Now++ },
+		"judged less than never": func(b *Bundle) { b.Position.Judged = &Judged{Now: 2, Never: -1} },
 		"entries of later":       func(b *Bundle) { b.Position.Before++ },
 		"another moment":         func(b *Bundle) { b.At = monday.Add(9 * day) },
 		"another policy":         func(b *Bundle) { b.Position.Policy.Number = 2 },

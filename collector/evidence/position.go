@@ -23,12 +23,21 @@ type Position struct {
 	Devices    int            `json:"devices"`           // ever enrolled, whether or not they were heard from
 	Revoked    int            `json:"revoked,omitempty"` // of these; each counts under the rules as it last was
 	Silent     int            `json:"silent"`            // of these not heard from for longer than the policy allows
+	Judged     *Judged        `json:"judged,omitempty"`  // by which policy; not said by what was made before this was counted
 	Register   Register       `json:"register"`
 	Rules      []RulePosition `json:"rules"` // in the policy's order
 	Exemptions []Exempted     `json:"exemptions"`
 	Forgotten  uint64         `json:"forgotten,omitempty"` // purges since the moment: what they took is not proven here any more
 	Damaged    uint64         `json:"damaged,omitempty"`   // of those entries, of which a part cannot be read: it is left out
 	CannotSay  []string       `json:"cannotSay"`
+}
+
+// Judged counts devices by the policy by which they judged themselves when they
+// last reported, each once.
+type Judged struct {
+	Now    int `json:"now"`    // by the policy in force
+	Before int `json:"before"` // by one before it: they had not taken the new one yet
+	Never  int `json:"never"`  // they had reported nothing yet
 }
 
 // Register compares the school's own register of its devices with what is
@@ -225,6 +234,9 @@ func checkPosition(b *Bundle) error {
 		return wrong("it has more rules or exemptions than a school can")
 	case min(p.Revoked, p.Silent) < 0 || max(p.Revoked, p.Silent) > p.Devices:
 		return wrong("it counts more devices than there were")
+	}
+	if j := p.Judged; j != nil && (min(j.Now, j.Before, j.Never) < 0 || j.Now+j.Before+j.Never != p.Devices) {
+		return wrong("the devices are not each judged by one policy")
 	}
 	if r := p.Register; r.Kept && r.Agent+r.Silent+r.Import+r.StaleImport+r.Nothing != r.Registered {
 		return wrong("the register's devices are not each counted once")

@@ -5,9 +5,9 @@ import "time"
 // position writes where a school stood.
 func (p *page) position() {
 	where := p.b.Position
-	p.line("%s", visible(p.b.SchoolName))
-	p.line("Where it stood at %s", p.time(p.b.At))
-	p.line("")
+	p.d.Title = visible(p.b.SchoolName)
+	p.d.Subtitle = "Where it stood at " + p.time(p.b.At)
+	p.begin("")
 	p.line("Devices\t%d enrolled, of which %d had been revoked; %d not heard from for longer than the %s that the policy allows",
 		where.Devices, where.Revoked, where.Silent, span(time.Duration(p.b.Silence)*time.Second))
 	if r := where.Register; r.Kept {
@@ -22,35 +22,35 @@ func (p *page) position() {
 	} else {
 		p.line("Policy\tthe one built into the agents: the school had published none")
 	}
-	p.line("")
-	p.line("Rule\tMet\tNot met\tNot proven\tExempt\tNot for it\t")
+	if j := where.Judged; j != nil {
+		p.line("Judged by it\t%d of %d devices; %d still by a policy before it, %d had reported nothing yet", j.Now, where.Devices, j.Before, j.Never)
+	}
+	table := p.begin("")
+	table.Columns, table.Shown = []string{"Rule", "Met", "Not met", "Not proven", "Exempt", "Not for it", ""}, true
 	for _, r := range where.Rules {
 		p.line("%s\t%d\t%d\t%d\t%d\t%d\t%s (%s)", visible(r.Rule), r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor, visible(r.Title), visible(r.Severity))
 	}
-	p.line("")
 	p.exemptions(where.Exemptions)
-	p.line("How this is known:")
-	p.line("  Worked out\tfrom the first %d entries of the school's ledger: those that had been received by then", where.Before)
-	p.line("  Made\t%s by %s", p.time(p.b.MadeAt), visible(p.b.MadeBy))
-	p.line("  Proven here\twhich entries those are and which policy was in force; the numbers are the school's word, and follow from those entries")
-	p.line("")
-	p.line("What this cannot be evidence of:")
+	p.begin("How this is known")
+	p.line("Worked out\tfrom the first %d entries of the school's ledger: those that had been received by then", where.Before)
+	p.line("Made\t%s by %s", p.time(p.b.MadeAt), visible(p.b.MadeBy))
+	p.line("Proven here\twhich entries those are and which policy was in force; the numbers are the school's word, and follow from those entries")
+	p.begin("What this cannot be evidence of")
 	for _, w := range where.CannotSay {
-		p.line("  - %s", w)
+		p.item(w)
 	}
 }
 
 func (p *page) exemptions(list []Exempted) {
 	if len(list) == 0 {
+		p.begin("")
 		p.line("Nothing was exempt from a rule.")
-		p.line("")
 		return
 	}
-	p.line("Exempt at that moment:")
+	p.begin("Exempt at that moment").Columns = []string{"Rule", "Of", "Terms"}
 	for _, e := range list {
-		p.line("  %s\t%s\tuntil %s, asked for by %s, approved by %s", visible(e.Rule), visible(e.Of), p.time(e.Until), visible(e.AskedBy), visible(e.Approver))
+		p.line("%s\t%s\tuntil %s, asked for by %s, approved by %s", visible(e.Rule), visible(e.Of), p.time(e.Until), visible(e.AskedBy), visible(e.Approver))
 	}
-	p.line("")
 }
 
 // Location is the zone in which a bundle is read: the one in which it was asked

@@ -54,6 +54,9 @@ type Sheet struct {
 	Revoked  *Revoked   `json:"revoked,omitempty"`  // up to the moment
 	Recovery *Recovery  `json:"recovery,omitempty"` // none: nothing was recorded of its recovery key
 	Policy   *Published `json:"policy,omitempty"`   // that judged the last report; none: the one built into the agent
+	Disputed []Disputed `json:"disputed,omitempty"` // facts that somebody says are wrong, oldest first
+
+	Twice []Twice `json:"twice,omitempty"` // times in which two machines answered to its name, oldest first
 
 	Volumes   []posture.Volume      `json:"volumes"`
 	Antivirus []posture.Antivirus   `json:"antivirus"`
@@ -103,7 +106,9 @@ type opened struct {
 	revoked   *Revoked
 	recovery  *Recovery
 	policy    *Published
+	disputed  []Disputed
 	gaps      []roster.Gap
+	doubted   []Twice
 	bodies    map[proof.Digest][]byte
 }
 
@@ -147,6 +152,9 @@ func Answer(b *Bundle) (Sheet, error) {
 		o.media(&s)
 	}
 	s.NotKnown = o.notKnown(s)
+	if o.bundle.Format > 1 {
+		o.twice(&s)
+	}
 	return s, nil
 }
 
@@ -214,6 +222,11 @@ func (o *opened) add(e entry, bodies map[string][]byte) (err error) {
 	case proof.KindContacts:
 		return o.addContact(e, bodies[roster.SectionContact])
 	case proof.KindGap:
+		if body, ok := bodies[roster.SectionDoubt]; ok {
+			if err := o.addDoubt(e, body); err != nil || bodies[roster.SectionGap] == nil {
+				return err
+			}
+		}
 		g, err := roster.DecodeGap(bodies[roster.SectionGap])
 		o.gaps = append(o.gaps, g)
 		return err

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/admission"
+	"github.com/caretaker-school/caretaker/collector/dispute"
 	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -150,7 +152,7 @@ func (o *opened) silences(s *Sheet) {
 
 // around tells of what stands around the reports.
 func (o *opened) around(s *Sheet) {
-	s.Contacts = len(o.contacts)
+	s.Contacts, s.Disputed = len(o.contacts), o.disputed
 	if n := len(o.contacts); n > 0 {
 		c := o.contacts[n-1]
 		s.Heard = &Heard{Entry: c.index, Report: c.statement.Report, MadeAt: moment(c.statement.MadeAt), ReceivedAt: c.received}
@@ -186,6 +188,12 @@ func (o *opened) addContact(e entry, body []byte) error {
 func (o *opened) addDecision(e entry, bodies map[string][]byte) error {
 	if body, ok := bodies[register.Section]; ok {
 		return o.addRecovery(e, body)
+	}
+	if body, ok := bodies[dispute.Section]; ok {
+		return o.addDispute(e, body, bodies[dispute.SectionWords])
+	}
+	if body, ok := bodies[admission.Section]; ok && bodies[roster.SectionRevocation] == nil {
+		return o.addApart(e, body)
 	}
 	r, err := roster.DecodeRevocation(bodies[roster.SectionRevocation])
 	at := moment(e.envelope.ReceivedAt)

@@ -80,7 +80,10 @@ func Verify(sealed []byte, trust Trust) (*Bundle, Verdict, error) {
 			return nil, Verdict{}, fmt.Errorf("check entry %d: %w", e.Index, err)
 		}
 	}
-	if b.Device == "" {
+	switch {
+	case b.Year != nil:
+		return b, v, checkYear(b)
+	case b.Device == "":
 		return b, v, checkPosition(b)
 	}
 	if v.Signed, err = checkSignatures(b); err != nil {
@@ -116,7 +119,9 @@ func unseal(sealed []byte) (*Bundle, identity.SchoolVerifier, error) {
 		err = errors.New("its zone or its silence is not one")
 	case !b.Aware.IsZero() && !b.TellBy.Equal(incident.TellBy(b.Aware)), b.Aware.IsZero() != b.TellBy.IsZero():
 		err = errors.New("the regulator is to be told 72 hours after the school became aware, and it says something else")
-	case (b.Device == "") != (b.Position != nil):
+	case (format == FormatYear) != (b.Year != nil), b.Year != nil && b.Device != "":
+		err = errors.New("it holds what evidence of its format does not")
+	case (b.Device == "") != (b.Position != nil || b.Year != nil), b.Position != nil && b.Year != nil:
 		err = errors.New("it is about a device or about a school, and not both")
 	case b.At.After(b.MadeAt):
 		err = errors.New("it was made before the moment that it is about")

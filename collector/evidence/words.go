@@ -3,11 +3,9 @@ package evidence
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/incident"
@@ -19,28 +17,44 @@ import (
 // people check, and the zone, without which the hour means nothing.
 const written = "Mon 2 Jan 2006 15:04 MST"
 
-// Print writes what a bundle says for people, with times in a zone. aware is
-// when the school became aware of the loss; zero leaves the deadline to the
-// bundle, and out if that has none.
-func Print(w io.Writer, b *Bundle, zone *time.Location, aware time.Time) error {
-	p := page{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), b: b, s: b.Sheet, zone: zone}
-	if b.Position != nil {
-		p.position()
-	} else {
-		p.device(aware)
+// page is a summary being written.
+type page struct {
+	d    Summary
+	b    *Bundle
+	s    Sheet
+	zone *time.Location
+}
+
+// begin begins a part.
+func (p *page) begin(heading string, args ...any) *Part {
+	p.d.Parts = append(p.d.Parts, Part{Heading: visible(fmt.Sprintf(heading, args...))})
+	return &p.d.Parts[len(p.d.Parts)-1]
+}
+
+// line adds a row to the part that was begun last. Tabs divide its cells.
+func (p *page) line(format string, args ...any) {
+	part := &p.d.Parts[len(p.d.Parts)-1]
+	part.Rows = append(part.Rows, columns(fmt.Sprintf(format, args...)))
+}
+
+// item adds an item to the list at the end of the part that was begun last.
+func (p *page) item(words string) {
+	part := &p.d.Parts[len(p.d.Parts)-1]
+	part.List = append(part.List, visible(words))
+}
+
+func (p *page) time(t time.Time) string {
+	if t.IsZero() {
+		return "never"
 	}
-	p.line("")
-	p.line("This is evidence, not certification.")
-	if p.err == nil {
-		p.err = p.w.Flush()
-	}
-	return p.err
+	return t.In(p.zone).Format(written)
 }
 
 // device writes what is proven of a device.
 func (p *page) device(aware time.Time) {
 	p.head()
 	p.answer()
+	p.disputes()
 	p.timeline()
 	p.silences()
 	p.disks()
@@ -51,37 +65,15 @@ func (p *page) device(aware time.Time) {
 		aware = p.b.Aware
 	}
 	if !aware.IsZero() {
+		p.begin("")
 		p.line("If personal data are at risk, the regulator must be told by %s: 72 hours after %s. Nights and holidays count.",
 			p.time(incident.TellBy(aware)), p.time(aware))
-		p.line("")
 	}
-	p.line("Not known:")
+	p.begin("Not known")
 	for _, n := range p.s.NotKnown {
-		p.line("  - %s", n)
+		p.item(n)
 	}
-	p.line("  - whether the school holds anything later than what is here: what is left out at the end does not show")
-}
-
-// page is a sheet being written. Its first error stops it.
-type page struct {
-	w    *tabwriter.Writer
-	b    *Bundle
-	s    Sheet
-	zone *time.Location
-	err  error
-}
-
-func (p *page) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, columns(fmt.Sprintf(format, args...))+"\n")
-	}
-}
-
-func (p *page) time(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.In(p.zone).Format(written)
+	p.item("whether the school holds anything later than what is here: what is left out at the end does not show")
 }
 
 func (p *page) head() {
@@ -89,21 +81,27 @@ func (p *page) head() {
 	if name == "" {
 		name = string(p.b.Device)
 	}
-	p.line("%s of %s", name, visible(p.b.SchoolName))
-	p.line("What is proven of it at %s", p.time(p.b.At))
-	p.line("")
+	if tag := visible(p.b.Asset); tag != "" { // what stands on the label comes first
+		if !strings.EqualFold(tag, name) {
+			tag += " (" + name + ")"
+		}
+		name = tag
+	}
+	p.d.Title = visible(name + " of " + p.b.SchoolName)
+	p.d.Subtitle = "What is proven of it at " + p.time(p.b.At)
+	p.d.State = p.s.State
 }
 
 // answer says in a sentence what was proven, when, and since when.
 func (p *page) answer() {
+	p.begin("")
 	if p.s.Reported.Sequence == 0 {
 		p.line("NOT PROVEN: there is no report of it from before then.")
 		p.revoked()
-		p.line("")
 		return
 	}
 	run := p.s.Spans[len(p.s.Spans)-1]
-	last := later(run.To, p.s.HeldAt)
+	last := p.s.LastSign()
 	words := map[State]string{
 		Encrypted:    "ENCRYPTED, and its keys were guarded, when it was last heard from",
 		Unprotected:  "ENCRYPTED BUT NOT PROTECTED - a key lay open - when it was last heard from",
@@ -115,9 +113,10 @@ func (p *page) answer() {
 		p.line("Its disks had last been read %s: %s before.", p.time(p.s.ReadAt), p.ago(p.s.ReadAt))
 	}
 	p.line("Every report from number %d on said so, since %s: %s.", run.First, p.time(p.s.Since), span(p.b.At.Sub(p.s.Since)))
-	p.quiet(run)
+	if q := p.quiet(run); q != "" {
+		p.line("  %s", q) // it is about the sentence before
+	}
 	p.revoked()
-	p.line("")
 }
 
 // ago says how long before the moment something was.
@@ -131,15 +130,17 @@ func (p *page) ago(t time.Time) string {
 // quietFor is how long may pass between reports without a word.
 const quietFor = 48 * time.Hour
 
-// quiet tells of a long time without a report.
-func (p *page) quiet(s Span) {
-	if q := s.Quiet; q != nil && q.To.Sub(q.From) >= quietFor {
-		of := "two of those reports"
-		if p.b.Format > 1 {
-			of = "two signs of it"
-		}
-		p.line("  The longest time between "+of+" was %s, from %s to %s.", span(q.To.Sub(q.From)), p.time(q.From), p.time(q.To))
+// quiet tells of a long time without a report; "" if there was none.
+func (p *page) quiet(s Span) string {
+	q := s.Quiet
+	if q == nil || q.To.Sub(q.From) < quietFor {
+		return ""
 	}
+	of := "two of those reports"
+	if p.b.Format > 1 {
+		of = "two signs of it"
+	}
+	return fmt.Sprintf("The longest time between %s was %s, from %s to %s.", of, span(q.To.Sub(q.From)), p.time(q.From), p.time(q.To))
 }
 
 // revoked says that the device was known no more.
@@ -156,35 +157,35 @@ func (p *page) silences() {
 	}
 	allowed := span(time.Duration(p.b.Silence) * time.Second)
 	if len(p.s.Silences) == 0 {
+		p.begin("")
 		p.line("It was never silent for longer than the %s that the school's policy allows.", allowed)
-		p.line("")
 		return
 	}
-	p.line("Silent for longer than the %s that the school's policy allows, in which nothing is proven:", allowed)
+	p.begin("Silent for longer than the %s that the school's policy allows, in which nothing is proven", allowed)
 	for _, s := range p.s.Silences {
 		end := ""
 		if s.Lasts {
 			end = ", the moment that is asked about, and silent still"
 		}
-		p.line("  Not heard from between %s and %s%s: %s", p.time(s.From), p.time(s.To), end, span(s.To.Sub(s.From)))
+		p.line("Not heard from between %s and %s%s: %s", p.time(s.From), p.time(s.To), end, span(s.To.Sub(s.From)))
 	}
-	p.line("")
 }
 
 func (p *page) timeline() {
 	if len(p.s.Spans) < 2 {
 		return
 	}
-	p.line("What its reports said before:")
+	p.begin("What its reports said before").Columns = []string{"From", "To", "What they said"}
 	for i, s := range p.s.Spans[:len(p.s.Spans)-1] {
 		why := ""
 		if s.Why != "" {
 			why = " (" + s.Why + ")"
 		}
-		p.line("  %s\tto %s\t%s%s%s", p.time(s.From), p.time(s.To), s.State, why, p.around(i))
-		p.quiet(s)
+		p.line("%s\tto %s\t%s%s%s", p.time(s.From), p.time(s.To), s.State, why, p.around(i))
+		if q := p.quiet(s); q != "" {
+			p.line("%s", q)
+		}
 	}
-	p.line("")
 }
 
 // around says between which moments a span can have begun and ended. Reports
@@ -204,23 +205,22 @@ func (p *page) disks() {
 	if len(p.s.Volumes) == 0 {
 		return
 	}
-	p.line("Its disks, as last read %s:", p.time(p.s.ReadAt))
+	p.begin("Its disks, as last read %s", p.time(p.s.ReadAt))
 	for _, v := range p.s.Volumes {
 		name := strings.TrimSpace(string(v.Role) + " " + visible(v.Mount))
 		if v.Role == posture.BootVolume {
-			p.line("  %s\tnot encrypted, by design", name)
+			p.line("%s\tnot encrypted, by design", name)
 			continue
 		}
-		how := []string{reading(v.Encryption, same), "key " + reading(v.Protection, same)}
+		how := []string{reading(v.Encryption, encryptionWords), "its key " + reading(v.Protection, protectionWords)}
 		if v.Method.Known() && v.Method.Value != "" {
 			how = append(how, visible(v.Method.Value))
 		}
 		if v.Protectors.Known() {
-			how = append(how, "opened by "+orNothing(visible(v.Protectors.Value)))
+			how = append(how, "opened by "+orNothing(Openers(visible(v.Protectors.Value))))
 		}
-		p.line("  %s\t%s", name, strings.Join(append(how, weight(v)...), ", "))
+		p.line("%s\t%s", name, strings.Join(append(how, weight(v)...), ", "))
 	}
-	p.line("")
 }
 
 // weight says what being encrypted is worth where a system tells, and where it
@@ -246,6 +246,7 @@ func (p *page) rest() {
 	if len(p.s.Antivirus) == 0 && p.s.Security == nil && len(p.s.Unread) == 0 && p.s.Reported.Sequence == 0 {
 		return
 	}
+	p.begin("")
 	if p.s.Reported.Sequence > 0 && len(p.s.Antivirus) == 0 && !slices.ContainsFunc(p.s.Unread, func(u string) bool { return strings.Contains(u, wire.Antivirus) }) {
 		p.line("Antivirus\tnone was found")
 	}
@@ -254,12 +255,11 @@ func (p *page) rest() {
 	}
 	if s := p.s.Security; s != nil {
 		p.line("Screen lock\t%s, after %s", reading(s.ScreenLock, yesNo), reading(s.ScreenLockAfter, func(n int64) string { return span(time.Duration(n) * time.Second) }))
-		p.line("Passwords\tevery account has one: %s; signed in at start without one: %s", reading(s.PasswordSet, yesNo), reading(s.AutoLogon, yesNo))
+		p.line("Passwords\tevery account has one: %s; somebody is signed in at start without one: %s", reading(s.PasswordSet, yesNo), reading(s.AutoLogon, yesNo))
 	}
 	for _, u := range p.s.Unread {
 		p.line("Not read\t%s", u)
 	}
-	p.line("")
 }
 
 func (p *page) media() {
@@ -268,16 +268,15 @@ func (p *page) media() {
 		if len(p.s.Spans) == 0 || p.s.Spans[0].From.After(p.b.At.AddDate(0, 0, -mediaDays)) {
 			words = ", and do not reach that far back"
 		}
+		p.begin("")
 		p.line("Of the %d days before, its reports tell of no medium that came or went%s.", mediaDays, words)
-		p.line("")
 		return
 	}
-	p.line("Media in the %d days before:", mediaDays)
+	p.begin("Media in the %d days before", mediaDays).Columns = []string{"When", "What happened", "Medium", "Serial number, coded"}
 	for _, e := range p.s.Media {
 		name := strings.TrimSpace(visible(e.Vendor) + " " + visible(e.Product))
-		p.line("  %s\t%s\t%s\t%s", p.time(e.At), e.Action, orNothing(name), reading(e.Serial, func(s string) string { return s[:min(len(s), 12)] }))
+		p.line("%s\t%s\t%s\t%s", p.time(e.At), e.Action.Words(), orNothing(name), reading(e.Serial, func(s string) string { return s[:min(len(s), 12)] }))
 	}
-	p.line("")
 }
 
 func (p *page) proof() {
@@ -286,22 +285,21 @@ func (p *page) proof() {
 		if r.Held {
 			words = "holds its recovery key"
 		}
+		p.begin("")
 		p.line("The school recorded %s that it %s (as %s, entry %d).", p.time(r.At), words, visible(r.Tag), r.Entry)
-		p.line("")
 	}
-	p.line("How this is known:")
-	p.line("  Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
-	p.line("  Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), cmp.Or(visible(p.s.TokenBy), "somebody who is not known"))
+	p.begin("How this is known")
+	p.line("Device\t%s, key %s", p.b.Device, p.s.KeyPrint)
+	p.line("Enrolled\t%s, entry %d of the ledger, with token %s of %s", p.time(p.s.EnrolledAt), p.s.EnrolledIn, visible(p.s.Token), cmp.Or(visible(p.s.TokenBy), "somebody who is not known"))
 	if r := p.s.Reported; r.Sequence > 0 {
-		p.line("  Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d%s",
+		p.line("Last report\tnumber %d, made %s, received %s, receipt: entry %d, judged by policy %d%s",
 			r.Sequence, p.time(r.MadeAt), p.time(r.ReceivedAt), r.Entry, r.Policy, p.policy())
 	}
 	if h := p.s.Heard; h != nil {
-		p.line("  Last contact\tmade %s, received %s, receipt: entry %d; %s here, the last of a day each",
+		p.line("Last contact\tmade %s, received %s, receipt: entry %d; %s here, the last of a day each",
 			p.time(h.MadeAt), p.time(h.ReceivedAt), h.Entry, contacts(p.s.Contacts))
 	}
-	p.line("  Made\t%s by %s, from %s of the ledger", p.time(p.b.MadeAt), visible(p.b.MadeBy), entries(len(p.b.Entries)))
-	p.line("")
+	p.line("Made\t%s by %s, from %s of the ledger", p.time(p.b.MadeAt), visible(p.b.MadeBy), entries(len(p.b.Entries)))
 }
 
 // policy names the policy that judged the last report.
@@ -359,8 +357,6 @@ func reading[T any](r posture.Reading[T], words func(T) string) string {
 	return words(r.Value)
 }
 
-func same[T ~string](v T) string { return string(v) }
-
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -375,14 +371,14 @@ func orNothing(s string) string {
 	return s
 }
 
-// columns makes a line visible whose columns are divided by tabs. It is the last
-// to see what is printed, whoever wrote it.
-func columns(line string) string {
+// columns divides a line by its tabs and makes each column visible. It is the
+// last to see what is written, whoever wrote it.
+func columns(line string) []string {
 	list := strings.Split(line, "\t")
 	for i := range list {
 		list[i] = visible(list[i])
 	}
-	return strings.Join(list, "\t")
+	return list
 }
 
 // visible shows what a device called itself without letting it write between

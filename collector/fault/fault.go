@@ -1,13 +1,15 @@
 // Package fault says what is wrong with a text that people wrote, and where:
 // a policy, a calendar.
 //
-// It never reads a text.
+// It never reads a text itself; it knows how a reader of YAML says where it stopped.
 package fault
 
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -46,4 +48,21 @@ func (l ListError) Sorted() ListError {
 	})
 	l = slices.Compact(l)
 	return l[:min(len(l), Most)]
+}
+
+var (
+	yamlLine  = regexp.MustCompile(`line (\d+):`)
+	yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
+)
+
+// NotYAML returns the line at which a text stopped being YAML, the first if the
+// reader's error does not say, and what is wrong there.
+func NotYAML(err error) (line int, message string) {
+	line = 1
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil && n > 0 {
+			line = n
+		}
+	}
+	return line, "this is not YAML: " + yamlPlace.ReplaceAllString(err.Error(), "")
 }

@@ -1,12 +1,11 @@
 package incident
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/caretaker-school/caretaker/collector/body"
 	"github.com/caretaker-school/caretaker/collector/register"
 )
 
@@ -47,6 +46,7 @@ type Change struct {
 	Answer   Answer   `json:"answer,omitempty"`   // of telling
 	Told     *Moment  `json:"told,omitempty"`     // of telling: when they were told
 	Outcome  Outcome  `json:"outcome,omitempty"`  // of closing
+	Concern  string   `json:"concern,omitempty"`  // of opening: the reference of what somebody reported, if it is because of that
 }
 
 // Bounds of one change.
@@ -60,7 +60,7 @@ const (
 
 // allowed are the fields that a sort of change may have, beside its incident.
 var allowed = map[What]string{
-	Open: "number kind happened aware links", Note: "", Lesson: "", Spoke: "when whom", Tell: "when audience answer told",
+	Open: "number kind happened aware links concern", Note: "", Lesson: "", Spoke: "when whom", Tell: "when audience answer told",
 	Add: "when links", Found: "when links", Correct: "kind happened aware", Close: "outcome", Reopen: "",
 }
 
@@ -82,6 +82,7 @@ func (c Change) fields() []string {
 		{"answer", c.Answer != ""},
 		{"told", c.Told != nil},
 		{"outcome", c.Outcome != ""},
+		{"concern", c.Concern != ""},
 	} {
 		if f.set {
 			list = append(list, f.name)
@@ -152,6 +153,9 @@ func (c Change) checkOpen() error {
 			return err
 		}
 	}
+	if len(c.Concern) > mostID || strings.Trim(c.Concern, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+		return fmt.Errorf("%.80q is no reference of a report", c.Concern)
+	}
 	return one("kind of incident", c.Kind, Kinds())
 }
 
@@ -214,6 +218,9 @@ func (l Link) check() error {
 		if len(l.Digest) != 64 || strings.Trim(l.Digest, "0123456789abcdef") != "" {
 			err = fmt.Errorf("%.80q is not the SHA-256 of a file: 64 hexadecimal digits", l.Digest)
 		}
+	case Stick:
+		want.Digest = l.Digest
+		err = register.CheckSerial(l.Digest)
 	default:
 		err = fmt.Errorf("%.40q is nothing that an incident is linked to", string(l.What))
 	}
@@ -237,34 +244,12 @@ func ParseNumber(s string) (year, n int, err error) {
 	return 0, 0, fmt.Errorf("%.40q is no number of an incident: they are like 2026-03", s)
 }
 
+// bodies are the sections of changes.
+var bodies = body.Of[Change]{What: "a change of an incident", Most: mostBody}
+
 // Encode returns the body of the section of a change.
-func Encode(c Change) ([]byte, error) {
-	if err := c.Check(); err != nil {
-		return nil, err
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode a change of an incident: %w", err)
-	}
-	return body, nil
-}
+func Encode(c Change) ([]byte, error) { return bodies.Encode(c) }
 
 // Decode reads what Encode wrote. Fields that this version does not know are
 // passed over; a sort of change that it does not know is an error.
-func Decode(body []byte) (Change, error) {
-	var c Change
-	if len(body) > mostBody {
-		return c, fmt.Errorf("read a change of an incident: %d bytes are more than the %d allowed", len(body), mostBody)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&c); err != nil {
-		return Change{}, fmt.Errorf("read a change of an incident: %w", err)
-	}
-	if dec.More() {
-		return Change{}, errors.New("read a change of an incident: something follows its end")
-	}
-	if err := c.Check(); err != nil {
-		return Change{}, fmt.Errorf("read a change of an incident: %w", err)
-	}
-	return c, nil
-}
+func Decode(data []byte) (Change, error) { return bodies.Decode(data) }

@@ -81,6 +81,7 @@ const (
 	Medium   Thing = "medium"   // of the register, by its number
 	Breach   Thing = "breach"   // of a rule on a device
 	Evidence Thing = "evidence" // a sealed bundle, by the SHA-256 of its file
+	Stick    Thing = "stick"    // a medium, registered or not, by the hash of its serial number
 )
 
 // Link is a thing that an incident is linked to.
@@ -90,7 +91,7 @@ type Link struct {
 	Name    string           `json:"name,omitempty"`    // tag of an asset, number of a medium
 	Rule    string           `json:"rule,omitempty"`    // of a breach
 	Subject string           `json:"subject,omitempty"` // of a breach: the key of its subject; "": of all
-	Digest  string           `json:"digest,omitempty"`  // of evidence: 64 hexadecimal digits
+	Digest  string           `json:"digest,omitempty"`  // of evidence or a stick: 64 hexadecimal digits
 	Lost    bool             `json:"lost,omitempty"`    // a device, an asset or a medium that is lost
 }
 
@@ -114,6 +115,9 @@ func (l Link) Words() string {
 		return "the medium " + l.Name
 	case Breach:
 		return "a breach of " + l.Rule + " on " + string(l.Device)
+	case Stick:
+		return "the medium with the hashed serial number " + l.Digest
+	case Evidence:
 	}
 	return "evidence " + l.Digest
 }

@@ -58,13 +58,13 @@ func TestTheDeadlineIsAWallClockTime(t *testing.T) {
 func TestHowLongIsLeft(t *testing.T) {
 	by := NewMoment(TellBy(wall(t, "2026-10-23 17:10").At), "Europe/London")
 	for left, want := range map[time.Duration]string{
-		72 * time.Hour:                 "due Mon 26 Oct 16:10 GMT, in 3 days",
-		51*time.Hour + 59*time.Minute:  "due Mon 26 Oct 16:10 GMT, in 2 days 3 hours",
-		time.Hour + time.Minute:        "due Mon 26 Oct 16:10 GMT, in 1 hour 1 minute",
-		59 * time.Second:               "due Mon 26 Oct 16:10 GMT, in less than a minute",
-		0:                              "due Mon 26 Oct 16:10 GMT, in less than a minute",
-		-time.Minute:                   "was due Mon 26 Oct 16:10 GMT, 1 minute ago",
-		-25*time.Hour - 10*time.Minute: "was due Mon 26 Oct 16:10 GMT, 1 day 1 hour ago",
+		72 * time.Hour:                 "due Mon 26 Oct 2026 16:10 GMT, in 3 days",
+		51*time.Hour + 59*time.Minute:  "due Mon 26 Oct 2026 16:10 GMT, in 2 days 3 hours",
+		time.Hour + time.Minute:        "due Mon 26 Oct 2026 16:10 GMT, in 1 hour 1 minute",
+		59 * time.Second:               "due Mon 26 Oct 2026 16:10 GMT, in less than a minute",
+		0:                              "due Mon 26 Oct 2026 16:10 GMT, in less than a minute",
+		-time.Minute:                   "was due Mon 26 Oct 2026 16:10 GMT, 1 minute ago",
+		-25*time.Hour - 10*time.Minute: "was due Mon 26 Oct 2026 16:10 GMT, 1 day 1 hour ago",
 	} {
 		if got := Due(by, by.At.Add(-left)); got != want {
 			t.Errorf("%s before: %q, want %q", left, got, want)

@@ -75,9 +75,9 @@ const regulatorHours = 72 * time.Hour
 func TellBy(aware time.Time) time.Time { return aware.Add(regulatorHours) }
 
 // Due says until when something is to be done, and how long that is from now:
-// "due Mon 26 Oct 16:10 GMT, in 2 days 3 hours", "was due …, 40 minutes ago".
+// "due Mon 26 Oct 2026 16:10 GMT, in 2 days 3 hours", "was due …, 40 minutes ago".
 func Due(by Moment, now time.Time) string {
-	wall := by.Wall().Format("Mon 2 Jan 15:04 MST")
+	wall := by.String()
 	if left := by.At.Sub(now); left >= 0 {
 		return "due " + wall + ", in " + span(left)
 	}

@@ -37,7 +37,7 @@ func (s *session) contact(ctx context.Context, m *pb.Contact) error {
 	case statement.Report < s.device.Last:
 		return s.acknowledge(s.device.Last, 0) // sent again: a later report is here
 	case statement.Hash != s.device.Hash:
-		return s.conflict(ctx, statement.Report)
+		return s.conflict(ctx, roster.Doubt{Sequence: statement.Report, Contact: true, Statement: m.GetStatement(), Signature: m.GetSignature()})
 	}
 	at := roster.Contact{Report: statement.Report, Count: statement.Count}
 	body, err := proof.SignedContact{Statement: m.GetStatement(), Signature: m.GetSignature()}.Encode()

@@ -31,6 +31,8 @@ type door struct {
 	strangers *lobby // who wants to enrol
 
 	opening sync.WaitGroup // handshakes under way
+	// Each is said once: whoever can connect could have it said again and again.
+	unintroduced, unexpected sync.Once
 
 	mu       sync.Mutex            // guards all below
 	open     int                   // connections
@@ -213,8 +215,17 @@ func (d *door) recognise(a *arrival) {
 
 // receive opens TLS and shows the peer to a lobby.
 func (d *door) receive(ctx context.Context, a *arrival) {
-	who, err := identity.Handshake(ctx, a.Conn)
+	err := d.introduced(a)
+	var who identity.Peer
+	if err == nil {
+		who, err = identity.Handshake(ctx, a.Conn)
+	}
 	if err != nil {
+		if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && startsAsBalancer(record.RecordHeader) {
+			d.unexpected.Do(func() {
+				d.in.o.Log.Warn("a connection begins as those of a load balancer do that sends the PROXY protocol: if there is one, name it with --agents-balancer", "remote", a.RemoteAddr().String())
+			})
+		}
 		d.in.o.Log.Debug("connection not opened", "remote", a.RemoteAddr(), "reason", err)
 		a.Close()
 		return

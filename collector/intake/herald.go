@@ -70,8 +70,25 @@ func (s *session) say(done chan struct{}) {
 	}
 }
 
+// messages are what says what is wanted. A lost device is told only what was
+// recorded of what it said: it is given nothing. One that was found is asked
+// for everything, because what it said meanwhile shows nowhere.
 func (s *session) messages(w wants) []*pb.CollectorMessage {
+	standing, ok := s.school.Roster.Standing(s.id)
+	if !ok || standing.Revoked || standing.Doubted {
+		s.conn.Close() // that is news, and it is told when it comes again
+		return nil
+	}
+	if standing.Lost {
+		w.assess, w.documents, w.checkpoint = "", false, false
+	}
+	if still := s.school.Still; still != nil && still(s.id) {
+		w.assess, w.documents = "", false
+	}
 	var out []*pb.CollectorMessage
+	if w.documents && standing.Behind {
+		out = append(out, &pb.CollectorMessage{Message: &pb.CollectorMessage_SendFull{SendFull: &pb.SendFull{Reason: "found"}}})
+	}
 	if w.contact != (roster.Contact{}) {
 		out = append(out, &pb.CollectorMessage{Message: &pb.CollectorMessage_Acknowledge{
 			Acknowledge: &pb.Acknowledge{Sequence: w.contact.Report, Contact: w.contact.Count},
@@ -82,6 +99,7 @@ func (s *session) messages(w wants) []*pb.CollectorMessage {
 	}
 	if w.documents {
 		out = append(out, s.documents()...)
+		out = append(out, s.offer()...)
 	}
 	if w.checkpoint {
 		if note := s.school.checkpoint(s.stream.Context()); note != nil {
@@ -100,8 +118,7 @@ func (s *session) documents() []*pb.CollectorMessage {
 	policy, assignment := s.hello.GetPolicy(), s.hello.GetAssignment()
 	s.mu.Unlock()
 	d, ok := s.school.Roster.Device(s.id)
-	if !ok || d.Revoked {
-		s.conn.Close() // revoked since: it is told when it comes again
+	if !ok {
 		return nil
 	}
 	if number := s.school.Roster.Policy(); number > policy {

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -55,12 +56,18 @@ type School struct {
 	// Shut says, in words for the devices, why nothing can be recorded for the
 	// school now. Its devices are told to come again, and keep what they have.
 	Shut string
+	// Still reports whether a device is to be left as it is: it is asked for
+	// nothing and given no policy and no assignment. What it says is recorded as
+	// ever, and it is acknowledged. nil: none is.
+	Still func(posture.DeviceID) bool
 }
 
 // Desk admits devices and renews their certificates: collector/enroll.
 type Desk interface {
 	pb.EnrolmentServer
 	Renew(ctx context.Context, who identity.Peer, request []byte) ([]byte, error)
+	// Part says who a machine is that asks, if two answer to one name.
+	Part(ctx context.Context, who identity.Peer, request *pb.PartRequest) (*pb.PartResponse, error)
 }
 
 // Limits bounds what all peers together may take. Zero means the default.
@@ -71,14 +78,19 @@ type Limits struct {
 	Handshake   time.Duration // until a peer must be known, and then say hello; default 10 s
 }
 
-// Options configures an intake. All fields but Limits are required.
+// Options configures an intake. All fields but Limits, Releases and Balancers are required.
 type Options struct {
 	Name    string // names this collector in entries
 	Schools []School
 	Desk    Desk
-	Limits  Limits
-	Clock   clock.Clock
-	Log     *slog.Logger
+	// Releases are handed on to devices; nil: none are.
+	Releases Releases
+	Limits   Limits
+	// Balancers are whose connections begin by saying whom they are from, by the
+	// PROXY protocol, version 2, so that each counts for its own address.
+	Balancers []netip.Prefix
+	Clock     clock.Clock
+	Log       *slog.Logger
 }
 
 // Intake serves the devices of all schools on one port. Make it with New and
@@ -103,8 +115,9 @@ type school struct {
 	mu       sync.Mutex // guards all below
 	sessions map[posture.DeviceID]*session
 	quotas   map[posture.DeviceID]*quota
-	given    []byte    // the checkpoint last made
-	givenAt  time.Time // when
+	boots    map[posture.DeviceID][]string // with which each device said hello, the last one last
+	given    []byte                        // the checkpoint last made
+	givenAt  time.Time                     // when
 }
 
 // New returns an intake.
@@ -124,7 +137,7 @@ func New(o Options) *Intake {
 func (in *Intake) Put(s School) {
 	sc := &school{
 		School: s, in: in, maker: roster.Maker{School: s.ID, Intake: in.o.Name}, gone: make(chan struct{}),
-		sessions: map[posture.DeviceID]*session{}, quotas: map[posture.DeviceID]*quota{},
+		sessions: map[posture.DeviceID]*session{}, quotas: map[posture.DeviceID]*quota{}, boots: map[posture.DeviceID][]string{},
 	}
 	sc.contacts = newContacts(sc)
 	in.mu.Lock()
@@ -290,12 +303,18 @@ func (in *Intake) Renew(ctx context.Context, m *pb.RenewRequest) (*pb.RenewRespo
 // ErrNotConnected means that the device has no stream open.
 var ErrNotConnected = errors.New("the device is not connected")
 
+// ErrLost means that the device is lost, and given nothing.
+var ErrLost = errors.New("the device is lost: it is given nothing, not even a question, until it is found")
+
 // AssessNow asks a connected device for an assessment at once. request comes
 // back with its progress.
 func (in *Intake) AssessNow(id posture.SchoolID, device posture.DeviceID, request string) error {
 	s, ok := in.session(id, device)
 	if !ok {
 		return ErrNotConnected
+	}
+	if standing, ok := s.school.Roster.Standing(device); ok && standing.Lost {
+		return ErrLost
 	}
 	s.assess(request)
 	return nil

@@ -33,6 +33,9 @@ func (s *session) report(ctx context.Context, m *pb.Report) error {
 		}
 		return s.again(ctx, statement, entry)
 	}
+	if s.strange(entry.Sections) {
+		return s.doubt(ctx, roster.Doubt{Why: roster.DoubtHardware, Sequence: statement.Sequence, Statement: m.GetStatement(), Signature: m.GetSignature()})
+	}
 	gap, missing := s.gap(statement)
 	unknown, err := s.unknown(ctx, statement, missing)
 	if err != nil {
@@ -189,8 +192,6 @@ func (s *session) gap(statement proof.ReportStatement) (roster.Gap, bool) {
 	switch {
 	case statement.Sequence == next && (statement.Previous == s.device.Hash || s.device.Last == 0):
 		return roster.Gap{}, false
-	case statement.Sequence == next && s.conflicts:
-		return roster.Gap{}, false // recorded when the other report came
 	case statement.Sequence == next:
 		// It follows another report than the one that is recorded.
 		return roster.Gap{From: s.device.Last, To: s.device.Last, Reason: roster.GapConflict}, true
@@ -251,25 +252,5 @@ func (s *session) again(ctx context.Context, statement proof.ReportStatement, en
 	case !errors.Is(err, ledger.ErrConflict):
 		return s.notRecorded(statement.Sequence, err)
 	}
-	return s.conflict(ctx, statement.Sequence)
-}
-
-// conflict records that a device has made two reports of one number, such as
-// one that was set up again from a copy of its disk, and has it go on from
-// what is recorded.
-func (s *session) conflict(ctx context.Context, sequence uint64) error {
-	if !s.conflicts {
-		said, err := s.school.maker.Gap(s.id, roster.Gap{From: sequence, To: sequence, Reason: roster.GapConflict}, s.now())
-		if err == nil {
-			err = s.append(ctx, said)
-		}
-		if err != nil {
-			return s.failed("record that a report is not the one known", err)
-		}
-		s.conflicts = true
-	}
-	if err := s.acknowledge(s.device.Last, 0); err != nil {
-		return err
-	}
-	return s.sendFull("conflict")
+	return s.conflict(ctx, roster.Doubt{Sequence: statement.Sequence, Statement: entry.Envelope.Statement, Signature: entry.Envelope.Signature})
 }

@@ -33,11 +33,10 @@ type session struct {
 	ended  chan struct{} // closed when the handler has returned
 
 	// The position: what is in the ledger or on its way there. The handler's alone.
-	device    roster.Device
-	sections  []proof.SectionRef // of the last report, once needed
-	asked     bool               // for a full report, which has not come yet
-	conflicts bool               // were recorded on this stream
-	flights   flights            // reports on their way to the disk
+	device   roster.Device
+	sections []proof.SectionRef // of the last report, once needed
+	asked    bool               // for a full report, which has not come yet
+	flights  flights            // reports on their way to the disk
 
 	sending sync.Mutex // held while a message is sent
 
@@ -56,6 +55,8 @@ func (r *refusal) Error() string { return r.reason }
 func refuse(code, format string, args ...any) error {
 	return &refusal{code, fmt.Sprintf(format, args...)}
 }
+
+var errRevoked = refuse("revoked", "this device was revoked by the school")
 
 // Connect implements the Uplink service.
 func (in *Intake) Connect(stream pb.Uplink_ConnectServer) error {
@@ -183,7 +184,9 @@ func (s *session) settle(ctx context.Context) error {
 	case !ok:
 		return refuse("unknown", "this device is not known here: enrol it again")
 	case d.Revoked:
-		return refuse("revoked", "this device was revoked by the school")
+		return errRevoked
+	case d.Doubted:
+		return errTwice
 	}
 	s.device = d
 	return nil
@@ -205,6 +208,12 @@ func (s *session) greet() error {
 	if err := s.slow(s.stream.Context(), proto.Size(m)); err != nil {
 		return err
 	}
+	if told := s.school.Roster; told.HasKept(s.id) && !told.Keeps(s.id, h.GetTold()) {
+		return errTwice // another was told that it is the one
+	}
+	if boot := wire.Visible(h.GetBoot(), maxBoot); s.school.cameBack(s.id, boot) {
+		return s.doubt(s.stream.Context(), roster.Doubt{Why: roster.DoubtStreams})
+	}
 	now := s.school.in.o.Clock.Now()
 	s.mu.Lock()
 	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
@@ -222,6 +231,7 @@ func (s *session) greet() error {
 			return err
 		}
 	}
+	s.runs(h)
 	s.want(wants{documents: true, checkpoint: true})
 	return nil
 }
@@ -247,6 +257,12 @@ func (s *session) slow(ctx context.Context, size int) error {
 }
 
 func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
+	switch standing, ok := s.school.Roster.Standing(s.id); {
+	case !ok || standing.Revoked:
+		return errRevoked
+	case standing.Doubted:
+		return errTwice
+	}
 	switch m := m.GetMessage().(type) {
 	case *pb.AgentMessage_Report:
 		return s.report(ctx, m.Report)
@@ -257,6 +273,9 @@ func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
 	}
 	return nil // progress, or something that a newer agent says
 }
+
+// maxBoot bounds what names a boot, in bytes.
+const maxBoot = 64
 
 // farewell is how long a peer may take to read what was being sent to it when
 // its stream ends.

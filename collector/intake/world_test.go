@@ -1,12 +1,14 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -40,6 +42,8 @@ type world struct {
 	wrap    func(*ledger.Ledger) Ledger // what intake sees of a ledger; nil: the ledger
 	log     *slog.Logger                // of the intake; nil discards
 	stop    func()
+
+	balancers []netip.Prefix
 }
 
 // place is one school of a world.
@@ -103,7 +107,7 @@ func (w *world) start(limits Limits) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	w.intake = New(Options{
-		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log,
+		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log, Balancers: w.balancers,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -241,6 +245,7 @@ type laptop struct {
 	previous proof.Digest
 	refs     []proof.SectionRef
 	contacts uint64
+	bodies   map[string][]byte // of sections, in place of the usual
 }
 
 func dial(t *testing.T, w *world, config *tls.Config, options ...grpc.DialOption) *grpc.ClientConn {
@@ -317,7 +322,7 @@ func (l *laptop) connect(hello *pb.Hello) *line {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	hello.WireVersion, hello.AgentVersion, hello.Boot = wire.Version, "test", "boot-1"
+	hello.WireVersion, hello.AgentVersion, hello.Boot = wire.Version, "test", cmp.Or(hello.GetBoot(), "boot-1")
 	if err := stream.Send(&pb.AgentMessage{Message: &pb.AgentMessage_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) { // it may be refused at once
 		l.t.Fatal(err)
 	}
@@ -393,7 +398,11 @@ func (l *laptop) sections(salt byte, names ...string) []proof.Section {
 		if !ok {
 			class = proof.Posture
 		}
-		out = append(out, proof.Section{Name: name, Class: class, Salt: [proof.SaltSize]byte{salt}, Body: []byte("body of " + name)})
+		body, ok := l.bodies[name]
+		if !ok {
+			body = []byte("body of " + name)
+		}
+		out = append(out, proof.Section{Name: name, Class: class, Salt: [proof.SaltSize]byte{salt}, Body: body})
 	}
 	return out
 }

@@ -189,7 +189,8 @@ func (l *Ledger) settled(r *Pending) {
 	close(r.done)
 }
 
-// between runs work on the ledger while nothing is being appended.
+// between runs work on the ledger while nothing is being appended. After an error
+// work may run yet: what it writes is not to be read then.
 func (l *Ledger) between(ctx context.Context, work func() error) error {
 	r := &Pending{l: l, ctx: ctx, work: work, done: make(chan struct{})}
 	if err := l.submit(ctx, r); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -111,7 +112,10 @@ func (l *Ledger) source(ctx context.Context, w drawer) (source, error) {
 		s.kept, s.end, s.size = l.kept[w], l.fold.ends[w].offset, l.fold.tree.size
 		return nil
 	})
-	return s, err
+	if err != nil {
+		return source{}, err // it may be written yet
+	}
+	return s, nil
 }
 
 // scan calls visit for every body of a source, checked against its entry.
@@ -211,13 +215,15 @@ func (l *Ledger) forget(ctx context.Context, w drawer, keep func(Stored) bool, r
 	if err != nil {
 		return Purge{}, errors.Join(err, l.disk.removeDraft(w))
 	}
-	return purge, l.between(ctx, func() error { return l.swap(ctx, from, p) })
+	// It ends only when the files are changed over or are not: who purges holds them.
+	return purge, l.between(context.WithoutCancel(ctx), func() error { return l.swap(ctx, from, p) })
 }
 
 func checkPurge(e Entry) error {
-	if e.Envelope.Kind != proof.KindPurge || len(e.Envelope.Sections) != 1 ||
-		e.Envelope.Sections[0].Class != proof.Kept || len(e.Envelope.Statement) != 0 {
-		return errors.New("the entry that records it is not of kind purge with one section that stays")
+	goes := func(s proof.SectionRef) bool { return s.Class != proof.Kept }
+	if e.Envelope.Kind != proof.KindPurge || len(e.Envelope.Sections) == 0 ||
+		slices.ContainsFunc(e.Envelope.Sections, goes) || len(e.Envelope.Statement) != 0 {
+		return errors.New("the entry that records it is not of kind purge with sections that stay, the first of which says what was forgotten")
 	}
 	return nil
 }

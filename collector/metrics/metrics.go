@@ -49,6 +49,14 @@ type Figures struct {
 	Notices map[string]Notices // by the kind of way
 	Free    uint64             // bytes free on the disk of the data folder
 	Known   bool               // Free is known
+	// Certificate is that of the pages; nil if they are served without one.
+	Certificate *Certificate
+}
+
+// Certificate is the pages' certificate.
+type Certificate struct {
+	Ends    time.Time // zero if there is none yet
+	Failing bool      // somebody has to do something about it
 }
 
 // Config is what New needs. All but Token are required.
@@ -106,6 +114,8 @@ var (
 	failing   = describe("notices_failing", "Ways for notices of which the last attempt failed.", "kind")
 	failures  = describe("notice_failures_total", "Attempts to deliver a notice that failed, since the start.", "kind")
 	free      = describe("disk_free_bytes", "Bytes free on the disk of the data folder.")
+	ends      = describe("certificate_end_timestamp_seconds", "When the pages' certificate ends; 0 if there is none yet.")
+	lapsing   = describe("certificate_trouble", "1 if somebody has to do something about the pages' certificate, such as when renewing it fails.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -121,7 +131,7 @@ const patience = 30 * time.Second
 // Describe implements prometheus.Collector.
 func (g *gatherer) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		build, devices, ruled, breaches, policy, recording, entries, shown, behind, delivered, waiting, failing, failures, free,
+		build, devices, ruled, breaches, policy, recording, entries, shown, behind, delivered, waiting, failing, failures, free, ends, lapsing,
 	} {
 		ch <- d
 	}
@@ -151,6 +161,14 @@ func (g *gatherer) Collect(ch chan<- prometheus.Metric) {
 	}
 	if f.Known {
 		gauge(free, float64(f.Free))
+	}
+	if c := f.Certificate; c != nil {
+		gauge(lapsing, map[bool]float64{true: 1}[c.Failing])
+		if c.Ends.IsZero() {
+			gauge(ends, 0)
+		} else {
+			gauge(ends, float64(c.Ends.Unix()))
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type state struct {
 	why       string
 	failing   time.Time // when the first of them failed
 	digested  time.Time
+	given     time.Time            // when checkpoints were last put on their way
 	causes    map[string]time.Time // when each was last told at once
 	delivered int
 	last      time.Time // when the last notice was delivered
@@ -109,6 +110,7 @@ type stateRecord struct {
 	Why        string               `json:"why,omitempty"`
 	Failing    time.Time            `json:"failing,omitzero"`
 	Digested   time.Time            `json:"digested,omitzero"`
+	Given      time.Time            `json:"given,omitzero"`
 	Causes     map[string]time.Time `json:"causes,omitempty"`
 	Delivered  int                  `json:"delivered,omitempty"`
 	Last       time.Time            `json:"last,omitzero"`

@@ -19,8 +19,34 @@ type What string
 const (
 	Opened    What = "opened"    // policy breaches are open
 	Escalated What = "escalated" // they were told before, and matter more by now
+	Reported  What = "reported"  // somebody reported something without signing in, and nobody has looked at it
+	Monthly   What = "month"     // a month is over; its rule is the month, such as 2026-10
 	Lost      What = "lost"      // an incident says that something is lost; its number is the rule
+
+	// The regulator was not told of an incident, whose number is the rule, nor was
+	// it decided that this need not be; and the hours for that end within a day,
+	// within six hours, or have ended.
+	DueInDay   What = "due-24h"
+	DueInHours What = "due-6h"
+	Overdue    What = "overdue"
 )
+
+// aboutDeadline reports whether it is about the hours in which the regulator has
+// to be told.
+func (w What) aboutDeadline() bool { return w == DueInDay || w == DueInHours || w == Overdue }
+
+// pressing reports whether it is told at any hour, holidays or not: hours are
+// running out, or may be.
+func (w What) pressing() bool { return w.aboutDeadline() || w == Reported }
+
+// rests is for how long what joins a cause that was told at once waits for the
+// digest. A report may be the one that matters, whatever came before it.
+func (w What) rests() time.Duration {
+	if w == Reported {
+		return time.Hour
+	}
+	return causeRests
+}
 
 // Cause is what one rule finds at one school: one line, on however many
 // laptops. It names no person and no file, and laptops by their asset tags
@@ -31,8 +57,12 @@ type Cause struct {
 	Title       string           `json:"title"`
 	Severity    posture.Severity `json:"severity"` // the gravest
 	Laptops     int              `json:"laptops"`
-	Tags        []string         `json:"tags,omitempty"` // asset tags, the first few
-	Since       time.Time        `json:"since"`          // when the first of them failed
+	Tags        []string         `json:"tags,omitempty"`    // asset tags, the first few
+	Since       time.Time        `json:"since"`             // when the first of them failed
+	Reports     int              `json:"reports,omitempty"` // of what was reported without signing in
+	Counts      []Count          `json:"counts,omitempty"`  // of a month
+	Signed      bool             `json:"signed,omitempty"`  // of a month only that reports are there which were signed
+	Due         time.Time        `json:"due,omitzero"`      // until when the regulator has to be told
 	Silent      bool             `json:"silent,omitempty"`
 	Urgent      bool             `json:"urgent,omitempty"`
 	Remediation string           `json:"remediation,omitempty"`
@@ -55,24 +85,9 @@ type Notice struct {
 	Parts   []Part    `json:"parts"`
 	Pages   string    `json:"pages,omitempty"` // where the pages are
 	Laptops int       `json:"laptops"`
-}
-
-// lossKind is the kind of what stands in for an incident that says that
-// something is lost. No rule has subjects of it.
-const lossKind = "incident"
-
-// loss is an incident as something to be told: once, however much is lost.
-func loss(school posture.SchoolID, i view.Incident) (it item, ok bool) {
-	b := &view.Breach{
-		Rule: i.Number, Title: "incident " + i.Number, Number: 1, Subject: posture.Subject{Kind: lossKind, Key: i.ID},
-		Severity: posture.Critical,
-	}
-	for _, l := range i.Links {
-		if since, lost := l.Lost(); lost && (!ok || since.At.Before(b.FirstFailed)) {
-			b.FirstFailed, ok = since.At, true
-		}
-	}
-	return item{key: keyOf(school, b), severity: b.Severity, breach: b}, ok
+	// Checkpoints are given away, for whoever keeps them to prove later that
+	// nothing before them was rewritten.
+	Checkpoints []Given `json:"checkpoints,omitempty"`
 }
 
 // mostTags bounds how many laptops a line names.
@@ -94,6 +109,12 @@ type item struct {
 	key      key
 	severity posture.Severity
 	breach   *view.Breach
+	what     What      // "" if it is known from what was told before
+	due      time.Time // of what is about a deadline
+	counts   []Count   // of a month
+	// sleeps says that it fell silent while the school was closed, which has not
+	// been open for a day since: whoever switches it on then needs no letter.
+	sleeps bool
 }
 
 // rule is what has to be known of a rule to tell of it.
@@ -121,22 +142,36 @@ func atOnce(r rule, b *view.Breach) bool {
 
 // told is the table of who is told what: those who can act on it.
 var told = map[access.Role]func(what What, r rule, b *view.Breach) bool{
-	access.Administrator: func(What, rule, *view.Breach) bool { return true },
-	access.Technician:    func(What, rule, *view.Breach) bool { return true },
-	access.DPO:           func(_ What, r rule, _ *view.Breach) bool { return r.encryption },
-	access.Head: func(what What, _ rule, b *view.Breach) bool {
-		return what == Lost || what == Escalated && b.Severity == posture.Critical
+	// Whether the regulator is told is for the data-protection officer and the
+	// head to decide.
+	access.Administrator: func(what What, _ rule, _ *view.Breach) bool { return !what.aboutDeadline() && what != Monthly },
+	access.Technician:    func(what What, _ rule, _ *view.Breach) bool { return !what.aboutDeadline() && what != Monthly },
+	access.DPO: func(what What, r rule, _ *view.Breach) bool {
+		return r.encryption || what.aboutDeadline() || what == Monthly
 	},
+	access.Head: func(what What, _ rule, b *view.Breach) bool {
+		return what == Lost || what == Monthly || what.aboutDeadline() || (what == Escalated || what == Reported) && b.Severity == posture.Critical
+	},
+	// Without its counts: see withoutCounts.
+	access.Governor: func(what What, _ rule, _ *view.Breach) bool { return what == Monthly },
 }
 
 func tells(r access.Role) bool { return told[r] != nil }
 
-func rolesTold() string {
-	var names []string
+// Roles lists the roles for which there are notices.
+func Roles() (list []access.Role) {
 	for _, r := range access.Roles() {
 		if tells(r) {
-			names = append(names, string(r))
+			list = append(list, r)
 		}
+	}
+	return list
+}
+
+func rolesTold() string {
+	var names []string
+	for _, r := range Roles() {
+		names = append(names, string(r))
 	}
 	return strings.Join(names, ", ")
 }
@@ -155,19 +190,24 @@ func causes(items []item, known map[key]mark, rules map[string]rule) []Cause {
 		at := place{b.Rule, whatOf(it, known)}
 		c := groups[at]
 		if c == nil {
-			c = &Cause{What: at.what, Rule: b.Rule, Title: b.Title, Since: b.FirstFailed, Silent: b.Silent, Remediation: b.Remediation}
+			c = &Cause{What: at.what, Rule: b.Rule, Title: b.Title, Since: b.FirstFailed, Silent: b.Silent && !b.Over, Remediation: b.Remediation}
 			groups[at], devices[at] = c, map[posture.DeviceID]bool{}
 		}
-		c.Severity = max(c.Severity, b.Severity)
+		c.Severity, c.Due = max(c.Severity, b.Severity), it.due
 		if b.FirstFailed.Before(c.Since) {
 			c.Since = b.FirstFailed
 		}
-		c.Silent = c.Silent && b.Silent
+		c.Silent = c.Silent && b.Silent && !b.Over
 		c.Urgent = c.Urgent || urgent(rules[b.Rule], b)
 		if c.Remediation != b.Remediation {
 			c.Remediation = "" // laptops of several systems: the page says it for each
 		}
-		if !devices[at][b.Device] {
+		switch {
+		case at.what == Reported:
+			c.Reports++
+		case at.what == Monthly:
+			c.Counts = it.counts
+		case !at.what.aboutDeadline() && !devices[at][b.Device]:
 			devices[at][b.Device] = true
 			c.Laptops++
 			if b.AssetTag != "" {
@@ -195,8 +235,8 @@ func causes(items []item, known map[key]mark, rules map[string]rule) []Cause {
 
 // whatOf says whether a breach is told for the first time.
 func whatOf(it item, known map[key]mark) What {
-	if it.breach.Subject.Kind == lossKind {
-		return Lost
+	if it.what != "" {
+		return it.what
 	}
 	if _, before := known[it.key]; before {
 		return Escalated

@@ -1,7 +1,10 @@
 // Package notify tells people of policy breaches: what is open, and what
 // matters more by now, grouped by cause, to those who can act on it, once a day
 // and in term time; at once, and in holidays too, only where data could be read
-// by whoever finds a laptop or a stick.
+// by whoever finds a laptop or a stick, or while the hours run out in which the
+// regulator has to be told. To those who keep them elsewhere it gives signed
+// checkpoints of the record. Once a month it sends those who answer for a school the
+// month's counts.
 //
 // What was told is a record of its own that survives restarts and a view that
 // is made again: a notice that was delivered is never sent as another one. A
@@ -34,17 +37,26 @@ type Source interface {
 	Schools(ctx context.Context) ([]view.School, error)
 	Overview(ctx context.Context, school posture.SchoolID, now time.Time) (view.Overview, error)
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
+	Concerns(ctx context.Context, school posture.SchoolID, query view.ConcernQuery, now time.Time) (view.ConcernPage, error)
 	Incidents(ctx context.Context, school posture.SchoolID, query view.IncidentQuery, now time.Time) (view.IncidentPage, error)
+	// LastMonth sums up the last month that is over, by the school's own zone, and in
+	// which anything was heard.
+	LastMonth(ctx context.Context, school posture.SchoolID, now time.Time) (MonthSummary, error)
 	// Whole returns a mark of how the rows of a school were made, and whether
 	// they are of all that was recorded until a moment ago. What is read between
 	// two calls with one mark is of one making.
 	Whole(school posture.SchoolID) (mark uint64, whole bool)
+	// Checkpoint signs what a school's record holds now; nil if it holds nothing.
+	Checkpoint(ctx context.Context, school posture.SchoolID) ([]byte, error)
 }
 
 // Calendar says when people are left alone. With urgent it is asked about what
 // is told in holidays too.
 type Calendar interface {
 	Quiet(school posture.SchoolID, at time.Time, urgent bool) bool
+	// Open returns for how much of the time between two moments a school was not
+	// known to be closed.
+	Open(school posture.SchoolID, from, to time.Time) time.Duration
 }
 
 // Always is the calendar of schools of which none is known: nothing is quiet.
@@ -52,6 +64,9 @@ type Always struct{}
 
 // Quiet implements Calendar.
 func (Always) Quiet(posture.SchoolID, time.Time, bool) bool { return false }
+
+// Open implements Calendar.
+func (Always) Open(_ posture.SchoolID, from, to time.Time) time.Duration { return to.Sub(from) }
 
 // Options are what Open needs. All are required.
 type Options struct {
@@ -143,10 +158,10 @@ func (t *Teller) Run(ctx context.Context) error {
 		t.o.Log.Error("no notices are sent", "reason", err)
 	}
 	for {
+		minute, stop := t.o.Clock.After(tick) // from before the turn: a long one is followed at once
 		if err := t.turn(ctx, &under); err != nil && ctx.Err() == nil {
 			t.o.Log.Error("notices could not be prepared", "reason", err)
 		}
-		minute, stop := t.o.Clock.After(tick)
 		select {
 		case <-ctx.Done():
 			stop()
@@ -213,6 +228,7 @@ func (t *Teller) look(ctx context.Context, channels []Channel, now time.Time) ([
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("see what stands at school %s: %w", s.ID, err))
 		}
+		l.given = t.checkpoint(ctx, s, channels, now)
 		looks = append(looks, l)
 	}
 	return looks, failed
@@ -246,6 +262,7 @@ func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, 
 		for i := range page.Breaches {
 			b := &page.Breaches[i]
 			it := item{key: keyOf(s.ID, b), severity: b.Severity, breach: b}
+			it.sleeps = b.Silent && t.o.Calendar.Quiet(s.ID, b.FirstFailed, false) && t.o.Calendar.Open(s.ID, b.FirstFailed, now) < waking
 			seen = append(seen, it.key)
 			if b.Status.Stands() && len(l.items) < 4*mostItems && t.unknown(channels, it) {
 				l.items = append(l.items, it)
@@ -255,11 +272,23 @@ func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, 
 			break
 		}
 	}
-	losses, err := t.losses(ctx, s.ID, now)
+	incidents, err := t.incidents(ctx, s.ID, now)
 	if err != nil {
 		return l, err
 	}
-	for _, it := range losses {
+	concerns, err := t.concerns(ctx, s.ID, now)
+	if err != nil {
+		return l, err
+	}
+	month, err := t.month(ctx, s.ID, now)
+	if err != nil {
+		return l, err
+	}
+	for _, it := range month {
+		seen = append(seen, it.key)
+	}
+	l.items = append(l.items, month...)
+	for _, it := range slices.Concat(incidents, concerns) {
 		seen = append(seen, it.key)
 		l.rules[it.breach.Rule] = rule{encryption: true}
 		l.items = append(l.items, it)
@@ -270,25 +299,6 @@ func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, 
 	l.ready = true
 	t.note(s.ID, seen, now)
 	return l, nil
-}
-
-// losses are the incidents by which something is lost.
-func (t *Teller) losses(ctx context.Context, school posture.SchoolID, now time.Time) ([]item, error) {
-	var list []item
-	for q := (view.IncidentQuery{State: view.IncidentOpen, Limit: 500}); ; {
-		page, err := t.o.Source.Incidents(ctx, school, q, now)
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range page.Incidents {
-			if it, ok := loss(school, i); ok {
-				list = append(list, it)
-			}
-		}
-		if q.After = page.Next; q.After == "" {
-			return list, nil
-		}
-	}
 }
 
 // unknown reports whether a breach was not told to every channel.
@@ -327,7 +337,7 @@ func (t *Teller) prepare(looks []look, now time.Time) error {
 		}
 		p, digest := t.plan(c, s, looks, t.first[c.ID], now)
 		switch {
-		case len(p.items) > 0:
+		case len(p.items) > 0 || len(p.notice.Checkpoints) > 0:
 			if err := t.enqueue(c, s, p); err != nil {
 				return err
 			}

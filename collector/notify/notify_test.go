@@ -111,7 +111,7 @@ func TestEachRoleIsToldWhatItCanActOn(t *testing.T) {
 		}
 	}
 	p, r := newPlace(t), newReceiver(t)
-	for _, role := range []access.Role{access.Governor, access.Staff, "caretaker"} {
+	for _, role := range []access.Role{access.Business, access.Staff, "caretaker"} {
 		if _, err := p.teller.Add(Channel{Kind: Webhook, School: hollybank, Role: role, Address: r.URL, Secret: secret}); err == nil {
 			t.Errorf("notices for %s", role)
 		}
@@ -353,4 +353,76 @@ func TestLongAgoIsForgotten(t *testing.T) {
 	if got := len(r.took()); got != 2 {
 		t.Errorf("told %v", lines(r.took()))
 	}
+}
+
+// TestACupboardIsNoLetterOnTheFirstMorning: what fell silent in the holidays can
+// be switched on for a day before anybody is told of it, in one line; what is seen
+// on that day is told at once, in one line too.
+func TestACupboardIsNoLetterOnTheFirstMorning(t *testing.T) {
+	p, r := newPlace(t), newReceiver(t)
+	p.term = term{monday.AddDate(0, 0, -42), monday}
+	p.restart()
+	p.tell(r, access.Technician)
+	var stand []view.Breach
+	for i := range 24 {
+		b := failing("ENC-05", fmt.Sprintf("HB-LT-%03d", i), posture.High)
+		b.Silent, b.FirstFailed = true, monday.AddDate(0, 0, -28)
+		stand = append(stand, b)
+	}
+	p.school.set(stand...)
+	p.pass(5 * time.Hour) // from six until eleven, over the digest
+	if r.asked() != 0 {
+		t.Fatalf("told on the first morning: %v", lines(r.took()))
+	}
+	late := failing("LIF-01", "HB-LT-900", posture.Moderate) // it fell silent in term
+	late.Silent, late.FirstFailed = true, monday.Add(time.Hour)
+	for i := range 24 {
+		stand = append(stand, failing("AV-01", fmt.Sprintf("HB-LT-%03d", i+100), posture.Critical))
+	}
+	p.school.set(append(stand, late)...)
+	p.pass(20 * time.Minute)
+	wantLines(t, r.took(), "Not met on 24 laptops: Antivirus is on (AV-01, critical)")
+	if text := r.took()[0].Text(time.UTC); !strings.Contains(text, "\n24 laptops, one cause.\n") {
+		t.Errorf("the text is %s", text)
+	}
+	p.pass(24 * time.Hour)
+	wantLines(t, r.took()[1:], "Nothing heard in time from 24 laptops: Encryption is proven (ENC-05, high)",
+		"Nothing heard in time from 1 laptop: Seen recently (LIF-01, medium)")
+}
+
+// everyOther is the calendar of a nursery that is open on Mondays, Wednesdays and
+// Fridays.
+type everyOther struct{}
+
+func (everyOther) Quiet(_ posture.SchoolID, at time.Time, urgent bool) bool {
+	return !urgent && !slices.Contains([]time.Weekday{time.Monday, time.Wednesday, time.Friday}, at.Weekday())
+}
+
+func (e everyOther) Open(school posture.SchoolID, from, to time.Time) (open time.Duration) {
+	for at := from; at.Before(to); at = at.Add(time.Minute) {
+		if !e.Quiet(school, at, false) {
+			open += time.Minute
+		}
+	}
+	return open
+}
+
+// TestASchoolThatIsNeverOpenTwoDaysRunning is told all the same of what fell silent
+// on a day on which it was closed: on the second day on which it is open.
+func TestASchoolThatIsNeverOpenTwoDaysRunning(t *testing.T) {
+	p, r := newPlace(t), newReceiver(t)
+	p.term = everyOther{}
+	p.restart()
+	p.tell(r, access.Technician)
+	b := failing("LIF-01", "HB-LT-014", posture.Moderate)
+	b.Silent, b.FirstFailed = true, monday.Add(30*time.Hour) // on Tuesday
+	p.pass(31 * time.Hour)
+	p.school.set(b)
+	p.pass(30 * time.Hour) // over Wednesday's digest
+	wantLines(t, r.took())
+	p.restart()
+	p.pass(40 * time.Hour) // over Friday's
+	wantLines(t, r.took(), "Nothing heard in time from 1 laptop: Seen recently (LIF-01, medium)")
+	p.pass(7 * 24 * time.Hour)
+	wantLines(t, r.took(), "Nothing heard in time from 1 laptop: Seen recently (LIF-01, medium)")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -16,6 +17,9 @@ const (
 	// grave but exposes nothing. What becomes so in the night, or stood through
 	// a holiday, is in the next digest.
 	awake = 12 * time.Hour
+	// waking is for how long a school has to be open before anybody is told of
+	// what fell silent while it was closed.
+	waking = 24 * time.Hour
 	// patience is for how long a digest waits for a school of which what is
 	// shown is not complete, such as while its view is made again.
 	patience = time.Hour
@@ -34,6 +38,7 @@ type look struct {
 	ready  bool // all of it was seen
 	quiet  bool // people are left alone with what is not urgent
 	still  bool // and with what is
+	given  *Given
 }
 
 // planned is a notice that is due.
@@ -46,12 +51,8 @@ type planned struct {
 // plan works out what a channel is told now. It changes nothing but first: since
 // when something that cannot wait has been gathered.
 func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now time.Time) (p planned, digest bool) {
-	last := s.digested
-	if last.IsZero() {
-		last = c.Added
-	}
 	due := t.boundary(now)
-	digest = due.After(last)
+	digest = due.After(s.since(c))
 	var all, hasty []item
 	var hastyCauses []string
 	ready := true
@@ -65,13 +66,13 @@ func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now t
 				continue
 			}
 			pressing := urgent(l.rules[it.breach.Rule], it.breach)
-			if c.Kind != Syslog && (pressing && l.still || !pressing && l.quiet) {
+			if c.Kind != Syslog && !it.what.pressing() && (pressing && l.still || !pressing && l.quiet || it.sleeps) {
 				continue
 			}
 			all = append(all, it)
 			cause := string(l.school) + "/" + it.breach.Rule + "/" + string(whatOf(it, s.marks))
 			soon := atOnce(l.rules[it.breach.Rule], it.breach) && (pressing || now.Sub(due) < awake)
-			if c.Kind == Syslog || soon && now.Sub(s.causes[cause]) >= causeRests {
+			if c.Kind == Syslog || soon && now.Sub(s.causes[cause]) >= it.what.rests() {
 				hasty, hastyCauses = append(hasty, it), append(hastyCauses, cause)
 			}
 		}
@@ -94,7 +95,11 @@ func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now t
 		}
 	}
 	chosen = chosen[:min(len(chosen), mostItems)]
-	if len(chosen) == 0 {
+	var notes []Given
+	if digest {
+		notes = given(c, s, looks, len(chosen) > 0, due)
+	}
+	if len(chosen) == 0 && len(notes) == 0 {
 		return p, digest
 	}
 	p.items = chosen
@@ -102,7 +107,10 @@ func (t *Teller) plan(c Channel, s *state, looks []look, first *time.Time, now t
 		slices.Sort(hastyCauses)
 		p.causes = slices.Compact(hastyCauses)
 	}
-	p.notice = Notice{At: now, Digest: digest, Pages: t.settings.Pages, Parts: parts(looks, chosen, s.marks)}
+	p.notice = Notice{At: now, Digest: digest, Pages: t.settings.Pages, Parts: parts(looks, chosen, s.marks), Checkpoints: notes}
+	if c.Role == access.Governor {
+		p.notice.withoutCounts()
+	}
 	for _, part := range p.notice.Parts {
 		for _, cause := range part.Causes {
 			p.notice.Laptops = max(p.notice.Laptops, cause.Laptops)
@@ -135,7 +143,7 @@ func parts(looks []look, chosen []item, known map[key]mark) []Part {
 	for _, it := range chosen {
 		bySchool[in[it.key]] = append(bySchool[in[it.key]], it)
 	}
-	var list []Part
+	list := []Part{}
 	for _, id := range slices.Sorted(maps.Keys(bySchool)) {
 		i := slices.IndexFunc(looks, func(l look) bool { return l.school == id })
 		list = append(list, Part{School: id, Name: looks[i].name, Causes: causes(bySchool[id], known, looks[i].rules)})

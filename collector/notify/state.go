@@ -30,6 +30,9 @@ func (s *state) queue(q *queued) error {
 	if q.Notice.Digest {
 		s.digested = q.Notice.At
 	}
+	if len(q.Notice.Checkpoints) > 0 {
+		s.given = q.Notice.At
+	}
 	for _, c := range q.Causes {
 		s.causes[c] = q.Notice.At
 	}
@@ -44,6 +47,9 @@ func (s *state) queue(q *queued) error {
 // takeBack has the breaches of a notice that never arrived count as they did
 // before it, so that they are part of another.
 func (s *state) takeBack(q *queued) {
+	if len(q.Notice.Checkpoints) > 0 {
+		s.given = time.Time{}
+	}
 	// The lengths were checked when it was queued.
 	_ = q.each(func(k key, _, before byte) {
 		if before == untold {
@@ -102,7 +108,7 @@ func day(t time.Time) int32 { return int32(t.Unix() / (24 * 60 * 60)) }
 
 func (s *state) record(channel string) *stateRecord {
 	r := &stateRecord{
-		Channel: channel, Attempts: s.attempts, Next: s.next, Why: s.why, Failing: s.failing, Digested: s.digested,
+		Channel: channel, Attempts: s.attempts, Next: s.next, Why: s.why, Failing: s.failing, Digested: s.digested, Given: s.given,
 		Causes: s.causes, Delivered: s.delivered, Last: s.last, Pending: s.pending,
 	}
 	for k, m := range s.marks {
@@ -126,7 +132,7 @@ func (s *state) restore(r *stateRecord) error {
 		s.marks[key(r.Keys[i*keySize:(i+1)*keySize])] = mark{posture.Severity(severity), r.Seen[i]}
 	}
 	s.attempts, s.next, s.why, s.failing, s.digested = r.Attempts, r.Next, r.Why, r.Failing, r.Digested
-	s.delivered, s.last, s.pending = r.Delivered, r.Last, r.Pending
+	s.given, s.delivered, s.last, s.pending = r.Given, r.Delivered, r.Last, r.Pending
 	if r.Causes != nil {
 		s.causes = r.Causes
 	}

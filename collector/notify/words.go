@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,13 @@ import (
 // moment writes a time with its zone, as everything for people does.
 func moment(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("Mon 2 Jan 2006 15:04 MST")
+}
+
+func reports(n int) string {
+	if n == 1 {
+		return "1 report"
+	}
+	return fmt.Sprintf("%d reports", n)
 }
 
 func laptops(n int) string {
@@ -27,13 +35,23 @@ func (n Notice) Subject() string {
 	if n.Test {
 		return "Caretaker: a test, nothing happened"
 	}
-	causes, first := 0, ""
+	causes, first, month := 0, "", ""
 	for _, p := range n.Parts {
 		for _, c := range p.Causes {
+			if c.What == Monthly {
+				month = c.Headline()
+				continue
+			}
 			if causes++; causes == 1 {
 				first = c.Headline()
 			}
 		}
+	}
+	if causes == 0 && month != "" {
+		causes, first = 1, month
+	}
+	if causes == 0 && len(n.Checkpoints) > 0 {
+		return n.checkpointSubject()
 	}
 	where := fmt.Sprintf("%d schools", len(n.Parts))
 	if len(n.Parts) == 1 {
@@ -45,9 +63,31 @@ func (n Notice) Subject() string {
 	return fmt.Sprintf("%s: %d policy breaches to look at", where, causes)
 }
 
+// checkpointSubject is the subject of what tells of no breach.
+func (n Notice) checkpointSubject() string {
+	what := "checkpoint of the record"
+	if slices.ContainsFunc(n.Checkpoints, func(g Given) bool { return g.Missing != "" }) {
+		what = "no checkpoint of the record could be made"
+	}
+	if len(n.Checkpoints) == 1 {
+		return n.Checkpoints[0].Name + ": " + what
+	}
+	return fmt.Sprintf("%d schools: %s", len(n.Checkpoints), what)
+}
+
 // Headline says a cause in one line.
 func (c Cause) Headline() string {
 	switch {
+	case c.What == DueInDay:
+		return "Less than 24 hours to tell the regulator, or to decide not to: " + c.Title
+	case c.What == DueInHours:
+		return "Less than 6 hours to tell the regulator, or to decide not to: " + c.Title
+	case c.What == Overdue:
+		return "The 72 hours to tell the regulator have ended, and it is not recorded that this was done or need not be: " + c.Title
+	case c.What == Reported:
+		return "Reported without signing in, and not yet looked at: " + reports(c.Reports)
+	case c.What == Monthly:
+		return "Summary of " + c.Title
 	case c.What == Lost:
 		return "Reported lost: " + c.Title
 	case c.Silent:
@@ -60,6 +100,18 @@ func (c Cause) Headline() string {
 
 // Detail says since when, and on which laptops as far as they have asset tags.
 func (c Cause) Detail(zone *time.Location) string {
+	if c.What.aboutDeadline() {
+		return "Aware since " + moment(c.Since, zone) + "; the 72 hours end " + moment(c.Due, zone) + "."
+	}
+	if c.What == Monthly {
+		return c.monthDetail()
+	}
+	if c.What == Reported {
+		if c.Reports > 1 {
+			return "The first was made " + moment(c.Since, zone) + ". Nobody has checked what they say."
+		}
+		return "It was made " + moment(c.Since, zone) + ". Nobody has checked what it says."
+	}
 	since := "Since " + moment(c.Since, zone)
 	if c.Laptops > 1 {
 		since = "The first since " + moment(c.Since, zone)
@@ -77,11 +129,21 @@ func (c Cause) Detail(zone *time.Location) string {
 	return since + ": " + tags + "."
 }
 
+// ofLaptops reports whether it is what laptops reported, and not people.
+func (c Cause) ofLaptops() bool { return !c.What.pressing() && c.What != Lost && c.What != Monthly }
+
 // link leads to the page of a school's breaches; "" if it is not known where the
 // pages are.
 func (n Notice) link(p Part) string {
+	monthly := func(c Cause) bool { return c.What == Monthly }
 	if n.Pages == "" {
 		return ""
+	}
+	if i := slices.IndexFunc(p.Causes, monthly); i >= 0 && len(p.Causes) == 1 {
+		return n.monthLink(p, p.Causes[i])
+	}
+	if !slices.ContainsFunc(p.Causes, Cause.ofLaptops) {
+		return strings.TrimSuffix(n.Pages, "/") + "/schools/" + url.PathEscape(string(p.School)) + "/incidents"
 	}
 	return strings.TrimSuffix(n.Pages, "/") + "/schools/" + url.PathEscape(string(p.School)) + "/breaches"
 }
@@ -94,10 +156,16 @@ func (n Notice) Text(zone *time.Location) string {
 		return w.String()
 	}
 	what := "This could not wait for the day's digest."
-	if n.Digest {
+	switch {
+	case len(n.Parts) == 0:
+		what = "This tells of no breach. It is sent so that you would notice if it stopped coming."
+	case n.Digest:
 		what = "What is new since the last notice."
 	}
 	fmt.Fprintf(&w, "%s\n%s\n", moment(n.At, zone), what)
+	if n.Laptops > 1 && len(n.Parts) == 1 && len(n.Parts[0].Causes) == 1 {
+		fmt.Fprintf(&w, "%s, one cause.\n", laptops(n.Laptops))
+	}
 	for _, p := range n.Parts {
 		fmt.Fprintf(&w, "\n%s\n%s\n", p.Name, strings.Repeat("-", len([]rune(p.Name))))
 		for _, c := range p.Causes {
@@ -105,12 +173,31 @@ func (n Notice) Text(zone *time.Location) string {
 			if c.Remediation != "" {
 				fmt.Fprintf(&w, "  What to do: %s\n", c.Remediation)
 			}
+			if link := n.monthLink(p, c); c.What == Monthly && link != "" && len(p.Causes) > 1 {
+				fmt.Fprintf(&w, "  %s\n", link)
+			}
 		}
 		if link := n.link(p); link != "" {
 			fmt.Fprintf(&w, "\n  %s\n", link)
 		}
 	}
-	fmt.Fprintf(&w, "\nThis is what laptops reported, as evidence and not as a certificate. Each breach is told once,\nand again only if it comes to matter more.\nNotice %s\n", n.ID)
+	for _, g := range n.Checkpoints {
+		w.WriteString(g.text())
+	}
+	if len(n.Parts) == 0 {
+		fmt.Fprintf(&w, "\nNotice %s\n", n.ID)
+		return w.String()
+	}
+	ending := "This is what laptops reported, as evidence and not as a certificate. Each breach is told once,\nand again only if it comes to matter more."
+	if !slices.ContainsFunc(n.Parts, func(p Part) bool { return slices.ContainsFunc(p.Causes, Cause.ofLaptops) }) {
+		ending = "This is told once, and again only if it comes to matter more."
+	}
+	if !slices.ContainsFunc(n.Parts, func(p Part) bool {
+		return slices.ContainsFunc(p.Causes, func(c Cause) bool { return c.What != Monthly })
+	}) {
+		ending = "This is sent once a month."
+	}
+	fmt.Fprintf(&w, "\n%s\nNotice %s\n", ending, n.ID)
 	return w.String()
 }
 

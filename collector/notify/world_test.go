@@ -34,7 +34,28 @@ type standing struct {
 	breaches []view.Breach
 	mark     uint64
 	partly   bool
+	reported []view.Concern
 	lost     []view.Incident
+	month    MonthSummary
+	note     string // its checkpoint
+	stopped  error  // why there is none
+}
+
+func (s *standing) Checkpoint(context.Context, posture.SchoolID) ([]byte, error) {
+	if s.stopped != nil || s.note == "" {
+		return nil, s.stopped
+	}
+	return []byte(s.note), nil
+}
+
+func (s *standing) Concerns(context.Context, posture.SchoolID, view.ConcernQuery, time.Time) (view.ConcernPage, error) {
+	return view.ConcernPage{Concerns: s.reported}, nil
+}
+
+func (s *standing) LastMonth(context.Context, posture.SchoolID, time.Time) (MonthSummary, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.month, nil
 }
 
 func (s *standing) Incidents(context.Context, posture.SchoolID, view.IncidentQuery, time.Time) (view.IncidentPage, error) {
@@ -92,19 +113,24 @@ func (c term) Quiet(_ posture.SchoolID, at time.Time, urgent bool) bool {
 	return !urgent && !at.Before(c.from) && at.Before(c.to)
 }
 
+func (c term) Open(_ posture.SchoolID, from, to time.Time) time.Duration {
+	closed := min(to.UnixNano(), c.to.UnixNano()) - max(from.UnixNano(), c.from.UnixNano())
+	return to.Sub(from) - time.Duration(max(0, closed))
+}
+
 // place is a collector's folder of notices with a clock and a school.
 type place struct {
 	t      testing.TB
 	dir    string
 	clock  *clocktest.Driven
 	school *standing
-	term   term
+	term   Calendar
 	teller *Teller
 }
 
 func newPlace(t testing.TB) *place {
 	t.Helper()
-	p := &place{t: t, dir: t.TempDir(), clock: clocktest.NewDriven(monday), school: &standing{}}
+	p := &place{t: t, dir: t.TempDir(), clock: clocktest.NewDriven(monday), school: &standing{}, term: Always{}}
 	p.open()
 	return p
 }

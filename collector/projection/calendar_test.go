@@ -54,19 +54,24 @@ func (s *school) record(tb testing.TB, entry uint64) ledger.Record {
 
 // drawCalendar draws a calendar, or a policy whose rules count school days.
 func drawCalendar(tb testing.TB, t *rapid.T, s *school, now time.Time) {
+	if rapid.IntRange(0, 3).Draw(t, "online") == 0 {
+		grace := time.Duration(rapid.IntRange(0, 9).Draw(t, "hours")) * hour
+		s.publish(tb, now, graceIn(rapid.SampledFrom([]string{"CFG-01", "AV-01"}).Draw(t, "waiting"), grace, policy.OnlineTime))
+		return
+	}
 	if rapid.Bool().Draw(t, "clock") {
 		grace := time.Duration(rapid.IntRange(0, 9).Draw(t, "grace")) * 24 * hour
-		s.publish(tb, now, inSchoolDays(rapid.SampledFrom([]string{"CFG-01", "USB-01", "LIF-01"}).Draw(t, "pausing"), grace))
+		s.publish(tb, now, graceIn(rapid.SampledFrom([]string{"CFG-01", "USB-01", "LIF-01"}).Draw(t, "pausing"), grace, policy.SchoolDays))
 		return
 	}
 	s.setCalendar(tb, now, autumn(rapid.IntRange(0, 60).Draw(t, "begins"), rapid.IntRange(1, 30).Draw(t, "lasts")))
 }
 
-func inSchoolDays(id string, grace time.Duration) func(*policy.Policy) {
+func graceIn(id string, grace time.Duration, clock policy.Clock) func(*policy.Policy) {
 	return func(p *policy.Policy) {
 		for i := range p.Rules {
 			if r := &p.Rules[i]; r.ID == id {
-				r.Grace, r.GraceIn = grace, policy.SchoolDays
+				r.Grace, r.GraceIn = grace, clock
 			}
 		}
 	}
@@ -182,7 +187,7 @@ func TestACalendarMovesEveryBreachOnce(t *testing.T) {
 	gone := errors.New("the process ended")
 	entry := s.ledger.Size() - 1
 	err := f.view.Update(s.id, func(tx *view.Tx) error {
-		if err := tx.Advance(later); err != nil {
+		if err := errors.Join(tx.Reach(t.Context(), later), tx.Advance(later)); err != nil {
 			return err
 		}
 		if set, err := f.folders[0].setsCalendar(t.Context(), tx, s.record(t, entry)); !set || err != nil {

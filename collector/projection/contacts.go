@@ -7,6 +7,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -20,6 +21,7 @@ func (f *folder) contacts(ctx context.Context, tx *view.Tx, r ledger.Record) err
 		}
 		data, err := ownBody(ctx, f.school.Ledger, r, i)
 		if errors.Is(err, ledger.ErrForgotten) {
+			tx.Forgot(moment(r.Envelope.ReceivedAt))
 			continue
 		}
 		if bad, ok := errors.AsType[*ledger.CorruptError](err); ok {
@@ -51,6 +53,12 @@ func (f *folder) contact(ctx context.Context, tx *view.Tx, st proof.ContactState
 	if err != nil || !ok || posture.SchoolID(st.School) != f.school.ID {
 		return err
 	}
+	if was.Apart == view.IsApart {
+		return contactApart(tx, was.ID, r, section)
+	}
+	if was.ReplacedBy != "" || was.Twice != (view.Twice{}) {
+		return nil // of two machines, or of a report before they were told apart
+	}
 	received := moment(r.Envelope.ReceivedAt)
 	j, err := f.judge(ctx, tx, was, received, order(r.Index, section))
 	if err != nil {
@@ -59,7 +67,7 @@ func (f *folder) contact(ctx context.Context, tx *view.Tx, st proof.ContactState
 	if err := j.heard(); err != nil {
 		return err
 	}
-	if err := tx.Hear(&j.row, view.Heard{Entry: uint64(r.Index), Section: section, At: received}); err != nil {
+	if err := tx.Hear(&j.row, view.Heard{Entry: uint64(r.Index), Section: section, At: received, Online: j.row.Online}); err != nil {
 		return err
 	}
 	j.row.Clock = hear(was.Clock, st.Boot, st.Uptime, moment(st.MadeAt), received)
@@ -103,7 +111,7 @@ func (j *judgement) mustJudge(was view.DeviceRow) bool {
 	}
 	for _, rule := range j.policy.lapses {
 		state, _ := j.tx.State(was.Vector, rule.ID)
-		if t := was.Vector.LapsesAt(state, rule); !t.IsZero() && !t.After(j.received) {
+		if t := was.Vector.LapsesAt(state, rule, j.tx.Terms()); !t.IsZero() && !t.After(j.received) {
 			return true
 		}
 	}
@@ -111,12 +119,16 @@ func (j *judgement) mustJudge(was view.DeviceRow) bool {
 }
 
 // recheck opens again what a decision settled and the device still fails: it
-// has said that nothing changed.
+// has said that nothing changed. The school's own rules are judged anew by what
+// is known now, which is more than the device said.
 func (j *judgement) recheck() error {
 	if !j.row.Recheck {
 		return nil
 	}
 	for _, id := range j.tx.Rules(j.row.Vector) {
+		if rule, ok := j.policy.rules[id]; ok && rule.Side == policy.AtSchool {
+			continue
+		}
 		states, err := j.tx.States(j.row.ID, id)
 		if err != nil {
 			return err

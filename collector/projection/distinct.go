@@ -136,7 +136,7 @@ func contains(keys []string, key string) bool {
 // family names what is remembered together: things of a section under an
 // assignment, as far as rules can see of it.
 func family(n int, a policy.Assignment) string {
-	return fmt.Sprintf("%d %q %t %q", n, a.Ownership, a.PersonalUse, a.Groups)
+	return fmt.Sprintf("%d %q %t %t %q", n, a.Ownership, a.PersonalUse, a.Investigation, a.Groups)
 }
 
 // recall finds the things that are known already, and reports whether all are.

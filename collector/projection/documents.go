@@ -69,6 +69,9 @@ func (f *folder) hostname(ctx context.Context, r ledger.Record) (string, error) 
 // reconsider judges the school's rules about a device of which the school has
 // learnt something, and writes its row.
 func (f *folder) reconsider(ctx context.Context, tx *view.Tx, was, row view.DeviceRow, r ledger.Record) error {
+	if was.ReplacedBy != "" {
+		return nil
+	}
 	received := moment(r.Envelope.ReceivedAt)
 	j, err := f.judge(ctx, tx, was, received, order(r.Index, 0))
 	if err != nil {
@@ -108,7 +111,11 @@ func (f *folder) assign(ctx context.Context, tx *view.Tx, r ledger.Record) error
 		return &notUnderstoodError{err}
 	}
 	id := a.Device
-	if err := tx.PutAssignment(id, a.Assignment); err != nil {
+	told := view.Assigned{Assignment: a.Assignment, At: moment(r.Envelope.ReceivedAt), Entry: uint64(r.Index) + 1}
+	if told.By, told.Reason, err = f.asked(ctx, r); err != nil {
+		return err
+	}
+	if err := tx.PutAssigned(id, told); err != nil {
 		return err
 	}
 	was, known, err := tx.Device(id)

@@ -225,7 +225,7 @@ func (j *judgement) excuse(k breach.Key, step uint64, fails bool) error {
 // passing of time alone, without an entry that says so.
 func (j *judgement) lapsing(k breach.Key) bool {
 	rule, ok := j.policy.rules[k.Rule]
-	return ok && rule.Lapses.From != view.FromNothing && k.Kind == "device" && k.ID == ""
+	return ok && rule.Lapse() && k.Kind == "device" && k.ID == ""
 }
 
 // excusable reports whether an exemption may bear on a rule before it fails.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/restricted"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -28,6 +29,7 @@ type folder struct {
 	noted    map[uint64]bool            // entries of whose damage the log has been told
 	notes    uint64                     // how often damage was met
 	ahead    map[ledger.Index]*examined // reports of the step at hand that were examined already
+	left     left                       // what the last step read and did not fold in
 	policies map[uint64]*prepared
 	begun    bool
 	purged   uint64 // purges of entries before it are in what is folded
@@ -70,7 +72,14 @@ func (f *folder) fold(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 		case proof.KindDecision:
 			return f.decide(ctx, tx, r)
 		case proof.KindGap:
+			if err := f.twice(ctx, tx, r); err != nil {
+				return err
+			}
 			return f.gap(ctx, tx, r)
+		case proof.KindPurge:
+			return f.keepsDays(ctx, tx, r)
+		case proof.KindLook:
+			return f.looked(ctx, tx, r)
 		}
 		return nil // tokens and notices show nowhere yet; of purges, see step
 	}()
@@ -124,6 +133,9 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if err := f.revoke(ctx, tx, r); err != nil {
 		return err
 	}
+	if admitted, err := f.admits(ctx, tx, r); admitted || err != nil {
+		return err
+	}
 	if kept, err := f.keeps(ctx, tx, r); kept || err != nil {
 		return err
 	}
@@ -133,9 +145,24 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	if taken, err := f.incident(ctx, tx, r); taken || err != nil {
 		return err
 	}
+	if taken, err := f.concern(ctx, tx, r); taken || err != nil {
+		return err
+	}
+	if taken, err := f.dispute(ctx, tx, r); taken || err != nil {
+		return err
+	}
+	if taken, err := f.termReport(ctx, tx, r); taken || err != nil {
+		return err
+	}
+	if taken, err := f.yearReport(ctx, tx, r); taken || err != nil {
+		return err
+	}
 	data, ok, err := f.body(ctx, r, decision.Section)
 	if err != nil || !ok {
 		return err
+	}
+	if restricted.Sealed(data) {
+		return nil // it shows nowhere, and no log tells of it
 	}
 	d, err := decision.Decode(data)
 	if err != nil {
@@ -145,11 +172,25 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	case decision.AskExemption, decision.Exempt, decision.RefuseExemption, decision.EndExemption:
 		return f.exempt(ctx, tx, d, r)
 	}
-	if d.Policy != nil {
-		return nil // it shows nowhere until a policy is published
+	if d.Policy != nil || d.Kind == decision.Retention {
+		return nil // it shows nowhere: a policy until it is published, and times in no row
+	}
+	if d.Kind == decision.Revoke {
+		return nil // it stands beside the revocation
+	}
+	if d.Kind == decision.Subject {
+		return f.request(tx, d, r)
+	}
+	if d.Kind == decision.OfferRelease {
+		return tx.PutRelease(view.Release{Offer: *d.Release, Entry: uint64(r.Index) + 1, By: d.By, At: moment(r.Envelope.ReceivedAt), Reason: d.Reason})
+	}
+	if d.Kind == decision.SetParticulars {
+		return tx.PutParticulars(view.Particulars{
+			Particulars: *d.Particulars, Entry: uint64(r.Index) + 1, By: d.By, At: moment(r.Envelope.ReceivedAt), Reason: d.Reason,
+		})
 	}
 	was, ok, err := tx.Device(d.Breach.Device)
-	if err != nil || !ok {
+	if err != nil || !ok || was.ReplacedBy != "" {
 		return err
 	}
 	j, err := f.judge(ctx, tx, was, moment(r.Envelope.ReceivedAt), order(r.Index, 0))
@@ -176,7 +217,8 @@ func (f *folder) decide(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	return j.save(was)
 }
 
-// gap takes in that reports are missing.
+// gap takes in that reports are missing. What a lost laptop leaves out shows no
+// more than what it says.
 func (f *folder) gap(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	data, ok, err := f.body(ctx, r, roster.SectionGap)
 	if err != nil || !ok {
@@ -186,7 +228,11 @@ func (f *folder) gap(ctx context.Context, tx *view.Tx, r ledger.Record) error {
 	if err != nil {
 		return &notUnderstoodError{err}
 	}
-	return tx.PutGap(posture.DeviceID(r.Envelope.Subject), view.Gap{
+	id := posture.DeviceID(r.Envelope.Subject)
+	if was, _, err := tx.Device(id); err != nil || was.Apart == view.IsApart {
+		return err
+	}
+	return tx.PutGap(id, view.Gap{
 		From: g.From, To: g.To, Reason: g.Reason, At: moment(r.Envelope.ReceivedAt),
 	})
 }

@@ -16,7 +16,8 @@ import (
 // report is shown at once.
 //
 // The view is therefore never further behind than patience and the time it
-// takes to fold what came in meanwhile, and Progress says how far.
+// takes to fold what came in meanwhile, and Progress says how far. Who has
+// decided something waits to see it (Await): for them it does not give way.
 const (
 	// calm is how many entries may wait, or come within a pause, without the
 	// door counting as busy.
@@ -59,18 +60,21 @@ func (f *folder) follow(ctx context.Context) error {
 	}
 }
 
-// giveWay waits while the door is busy.
+// giveWay waits while the door is busy, unless somebody waits for what is not
+// folded in.
 func (f *folder) giveWay(ctx context.Context, folded uint64, waiting time.Time) error {
 	size := f.school.Ledger.Size()
 	for came := size - folded; came > calm; {
 		now := f.clock.Now()
 		f.came.to(folded, size, now)
-		if now.Sub(waiting) >= patience {
+		hurried, news := f.came.hurried()
+		if hurried || now.Sub(waiting) >= patience {
 			return nil
 		}
 		tick, stop := f.clock.After(pause)
 		select {
 		case <-tick:
+		case <-news:
 		case <-ctx.Done():
 		}
 		stop()

@@ -36,5 +36,13 @@ func (f *folder) incident(ctx context.Context, tx *view.Tx, r ledger.Record) (ok
 		}
 		taken.By, taken.Words, taken.Forgotten = d.By, d.Reason, false
 	}
-	return true, tx.TakeIncident(taken)
+	if err := tx.TakeIncident(taken); err != nil {
+		return true, err
+	}
+	if c.Concern != "" {
+		if err := tx.OpenConcern(c.Concern, c.ID); err != nil {
+			return true, err
+		}
+	}
+	return true, setApart(tx, c, r)
 }

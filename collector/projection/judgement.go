@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
@@ -57,7 +58,14 @@ func (j *judgement) event(k breach.Key, e breach.Event) error {
 	if err != nil || (!ok && e.What != breach.Failed && e.What != breach.Exempted) {
 		return err
 	}
+	if e.What == breach.Failed && e.Terms.Waits {
+		if e.Online, err = j.tx.OnlineAt(j.row, was.Began(e)); err != nil {
+			return err
+		}
+	}
 	next, closed := was.Next(e)
+	next = next.Heard(j.row.Online, j.row.LastContact)
+	j.row.Awaits(next)
 	if ok && next == was {
 		return nil
 	}
@@ -71,11 +79,11 @@ func (j *judgement) lapse(rule *view.Rule) error {
 	if !ok {
 		return nil
 	}
-	when := j.row.Vector.LapsesAt(state, rule)
+	when := j.row.Vector.LapsesAt(state, rule, j.tx.Terms())
 	if when.IsZero() || when.After(j.received) {
 		return nil
 	}
-	e := view.Lapsed(rule, when)
+	e := j.row.Vector.Lapsed(rule, when)
 	e.Order = j.order
 	k := breach.Key{Device: j.row.ID, Rule: rule.ID, Kind: "device"}
 	if err := j.event(k, e); err != nil {
@@ -201,7 +209,7 @@ func (j *judgement) finding(f posture.Finding, at time.Time, step uint64) (bool,
 			e.Terms.Escalate = rule.Escalate
 		}
 		if rule, ok := cmp.Or(j.named, j.policy).rules[f.Rule]; ok {
-			e.Terms.Pauses = rule.Pauses
+			e.Terms.Pauses, e.Terms.Waits = rule.Pauses, rule.Waits && f.Grace > 0
 		}
 	case f.Result == posture.Pass:
 		e.What = breach.Met
@@ -274,7 +282,7 @@ func (j *judgement) tally(id string) error {
 		}
 		switch {
 		case s.Gone:
-		case s.Result == posture.Pass && rule != nil && rule.Lapses.From != view.FromNothing:
+		case s.Result == posture.Pass && rule != nil && rule.Lapse():
 			t.Lapses(until)
 		default:
 			t.Add(s.Result, until)
@@ -290,7 +298,7 @@ func (j *judgement) school(a policy.Assignment) error {
 	if err != nil {
 		return err
 	}
-	findings := j.policy.loaded.EvaluateSchool(a, schoolFacts(j.row, facts, j.received), j.received)
+	findings := j.policy.loaded.EvaluateSchool(a, schoolFacts(j.row, facts, j.tx.Terms(), j.received), j.received)
 	j.row.Own, j.row.SchoolPolicy = findings, j.policy.words.Number
 	for _, group := range byRule(findings) {
 		if err := j.apply(group[0].Rule, group, true, j.received, 1); err != nil {
@@ -301,8 +309,9 @@ func (j *judgement) school(a policy.Assignment) error {
 }
 
 // schoolFacts are what the collector knows about a device, beside what the
-// school keeps about it. What nobody keeps stays not asked.
-func schoolFacts(row view.DeviceRow, kept policy.SchoolFacts, now time.Time) policy.SchoolFacts {
+// school keeps about it, by what is known of the school's days. What nobody
+// keeps stays not asked.
+func schoolFacts(row view.DeviceRow, kept policy.SchoolFacts, days *calendar.Calendar, now time.Time) policy.SchoolFacts {
 	coverage := policy.Coverage{EncryptionProven: posture.Read(row.Proven), EncryptionAt: posture.Unread[time.Time](posture.NotAsked)}
 	if at := row.EncryptionAt(); !at.IsZero() {
 		coverage.EncryptionAt = posture.Read(at)
@@ -313,7 +322,7 @@ func schoolFacts(row view.DeviceRow, kept policy.SchoolFacts, now time.Time) pol
 		Disagreements: posture.Read(int64(len(row.Disagreements))),
 		Dropped:       posture.Read(int64(row.Dropped)),
 	}
-	kept.Contact = answer(now, policy.Contact{LastAt: row.LastContact})
+	kept.Contact = answer(now, policy.Contact{LastAt: row.LastContact, Silence: posture.Read(days.BetweenInTerm(row.LastContact, now))})
 	if row.LastReport == 0 {
 		// It has said nothing yet, which is neither good nor bad; if it stays
 		// silent, the rule about contact says so.

@@ -76,7 +76,7 @@ func (f *folder) signed(ctx context.Context, tx *view.Tx, r ledger.Record, was, 
 // judgeAgain judges a device by the school's rules.
 func (f *folder) judgeAgain(ctx context.Context, tx *view.Tx, r ledger.Record, id posture.DeviceID) error {
 	was, known, err := tx.Device(id)
-	if err != nil || !known {
+	if err != nil || !known || was.ReplacedBy != "" {
 		return err
 	}
 	j, err := f.judge(ctx, tx, was, moment(r.Envelope.ReceivedAt), order(r.Index, 0))
@@ -102,11 +102,24 @@ func (j *judgement) licences() (a posture.Answer[policy.Licences], err error) {
 	return answer(j.received, policy.Licences{Over: posture.Read(n)}), nil
 }
 
-// use takes in that somebody acknowledged the rules of use. Whose name is
-// forgotten is nobody's acknowledgement any more.
+// guestNotice takes in what guests are told from now on.
+func (f *folder) guestNotice(tx *view.Tx, c register.Change, made register.Made) error {
+	was, err := tx.GuestNotice(c.Tag)
+	if err != nil {
+		return err
+	}
+	next, err := was.Take(c, made)
+	if err != nil || next.Entry == was.Entry {
+		return err
+	}
+	return tx.PutGuestNotice(next)
+}
+
+// use takes in that somebody acknowledged the rules of use. Once the name is
+// forgotten it may be that of anybody who is named.
 func (f *folder) use(ctx context.Context, tx *view.Tx, r ledger.Record, c register.Change, made register.Made) error {
 	if c.Use.Named && made.Person == "" {
-		return nil
+		return f.somebodys(ctx, tx, r, made)
 	}
 	at := made.At
 	if !c.When.IsZero() {
@@ -125,6 +138,27 @@ func (f *folder) use(ctx context.Context, tx *view.Tx, r ledger.Record, c regist
 	if err != nil {
 		return err
 	}
+	return f.judgeHeld(ctx, tx, r, assets)
+}
+
+// somebodys takes in that somebody acknowledged the rules of use whose name was
+// forgotten: of all who are named, and of whom nothing else is recorded, it is not
+// known any more whether they did.
+func (f *folder) somebodys(ctx context.Context, tx *view.Tx, r ledger.Record, made register.Made) error {
+	if last, err := tx.ForgottenUse(); err != nil || made.Entry <= last {
+		return err
+	}
+	if err := tx.PutForgottenUse(made.Entry); err != nil {
+		return err
+	}
+	assets, err := tx.HeldByName()
+	if err != nil {
+		return err
+	}
+	return f.judgeHeld(ctx, tx, r, assets)
+}
+
+func (f *folder) judgeHeld(ctx context.Context, tx *view.Tx, r ledger.Record, assets []register.Asset) error {
 	for _, a := range assets {
 		if a.Device == "" {
 			continue
@@ -137,7 +171,8 @@ func (f *folder) use(ctx context.Context, tx *view.Tx, r ledger.Record, c regist
 }
 
 // acceptableUse says whether whoever has an asset acknowledged the rules of
-// use. Once it is forgotten who that is, nobody can tell.
+// use. Once it is forgotten who that is, or whose an acknowledgement was, nobody
+// can tell.
 func (j *judgement) acceptableUse(a register.Asset) (out posture.Answer[policy.AcceptableUse], err error) {
 	if a.Held == nil {
 		return out, nil
@@ -146,5 +181,11 @@ func (j *judgement) acceptableUse(a register.Asset) (out posture.Answer[policy.A
 		return answer(j.received, policy.AcceptableUse{Acknowledged: posture.Unread[bool](posture.NotVisible)}), nil
 	}
 	_, ok, err := j.tx.Use(register.HolderKey(a.Held.Role, a.Held.Person))
+	if err == nil && !ok && a.Held.Person != "" {
+		var last uint64
+		if last, err = j.tx.ForgottenUse(); err == nil && last > 0 {
+			return answer(j.received, policy.AcceptableUse{Acknowledged: posture.Unread[bool](posture.NotVisible)}), nil
+		}
+	}
 	return answer(j.received, policy.AcceptableUse{Acknowledged: posture.Read(ok)}), err
 }

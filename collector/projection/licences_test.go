@@ -140,3 +140,53 @@ func TestTheRulesOfUse(t *testing.T) {
 	s.purge(term.Add(5*hour), proof.People)
 	want(view.NotProven)
 }
+
+// TestWhoseAcknowledgementItWasIsForgotten: once the name in an acknowledgement is
+// forgotten, nobody knows of whom it was, and of whoever is named, and has no
+// other, it is not known that they have none.
+func TestWhoseAcknowledgementItWasIsForgotten(t *testing.T) {
+	s := newSchool(t, "hollybank")
+	one, other := s.enrol(t, "hb-lt-014", term), s.enrol(t, "hb-lt-015", term)
+	for _, l := range []*laptop{one, other} {
+		l.report(t, term, term)
+	}
+	f := open(t, s)
+	want := func(host string, want view.Standing) {
+		t.Helper()
+		if got := standing(t, f.device(t, s, host, term.Add(20*hour)), "LIF-04"); got.Standing != want {
+			t.Errorf("%s: LIF-04 is %s, want %s", host, got.Standing, want)
+		}
+	}
+	s.keep(t, term, "technician", "", listed("HB-1", one.id, term))
+	s.keep(t, term, "technician", "", listed("HB-2", other.id, term))
+	give := func(tag, person string) {
+		s.keep(t, term.Add(hour), "technician", person, register.Change{What: register.Allocate, Tag: tag, Allocation: &register.Allocation{Role: "Year 4", Named: person != ""}})
+	}
+	give("HB-1", "A. Rowan")
+	give("HB-2", "")
+	s.keep(t, term.Add(2*hour), "technician", "A. Rowan", register.Change{What: register.AcknowledgeUse, Use: &register.Acknowledgement{Role: "Year 4", Named: true}})
+	entry := len(s.ledger.records) - 1
+	f.catchUp(t)
+	want("hb-lt-014", view.Met)
+	want("hb-lt-015", view.NotMet)
+	s.purgeOf(term.Add(3*hour), func(i int, section proof.SectionRef) bool { return i == entry && section.Class == proof.People })
+	f.catchUp(t)
+	want("hb-lt-014", view.NotProven)
+	want("hb-lt-015", view.NotMet) // nobody is named: what a person acknowledged never counted
+	if d := f.device(t, s, "hb-lt-014", term.Add(20*hour)); d.AssetTag != "HB-1" {
+		t.Errorf("the register lost %+v", d.Device)
+	}
+	uses, err := f.q.Uses(t.Context(), s.id, "", 0, term.Add(4*hour))
+	if err != nil || len(uses.Uses) != 0 {
+		t.Errorf("acknowledged: %+v, %v", uses, err)
+	}
+	s.keep(t, term.Add(4*hour), "technician", "A. Rowan", register.Change{What: register.AcknowledgeUse, Use: &register.Acknowledgement{Role: "Year 4", Named: true}})
+	f.catchUp(t)
+	want("hb-lt-014", view.Met)
+	followed := f.dump(t, s)
+	again := open(t, s)
+	again.catchUp(t)
+	if rebuilt := again.dump(t, s); rebuilt != followed {
+		t.Errorf("rebuilt: %s", differences(followed, rebuilt))
+	}
+}

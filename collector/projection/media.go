@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/register"
@@ -51,12 +52,33 @@ func (j *judgement) media(was view.DeviceRow, facts posture.Facts, st proof.Repo
 		serials = append(serials, serial)
 	}
 	slices.Sort(serials)
+	aside, err := j.aside()
+	if err != nil {
+		return err
+	}
 	for _, serial := range serials {
-		if err := j.tx.See(serial, *came[serial], uint64(r.Index)+1); err != nil {
+		see := j.tx.See
+		if !aside.IsZero() && !came[serial].Last.Before(aside) {
+			see = j.tx.SeeFound // nobody of the school used it there
+		}
+		if err := see(serial, *came[serial], uint64(r.Index)+1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// aside returns since when the device is set aside for found media; the zero
+// time if it is not.
+func (j *judgement) aside() (time.Time, error) {
+	if j.row.AssetTag == "" {
+		return time.Time{}, nil
+	}
+	a, err := j.tx.Asset(j.row.AssetTag)
+	if err != nil || !a.Investigation {
+		return time.Time{}, err
+	}
+	return a.InvestigationAt, nil
 }
 
 func digestOf(places []view.Place, section string) [32]byte {

@@ -110,7 +110,7 @@ func TestAFoundStickIsLookedUp(t *testing.T) {
 	find := func(serial string) view.FoundMedia {
 		t.Helper()
 		f.catchUp(t)
-		found, err := f.q.FindMedia(t.Context(), s.id, serial, now)
+		found, err := f.q.FindMedia(t.Context(), s.id, view.FoundQuery{Serial: serial}, now)
 		if err != nil {
 			t.Fatal(err)
 		}

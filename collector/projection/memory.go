@@ -102,6 +102,6 @@ func (m *memories) clear() {
 }
 
 func sameAssignment(a, b policy.Assignment) bool {
-	return a.Number == b.Number && a.Ownership == b.Ownership && a.PersonalUse == b.PersonalUse && a.MediaKey == b.MediaKey &&
+	return a.Number == b.Number && a.Ownership == b.Ownership && a.PersonalUse == b.PersonalUse && a.Investigation == b.Investigation && a.MediaKey == b.MediaKey &&
 		slices.Equal(a.Groups, b.Groups)
 }

@@ -33,7 +33,7 @@ func prepare(p *policy.Policy) (*prepared, error) {
 	for i := range made.words.Rules {
 		r := &made.words.Rules[i]
 		made.rules[r.ID] = r
-		if r.Lapses.From != view.FromNothing {
+		if r.Lapse() {
 			made.lapses = append(made.lapses, r)
 		}
 	}
@@ -53,15 +53,15 @@ func words(l *policy.Loaded) view.Policy {
 	for _, r := range p.Rules {
 		w := view.Rule{
 			ID: r.ID, Title: r.Title, Side: r.Side, Facts: r.Facts, MaxAge: r.MaxAge, Severity: r.Severity,
-			Grace: r.Grace, Pauses: r.Pauses(), Clauses: r.Clauses, Remediation: r.Remediation, RemediationOn: r.RemediationOn, NotMet: r.NotMet,
+			Grace: r.Grace, Pauses: r.Pauses(), Waits: r.Waits(), Clauses: r.Clauses, Remediation: r.Remediation, RemediationOn: r.RemediationOn, NotMet: r.NotMet,
 			Escalate: escalation(r),
 		}
 		if found, ok := lapses[r.ID]; ok {
-			w.Lapses = found.Lapse
+			w.Lapses, w.Leaves = found.Lapse, found.leaves
 			if found.escalate.After > 0 {
 				w.Escalate = found.escalate
 			}
-			if w.Lapses.From == view.FromContact {
+			if w.Lapses.From == view.FromContact || w.Lapses.From == view.FromSilence {
 				out.Silence = min(out.Silence, w.Lapses.After)
 			}
 		}
@@ -81,10 +81,16 @@ func escalation(r policy.Rule) breach.Escalation {
 type found struct {
 	view.Lapse
 	escalate breach.Escalation
+	leaves   *view.Leaving
 }
 
 // longest is how far ahead the search for lapses looks.
 const longest = 400 * 24 * time.Hour
+
+// lapsingFacts names the fact that a rule reads which lapses from a moment.
+var lapsingFacts = map[view.From]string{
+	view.FromContact: "contact", view.FromSilence: "contact", view.FromEncryption: "coverage", view.FromLoan: "allocation",
+}
 
 // findLapses finds the school's rules that fail by the passing of time alone.
 // Conditions are expressions, so it asks them: a device that was last heard
@@ -103,27 +109,46 @@ func findLapses(l *policy.Loaded) map[string]found {
 		if err != nil {
 			continue // it was planned with the others, so this cannot be; a rule that is not known to lapse is judged when heard
 		}
-		for _, from := range []view.From{view.FromContact, view.FromEncryption, view.FromLoan} {
-			if !slices.Contains(r.Facts, map[view.From]string{view.FromContact: "contact", view.FromEncryption: "coverage", view.FromLoan: "allocation"}[from]) {
+		var f found
+		for _, from := range []view.From{view.FromContact, view.FromSilence, view.FromEncryption, view.FromLoan} {
+			if !slices.Contains(r.Facts, lapsingFacts[from]) {
 				continue
 			}
 			judge := func(d time.Duration) posture.Finding { return judgeAged(alone, r, from, d) }
 			if judge(0).Result != posture.Pass || judge(longest).Result != posture.Fail {
 				continue
 			}
-			f := found{Lapse: view.Lapse{From: from}}
+			f.From = from
 			f.After = turn(0, func(d time.Duration) bool { return judge(d).Result == posture.Fail })
 			at, last := judge(f.After), judge(longest)
 			if at.Severity != last.Severity {
 				f.escalate.Severity = last.Severity
 				f.escalate.After = turn(f.After, func(d time.Duration) bool { return judge(d).Severity == last.Severity }) - f.After
 			}
-			lapses[r.ID] = f
 			break
+		}
+		if f.leaves = leaving(alone, r); f.From != view.FromNothing || f.leaves != nil {
+			lapses[r.ID] = f
 		}
 	}
 	return lapses
 }
+
+// leaving returns what a rule says once whoever has the device has left, or nil
+// if it does not fail by that.
+func leaving(l *policy.Loaded, r policy.Rule) *view.Leaving {
+	if !slices.Contains(r.Facts, "allocation") || judgeAged(l, r, view.FromNothing, 0).Result != posture.Pass {
+		return nil
+	}
+	f := judgeAged(l, r, leavingDay, 0)
+	if f.Result != posture.Fail {
+		return nil
+	}
+	return &view.Leaving{Severity: f.Severity, Grace: f.Grace}
+}
+
+// leavingDay stands for the moment at which whoever has a device leaves.
+const leavingDay view.From = "leaving"
 
 // turn returns the least number of milliseconds after from at which something
 // that is so at longest has become so.
@@ -144,10 +169,12 @@ func turn(from time.Duration, is func(time.Duration) bool) time.Duration {
 // fact is as old as age.
 func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duration) posture.Finding {
 	now := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
-	contact, encryption, loan := now, now, now
+	contact, encryption, loan, silence := now, now, now, time.Duration(0)
 	switch from {
 	case view.FromContact:
 		contact = now.Add(-age)
+	case view.FromSilence:
+		silence = age
 	case view.FromEncryption:
 		encryption = now.Add(-age)
 	case view.FromLoan:
@@ -159,11 +186,13 @@ func judgeAged(l *policy.Loaded, r policy.Rule, from view.From, age time.Duratio
 	}
 	facts := policy.SchoolFacts{
 		System:  answer(now, posture.System{Platform: posture.Linux, Chassis: posture.Read(posture.Laptop)}),
-		Contact: answer(now, policy.Contact{LastAt: contact}),
+		Contact: answer(now, policy.Contact{LastAt: contact, Silence: posture.Read(silence)}),
 		Coverage: answer(now, policy.Coverage{
 			EncryptionProven: posture.Read(true), EncryptionAt: posture.Read(encryption),
 		}),
-		Allocation: answer(now, policy.Allocation{Held: posture.Read(true), Ends: posture.Read(true), EndsAt: posture.Read(loan), Leaver: posture.Read(false)}),
+		Allocation: answer(now, policy.Allocation{
+			Held: posture.Read(true), Guest: posture.Read(false), Administrators: posture.Read(int64(0)), Ends: posture.Read(true), EndsAt: posture.Read(loan), Leaver: posture.Read(from == leavingDay),
+		}),
 	}
 	for _, f := range l.EvaluateSchool(a, facts, now) {
 		if f.Rule == r.ID {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -83,9 +84,10 @@ func (p *Projection) Preview(ctx context.Context, school posture.SchoolID, d Dra
 
 // prepare makes both policies ready, and returns how many devices there are.
 func (t *trial) prepare(ctx context.Context) (total int, err error) {
+	var days *calendar.Calendar
 	err = t.view.Try(t.school.ID, func(tx *view.Tx) (err error) {
 		t.current, err = t.folder(nil).current(ctx, tx)
-		t.folded, total = tx.Next(), tx.DeviceCount()
+		t.folded, total, days = tx.Next(), tx.DeviceCount(), tx.Terms()
 		return err
 	})
 	if err != nil {
@@ -98,8 +100,8 @@ func (t *trial) prepare(ctx context.Context) (total int, err error) {
 	}
 	t.words, t.wordsNew = t.current.words, t.drafted.words
 	t.words.Rules, t.wordsNew.Rules = slices.Clone(t.words.Rules), slices.Clone(t.wordsNew.Rules)
-	t.words.Ready()
-	t.wordsNew.Ready()
+	t.words.Ready(days)
+	t.wordsNew.Ready(days)
 	for _, r := range t.drafted.device {
 		t.reads |= r.reads
 	}

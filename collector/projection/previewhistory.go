@@ -48,6 +48,12 @@ type past struct {
 	memories *memories
 	devices  map[posture.DeviceID]*pastDevice
 	found    view.PreviewHistory
+	lost     map[posture.DeviceID][]view.QuarantineSpan // when devices were marked lost
+}
+
+// apart reports whether an entry came from a device while it was marked lost.
+func (p *past) apart(r ledger.Record) bool {
+	return slices.ContainsFunc(p.lost[posture.DeviceID(r.Envelope.Subject)], func(s view.QuarantineSpan) bool { return s.Holds(uint64(r.Index)) })
 }
 
 // pastDevice is a device as its reports are gone through.
@@ -64,12 +70,15 @@ func (t *trial) history(ctx context.Context) (*view.PreviewHistory, error) {
 	days := min(t.Days, MostDays)
 	p.found = view.PreviewHistory{Asked: days, From: t.Now.AddDate(0, 0, -days)}
 	first, err := p.begin(ctx)
+	if err == nil {
+		p.lost, err = t.view.Queries().Quarantines(ctx, t.school.ID)
+	}
 	if err != nil {
 		return nil, err
 	}
 	err = p.entries(ctx, 0, ledger.Index(t.folded), func(r ledger.Record) error {
-		if r.Envelope.Kind != proof.KindReport {
-			return nil
+		if r.Envelope.Kind != proof.KindReport || p.apart(r) {
+			return nil // what a lost laptop said shows nowhere
 		}
 		return p.report(ctx, r, r.Index >= first)
 	})

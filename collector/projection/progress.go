@@ -53,7 +53,9 @@ type came struct {
 	again   uint64    // times it was thrown away
 	behind  time.Time // zero: it was not behind when it was last looked
 	stopped error
-	damage  *DamageError // nil: none
+	damage  *DamageError  // nil: none
+	wanted  uint64        // somebody waits for the entries before this one, or did
+	changed chan struct{} // closed, and dropped, when any of this changes; nil: nobody has asked for it
 }
 
 // to notes that the first entries are in the view, of as many as are recorded.
@@ -62,6 +64,7 @@ func (c *came) to(folded, recorded uint64, now time.Time) {
 	defer c.mu.Unlock()
 	c.folded = folded
 	c.look(recorded, now)
+	c.news()
 }
 
 // anew notes that what was folded in is about to be thrown away.
@@ -103,6 +106,7 @@ func (c *came) stop(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = err
+	c.news()
 }
 
 // lack notes what the view is made without.

@@ -194,6 +194,7 @@ func (f *folder) startAgain() error {
 	f.introduced = false
 	f.memories.clear()
 	f.permissions = nil
+	f.left = left{}
 	clear(f.noted)
 	f.policies = map[uint64]*prepared{0: f.policies[0]}
 	f.came.anew()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -23,7 +24,7 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 	var laptops []*laptop
 	p := newPeople()
 	for range rapid.IntRange(1, 25).Draw(t, "entries") {
-		now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 600, 3000, 30_000}).Draw(t, "minutes")) * time.Minute)
+		now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 30, 60, 600, 3000, 30_000}).Draw(t, "minutes")) * time.Minute)
 		if len(laptops) == 0 || rapid.IntRange(0, 9).Draw(t, "enrol") == 0 {
 			laptops = append(laptops, s.enrol(tb, fmt.Sprintf("hb-lt-%03d", len(laptops)), now))
 			after()
@@ -31,22 +32,57 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		}
 		l := rapid.SampledFrom(laptops).Draw(t, "laptop")
 		made := now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 5000}).Draw(t, "late")) * time.Minute)
-		switch rapid.IntRange(0, 24).Draw(t, "what") {
-		case 22, 23, 24:
+		switch rapid.IntRange(0, 33).Draw(t, "what") {
+		case 32, 33:
+			drawDispute(tb, t, s, laptops, now)
+		case 30, 31:
+			drawConcern(tb, t, s, laptops, now)
+		case 29:
+			if rapid.Bool().Draw(t, "said") {
+				drawSaid(t, s, now)
+				break
+			}
+			if rapid.Bool().Draw(t, "of a year") {
+				drawYear(tb, t, s, now)
+				break
+			}
+			drawReport(tb, t, s, now)
+		case 28:
+			s.seals(tb, now)
+		case 25, 26:
+			if rapid.IntRange(0, 4).Draw(t, "revoked") == 0 {
+				s.revokes(tb, now, l)
+				break
+			}
+			s.admits(tb, now, drawAdmission(t, laptops))
+		case 27:
+			s.loses(tb, now, rapid.SampledFrom([]incident.What{incident.Open, incident.Found}).Draw(t, "lost"), l.id)
+		case 24:
+			drawLook(tb, t, s, laptops, now)
+		case 22, 23:
 			s.records(tb, now, drawIncident(t, laptops, now))
 		case 20, 21:
 			drawCalendar(tb, t, s, now)
 		case 16, 17, 18:
 			s.decide(tb, p.draw(t, l, now))
 		case 19:
-			l.assign(tb, now, rapid.SampledFrom([][]string{nil, {"Year 6"}, {"Year 6", "Trolley B"}}).Draw(t, "groups"))
+			drawTold(tb, t, l, now)
 		case 13, 14, 15:
 			c, person := drawKeeping(t, laptops, now)
 			s.keep(tb, now, "technician", person, c)
 		case 12:
+			if rapid.Bool().Draw(t, "one") { // such as the name of who had a device
+				entry := rapid.IntRange(0, len(s.ledger.records)-1).Draw(t, "entry")
+				s.purgeOf(now, func(i int, section proof.SectionRef) bool { return i == entry && section.Class == proof.People })
+				break
+			}
+			if rapid.IntRange(0, 3).Draw(t, "times") == 0 {
+				s.setsTimes(tb, now, retentionTimes)
+				break
+			}
 			s.purge(now, rapid.SampledFrom([]proof.Class{proof.Posture, proof.Media, proof.Inventory, proof.Contacts, proof.People, proof.Incidents}).Draw(t, "class"))
 		case 0:
-			s.publish(tb, now, dropRule(rapid.SampledFrom([]string{"", "", "CFG-01", "USB-01"}).Draw(t, "dropped")))
+			s.publish(tb, now, dropRule(rapid.SampledFrom([]string{"", "", "CFG-01", "USB-01"}).Draw(t, "dropped")), s.approved(tb, now))
 		case 1, 2:
 			s.decide(tb, drawDecision(t, l, now))
 		case 3, 4, 5:
@@ -58,6 +94,44 @@ func history(tb testing.TB, t *rapid.T, s *school, after func()) time.Time {
 		after()
 	}
 	return now
+}
+
+// TestHistoriesHoldEveryKindOfDecision: what is said of random histories is said of
+// every decision that people can make.
+func TestHistoriesHoldEveryKindOfDecision(t *testing.T) {
+	found := map[decision.Kind]bool{}
+	histories := rapid.Custom(func(rt *rapid.T) *school {
+		s := newSchool(t, "hollybank")
+		history(t, rt, s, func() {})
+		return s
+	})
+	for seed := 0; seed < 4000 && len(found) < len(decision.Kinds()); seed++ {
+		s := histories.Example(seed)
+		for _, bodies := range s.ledger.bodies {
+			for _, body := range bodies {
+				if d, err := decision.Decode(body); err == nil {
+					found[d.Kind] = true
+				}
+			}
+		}
+	}
+	for _, kind := range decision.Kinds() {
+		if !found[kind] {
+			t.Errorf("no history holds a decision of the kind %q", kind)
+		}
+	}
+}
+
+// approved is the decision that is recorded beside the next policy.
+func (s *school) approved(tb testing.TB, at time.Time) proof.Section {
+	tb.Helper()
+	d := decision.Decision{Kind: decision.PublishPolicy, By: "Jo Marsh", At: at, Reason: "agreed by governors", Policy: &decision.Policy{
+		Digest: proof.Digest{1}, Number: s.number + 1, Drafter: "Morgan Ellis", Approver: "Jo Marsh", ApprovedAt: at,
+	}}
+	if err := d.Check(); err != nil {
+		tb.Fatal(err)
+	}
+	return proof.Section{Name: decision.SectionPolicyApproval, Class: proof.Kept, Body: body(tb, d)}
 }
 
 func dropRule(id string) func(*policy.Policy) {
@@ -83,11 +157,12 @@ func keysOf(l *laptop) []breach.Key {
 	return []breach.Key{
 		keyOf(string(l.id), "ENC-01", "volume", "aaaaaaaaaaaa"), keyOf(string(l.id), "CFG-01", "device", ""),
 		keyOf(string(l.id), "LIF-01", "device", ""), keyOf(string(l.id), "USB-01", "medium", serial),
+		keyOf(string(l.id), "AV-01", "device", ""),
 	}
 }
 
 func change(t *rapid.T, l *laptop, s *school) {
-	switch rapid.IntRange(0, 8).Draw(t, "change") {
+	switch rapid.IntRange(0, 10).Draw(t, "change") {
 	case 0, 1:
 		l.facts.Volumes = posture.Found("sysfs", volume(rapid.Bool().Draw(t, "encrypted")))
 	case 2:
@@ -100,6 +175,9 @@ func change(t *rapid.T, l *laptop, s *school) {
 		l.facts.Security.Items[0].Firewall = posture.Read(rapid.Bool().Draw(t, "firewall"))
 	case 6:
 		l.policy, l.number = s.policy, s.number
+	case 9, 10:
+		l.facts.Antivirus = posture.Found("clamav", clam(posture.Read(rapid.Bool().Draw(t, "antivirus"))))
+		l.facts.Antivirus.Items[0].Expired = posture.Read(rapid.IntRange(0, 4).Draw(t, "expired") == 0)
 	case 7:
 		l.skew = time.Duration(rapid.IntRange(-5, 5).Draw(t, "skew")) * hour
 	case 8:
@@ -142,6 +220,7 @@ func TestRebuildEqualsFollow(t *testing.T) {
 			agreeOnRegister(rt, live, s, end.Add(later))
 			agreeOnIncidents(rt, live, s, end.Add(later))
 		}
+		agreeOnLooks(rt, live, s, end)
 	})
 }
 
@@ -180,6 +259,18 @@ func agree(t *rapid.T, f fixture, s *school, now time.Time) {
 		agreeOn(t, o, detail)
 		for _, b := range detail.Breaches {
 			breaches[fmt.Sprint(b.Status, b.Severity)]++
+		}
+		for _, e := range detail.Earlier { // in no list: its breaches are history
+			earlier, err := f.q.Device(ctx, s.id, e.Device, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range earlier.Breaches {
+				if b.Status != breach.Resolved {
+					t.Fatalf("a device that was replaced has a breach that is %s: %+v", b.Status, b)
+				}
+				breaches[fmt.Sprint(b.Status, b.Severity)]++
+			}
 		}
 	}
 	if sum != [4]int{} || silent != o.Silent {

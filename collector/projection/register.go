@@ -11,6 +11,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // keeps takes in a change of what the school keeps about its things; ok is
@@ -62,6 +63,10 @@ func (f *folder) change(ctx context.Context, tx *view.Tx, r ledger.Record, c reg
 		return f.licence(ctx, tx, r, c, made)
 	case c.What == register.AcknowledgeUse:
 		return f.use(ctx, tx, r, c, made)
+	case c.What == register.SetNotice:
+		return f.guestNotice(tx, c, made)
+	case c.What == register.ListsLast:
+		return tx.PutListsLast(view.ListsLast{Days: c.Days})
 	}
 	was, err := tx.Asset(c.Tag)
 	if err != nil {
@@ -137,20 +142,15 @@ func (f *folder) putAsset(ctx context.Context, tx *view.Tx, r ledger.Record, was
 // retell judges a device by what its asset says now.
 func (f *folder) retell(ctx context.Context, tx *view.Tx, r ledger.Record, id posture.DeviceID, tag string, a register.Asset) error {
 	was, known, err := tx.Device(id)
-	if err != nil || !known {
+	if err != nil || !known || was.ReplacedBy != "" {
 		return err
 	}
 	j, err := f.judge(ctx, tx, was, moment(r.Envelope.ReceivedAt), order(r.Index, 0))
 	if err != nil {
 		return err
 	}
-	for _, rule := range j.policy.lapses {
-		if rule.Lapses.From != view.FromLoan {
-			continue
-		}
-		if err := j.lapse(rule); err != nil {
-			return err
-		}
+	if err := j.lapseAll(); err != nil {
+		return err
 	}
 	j.row.AssetTag, j.asset = tag, &a
 	return j.again(was)
@@ -170,7 +170,7 @@ func (j *judgement) again(was view.DeviceRow) error {
 }
 
 // kept reads what the school keeps about the device, and says until when it is
-// lent.
+// lent, and when whoever has it leaves.
 func (j *judgement) kept() (policy.SchoolFacts, error) {
 	var facts policy.SchoolFacts
 	if j.asset == nil {
@@ -188,11 +188,13 @@ func (j *judgement) kept() (policy.SchoolFacts, error) {
 	if a.Held != nil {
 		j.row.SetLoan(a.Held.Ends)
 	}
+	leaves, _ := a.Leaves()
+	j.row.SetLeaves(leaves)
 	if a.Escrow != "" {
 		facts.Escrow = answer(a.EscrowAt, policy.Escrow{Held: posture.Read(a.Escrow == register.KeyHeld)})
 	}
 	if a.Held != nil || len(a.Past) > 0 {
-		facts.Allocation = answer(j.received, allocation(*a))
+		facts.Allocation = answer(j.received, allocation(*a, j.administratorsSince(a.Held), j.received))
 	}
 	unknown, err := j.unknownMedia()
 	if err != nil {
@@ -206,12 +208,24 @@ func (j *judgement) kept() (policy.SchoolFacts, error) {
 	return facts, err
 }
 
-// allocation says who has an asset, without saying who.
-func allocation(a register.Asset) policy.Allocation {
+// administratorsSince returns how many accounts could administer the device when
+// it was last looked at since somebody has it: what was read before is of another.
+func (j *judgement) administratorsSince(h *register.Held) posture.Reading[int64] {
+	if h != nil && !j.row.Vector.LastRead(wire.Security).After(h.From) {
+		return posture.Unread[int64](posture.NotVisible)
+	}
+	return j.row.Administrators
+}
+
+// allocation says who has an asset at a moment, without saying who, and how many
+// accounts of people can administer it.
+func allocation(a register.Asset, administrators posture.Reading[int64], now time.Time) policy.Allocation {
+	leaves, leaving := a.Leaves()
 	out := policy.Allocation{
-		Held: posture.Read(a.Held != nil),
+		Held:  posture.Read(a.Held != nil),
+		Guest: posture.Read(a.Held != nil && a.Held.Guest), Administrators: administrators,
 		Ends: posture.Read(false), EndsAt: posture.Unread[time.Time](posture.NotAsked),
-		Leaver: posture.Read(a.Held != nil && a.Leaver != nil && !a.Leaver.Has(register.Returned)),
+		Leaver: posture.Read(leaving && !now.Before(leaves)),
 	}
 	if a.Held != nil && !a.Held.Ends.IsZero() {
 		out.Ends, out.EndsAt = posture.Read(true), posture.Read(a.Held.Ends)

@@ -23,11 +23,20 @@ func (f *folder) report(ctx context.Context, tx *view.Tx, r ledger.Record) error
 		return &notUnderstoodError{err}
 	}
 	was, _, err := tx.Device(posture.DeviceID(st.Device))
-	if err != nil || (was.ID != "" && st.Sequence <= was.LastReport) {
+	if err != nil {
+		return err
+	}
+	if was.Apart == view.IsApart {
+		return f.reportApart(ctx, tx, was, st, r)
+	}
+	if was.ReplacedBy != "" || doubted(was) {
+		return nil // it came in between, and is of a computer that is another device now, or of two
+	}
+	row, err := back(tx, was)
+	if err != nil || (was.ID != "" && st.Sequence <= row.LastReport) {
 		return err // a repeat is no news
 	}
-	row := was
-	row.ID = posture.DeviceID(st.Device)
+	row.ID, row.Twice = posture.DeviceID(st.Device), view.Twice{}
 	received, madeAt := moment(r.Envelope.ReceivedAt), moment(st.MadeAt)
 	j, err := f.judge(ctx, tx, row, received, order(r.Index, 0))
 	if err != nil {
@@ -52,6 +61,9 @@ func (f *folder) report(ctx context.Context, tx *view.Tx, r ledger.Record) error
 	}
 	j.row.Places = q.places
 	j.describe(x.facts, received)
+	if err := j.identify(st, x.facts); err != nil {
+		return err
+	}
 	return f.judgeReport(j, was, st, x, r)
 }
 
@@ -104,13 +116,19 @@ func (f *folder) judgeReport(j *judgement, was view.DeviceRow, st proof.ReportSt
 	return j.save(was)
 }
 
-// heard takes in that the device was heard from: what had lapsed by then did.
+// heard takes in that the device was heard from: what had lapsed by then did,
+// and of the time since it was last heard from some counts as online.
 func (j *judgement) heard() error {
 	if err := j.lapseAll(); err != nil {
 		return err
 	}
+	last := j.row.LastContact
+	j.row.Online += j.tx.Credit(last, j.received)
 	j.row.LastContact = j.received
 	j.row.SetTimes(j.row.EncryptionAt())
+	if j.row.GraceDue > 0 && j.row.Online >= j.row.GraceDue || j.received.Before(last) {
+		return j.tx.Graces(&j.row)
+	}
 	return nil
 }
 
@@ -163,11 +181,13 @@ func (j *judgement) describe(facts posture.Facts, received time.Time) {
 		j.row.Hostname, j.row.Platform = cmp.Or(s.Hostname, j.row.Hostname), cmp.Or(s.Platform, j.row.Platform)
 		j.row.OSName, j.row.Chassis = s.OSName.Value, string(s.Chassis.Value)
 	}
+	j.row.Administrators = administrators(facts.Security)
+	j.row.SaysOfItself(facts)
 	encryptionAt := j.row.EncryptionAt()
 	j.row.Proven = slices.ContainsFunc(facts.Volumes.Items, func(v posture.Volume) bool {
 		return v.Role == posture.SystemVolume && v.Encryption.Known()
 	})
-	j.row.Vector = view.Vector{Rules: j.row.Vector.Rules, LoanEnds: j.row.Vector.LoanEnds}
+	j.row.Vector = view.Vector{Rules: j.row.Vector.Rules, LoanEnds: j.row.Vector.LoanEnds, Leaves: j.row.Vector.Leaves}
 	for _, p := range j.row.Places {
 		at := observed(j.row.Clock, p.ReadAt, received)
 		j.row.Vector.SetRead(p.Name, at)
@@ -185,6 +205,28 @@ func (j *judgement) describe(facts posture.Facts, received time.Time) {
 			j.row.ProbeErrors++
 		}
 	}
+}
+
+// administrators returns how many accounts of people can administer the device:
+// what was not read is not none.
+func administrators(s posture.Answer[posture.Security]) posture.Reading[int64] {
+	switch {
+	case s.Absent != posture.None:
+		return posture.Unread[int64](s.Absent)
+	case len(s.Items) != 1:
+		return posture.Unread[int64](posture.Unreadable)
+	}
+	return s.Items[0].Administrators
+}
+
+// identify notes by what the computer is known again, if the report says so
+// anew.
+func (j *judgement) identify(st proof.ReportStatement, facts posture.Facts) error {
+	anew := slices.ContainsFunc(st.Sections, func(s proof.SectionRef) bool { return s.Name == wire.System && s.Carried == st.Sequence })
+	if !anew || len(facts.System.Items) != 1 {
+		return nil
+	}
+	return j.tx.PutHardware(j.row.ID, view.HardwareOf(facts.System.Items[0]))
 }
 
 // events records the media that came and went since the report before.

@@ -95,10 +95,15 @@ func (s *shelf) together(f func()) {
 
 // purge forgets the bodies of a class and says so.
 func (s *school) purge(at time.Time, class proof.Class) {
+	s.purgeOf(at, func(_ int, section proof.SectionRef) bool { return section.Class == class })
+}
+
+// purgeOf forgets the sections that some are true of.
+func (s *school) purgeOf(at time.Time, of func(entry int, section proof.SectionRef) bool) {
 	s.ledger.mu.Lock()
 	for i, r := range s.ledger.records {
 		for n, section := range r.Envelope.Sections {
-			if section.Class == class {
+			if of(i, section) {
 				s.ledger.bodies[i][n] = nil
 			}
 		}
@@ -220,7 +225,7 @@ func body(tb testing.TB, v any) []byte {
 	return data
 }
 
-func (s *school) publish(tb testing.TB, at time.Time, change func(*policy.Policy)) {
+func (s *school) publish(tb testing.TB, at time.Time, change func(*policy.Policy), beside ...proof.Section) {
 	tb.Helper()
 	p := *s.policy.Policy()
 	p.Rules, p.Parameters = slices.Clone(p.Rules), slices.Clone(p.Parameters)
@@ -240,7 +245,7 @@ func (s *school) publish(tb testing.TB, at time.Time, change func(*policy.Policy
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.ledger.append(s.envelope(proof.KindPolicy, "", at), proof.Section{Name: "policy", Class: proof.Kept, Body: signed})
+	s.ledger.append(s.envelope(proof.KindPolicy, "", at), append([]proof.Section{{Name: "policy", Class: proof.Kept, Body: signed}}, beside...)...)
 }
 
 func (s *school) decide(tb testing.TB, d decision.Decision) {
@@ -460,7 +465,16 @@ func open(tb cleaner, schools ...*school) fixture {
 	for _, s := range schools {
 		list = append(list, s.config())
 	}
-	v, err := view.Open("", view.Options{Memory: true, Facts: NewFacts(list)})
+	return opened(tb, list)
+}
+
+func opened(tb cleaner, list []School) fixture {
+	tb.Helper()
+	look := 1 // small schools ask the index too
+	if _, ok := tb.(*testing.B); ok {
+		look = 0
+	}
+	v, err := view.Open("", view.Options{Memory: true, Facts: NewFacts(list), Look: look})
 	if err != nil {
 		tb.Fatal(err)
 	}

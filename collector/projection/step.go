@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
@@ -25,6 +24,7 @@ func (f *folder) step(ctx context.Context, most uint64) (more bool, err error) {
 	})
 	f.ahead = nil
 	if err != nil {
+		f.left = left{}
 		f.permissions = nil // they may be of rows that were not committed
 	}
 	switch {
@@ -70,7 +70,7 @@ func (f *folder) foldSome(ctx context.Context, tx *view.Tx, most uint64) (s step
 	if s.next >= end {
 		return s, nil
 	}
-	items, err := f.gather(ctx, ledger.Index(s.next), ledger.Index(end))
+	items, err := f.upcoming(ctx, s.next, end)
 	if err != nil {
 		return s, err
 	}
@@ -85,10 +85,15 @@ func (f *folder) foldSome(ctx context.Context, tx *view.Tx, most uint64) (s step
 	if err := tx.Advance(moment(latest)); err != nil {
 		return s, err
 	}
-	notes := f.notes
+	notes, first := f.notes, s.next
 	for n, i := range items {
+		if over, err := f.dayOver(ctx, tx, n, i); err != nil {
+			return s, err
+		} else if over {
+			break
+		}
 		if n%window == 0 {
-			if err := f.look(ctx, tx, items[n:min(n+window, len(items))]); err != nil {
+			if err := f.look(ctx, tx, sameDay(tx, items[n:min(n+window, len(items))])); err != nil {
 				return s, err
 			}
 		}
@@ -106,6 +111,7 @@ func (f *folder) foldSome(ctx context.Context, tx *view.Tx, most uint64) (s step
 			break
 		}
 	}
+	f.left = left{s.next, items[s.next-first:]}
 	s.more, s.damaged = true, f.notes > notes
 	return s, nil
 }

@@ -399,3 +399,21 @@ func TestAFailureOffTheListIsNotGone(t *testing.T) {
 		}
 	}
 }
+
+// TestHeardAgainAfterADecision settles a breach while nothing fails, and then the
+// laptop is silent for too long: that it is heard again ends the silence, whatever
+// was settled before.
+func TestHeardAgainAfterADecision(t *testing.T) {
+	s := newSchool(t, "hollybank")
+	l := s.enrol(t, "hb-lt-014", term)
+	l.report(t, term, term)
+	s.decide(t, decision.Decision{
+		Kind: decision.Resolve, By: "technician", At: term.Add(hour), Reason: "sent away", Breach: keyOf("hb-lt-014", "ENC-01", "volume", "aaaaaaaaaaaa"),
+	})
+	back := term.Add(22 * 24 * hour)
+	l.assign(t, back, []string{"Year 6"}) // by which the silence is noticed
+	l.contact(t, back.Add(hour), back.Add(hour))
+	if got := line(open(t, s).device(t, s, "hb-lt-014", back.Add(2*hour)).Breaches); got != "[ENC-05 resolved LIF-01 resolved]" {
+		t.Errorf("heard again: %s", got)
+	}
+}

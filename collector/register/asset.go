@@ -23,7 +23,12 @@ type Asset struct {
 	Escrow        Escrow             `json:"escrow,omitempty"` // whether the school holds its recovery key
 	EscrowAt      time.Time          `json:"escrowAt,omitzero"`
 	Investigation bool               `json:"investigation,omitempty"` // found media are plugged into this machine and no other
-	Entry         uint64             `json:"entry"`                   // of the ledger that changed it last, counted from 1
+	// InvestigationAt is since when; zero if they are not.
+	InvestigationAt time.Time `json:"investigationAt,omitzero"`
+	// ListedAt is for when the last list was true that says what manages the
+	// device; zero if none did.
+	ListedAt time.Time `json:"listedAt,omitzero"`
+	Entry    uint64    `json:"entry"` // of the ledger that changed it last, counted from 1
 }
 
 // Escrow says whether the school holds a recovery key; "" if nobody has said.
@@ -43,11 +48,14 @@ type Held struct {
 	Ends   time.Time `json:"ends,omitzero"` // of a loan with an end
 	Back   time.Time `json:"back,omitzero"` // when it was handed back
 	// Named says that a person was named, also once the name is forgotten.
-	Named     bool   `json:"named,omitempty"`
-	Guest     bool   `json:"guest,omitempty"`     // a guest's or supply teacher's
-	Notice    bool   `json:"notice,omitempty"`    // the guest was given the school's notice
-	Condition string `json:"condition,omitempty"` // what was noted about it
-	By        string `json:"by,omitempty"`        // who gave it out, until that is forgotten
+	Named  bool `json:"named,omitempty"`
+	Guest  bool `json:"guest,omitempty"`  // a guest's or supply teacher's
+	Notice bool `json:"notice,omitempty"` // the guest was given the school's notice
+	// NoticeVersion says which it was; "" if that is not recorded.
+	NoticeVersion string `json:"noticeVersion,omitempty"`
+	Condition     string `json:"condition,omitempty"` // what was noted about it
+	By            string `json:"by,omitempty"`        // who gave it out, until that is forgotten
+	Entry         uint64 `json:"entry,omitempty"`     // of the ledger that gave it out, counted from 1
 }
 
 // Overdue reports whether a loan is over and was not handed back.
@@ -71,7 +79,7 @@ func Steps() []Step { return []Step{Returned, DataMoved, StepWiped, AccountsRemo
 
 // Leaver is the checklist of somebody who had the device and left.
 type Leaver struct {
-	Left   time.Time   `json:"left"` // when they leave or left
+	Left   time.Time   `json:"left"` // when they leave or left; it may lie ahead
 	Role   string      `json:"role"`
 	Done   []Done      `json:"done,omitempty"`
 	Signed []Signature `json:"signed,omitempty"`
@@ -101,12 +109,12 @@ func (l *Leaver) Missing() []Step {
 	return slices.DeleteFunc(Steps(), l.Has)
 }
 
-// signatures is how many close a checklist.
-const signatures = 2
+// Signatures is how many close a checklist.
+const Signatures = 2
 
 // Closed reports whether every step was done and two people signed.
 func (l *Leaver) Closed() bool {
-	return l != nil && len(l.Missing()) == 0 && len(l.Signed) >= signatures
+	return l != nil && len(l.Missing()) == 0 && len(l.Signed) >= Signatures
 }
 
 // Wipe is one time that the device was wiped. Nobody but who did it knows.
@@ -140,9 +148,10 @@ func (a Asset) Take(c Change, m Made) (Asset, error) {
 }
 
 // Import returns the asset as a line of a list leaves it. device is what it is
-// tied to after that.
+// tied to after that. A list that is older than another that says what manages
+// the device changes nothing: what is known of it is newer.
 func (a Asset) Import(i Item, asOf time.Time, m Made) Asset {
-	if m.Entry <= a.Entry {
+	if m.Entry <= a.Entry || i.listed() && asOf.Before(a.ListedAt) {
 		return a
 	}
 	next := a.clone()
@@ -153,6 +162,9 @@ func (a Asset) Import(i Item, asOf time.Time, m Made) Asset {
 	next.Description = i.Description
 	if asOf.After(next.AsOf) {
 		next.AsOf = asOf
+	}
+	if i.listed() {
+		next.ListedAt = asOf
 	}
 	if i.Device != "" {
 		next.become(i.Device)
@@ -210,10 +222,9 @@ func (a *Asset) take(c Change, m Made) error {
 	case HandBack:
 		return a.handBack(at)
 	case Left:
-		if a.Held == nil {
-			return void("nobody has %s", a.Tag)
-		}
-		a.Leaver = &Leaver{Left: at, Role: a.Held.Role}
+		return a.leave(at)
+	case Stays:
+		return a.stay()
 	case DoneStep:
 		return a.step(Done{Step: c.Step, At: at, Method: c.Method, By: m.By})
 	case Sign:
@@ -228,7 +239,12 @@ func (a *Asset) take(c Change, m Made) error {
 	case Recovery:
 		a.Escrow, a.EscrowAt = c.Escrow, at
 	case Investigate:
-		a.Investigation = c.On
+		if c.On && !a.Investigation {
+			a.InvestigationAt = at
+		}
+		if a.Investigation = c.On; !c.On {
+			a.InvestigationAt = time.Time{}
+		}
 	default:
 		return void("%s is no change of an asset", c.What)
 	}
@@ -246,7 +262,7 @@ func (a *Asset) allocate(x Allocation, at time.Time, m Made) error {
 	}
 	a.Held = &Held{
 		Role: x.Role, Person: m.Person, Named: x.Named, From: at, Ends: x.Ends, Guest: x.Guest, Notice: x.Notice,
-		Condition: x.Condition, By: m.By,
+		NoticeVersion: x.NoticeVersion, Condition: x.Condition, By: m.By, Entry: m.Entry,
 	}
 	if a.Leaver.Closed() {
 		a.Leaver = nil
@@ -254,6 +270,8 @@ func (a *Asset) allocate(x Allocation, at time.Time, m Made) error {
 	return nil
 }
 
+// handBack ends the time of whoever has the device. If they leave, or left, that
+// is the first step of their checklist.
 func (a *Asset) handBack(at time.Time) error {
 	if a.Held == nil {
 		return void("nobody has %s", a.Tag)
@@ -261,7 +279,43 @@ func (a *Asset) handBack(at time.Time) error {
 	h := *a.Held
 	h.Back = at
 	a.Past, a.Held = bounded(append(a.Past, h)), nil
+	if a.Leaver != nil && !a.Leaver.Has(Returned) {
+		a.Leaver.Done = append(a.Leaver.Done, Done{Step: Returned, At: at})
+	}
 	return nil
+}
+
+// leave begins the checklist of whoever has the device, or corrects when they
+// leave: what was done already stays done.
+func (a *Asset) leave(at time.Time) error {
+	if a.Held == nil {
+		return void("nobody has %s", a.Tag)
+	}
+	at = at.Truncate(time.Millisecond)
+	if a.Leaver != nil && !a.Leaver.Has(Returned) {
+		a.Leaver.Left = at
+		return nil
+	}
+	a.Leaver = &Leaver{Left: at, Role: a.Held.Role}
+	return nil
+}
+
+// stay takes back that whoever has the device leaves.
+func (a *Asset) stay() error {
+	if a.Held == nil || a.Leaver == nil || a.Leaver.Has(Returned) {
+		return void("nobody who has %s is recorded as leaving", a.Tag)
+	}
+	a.Leaver = nil
+	return nil
+}
+
+// Leaves returns when whoever has the device leaves, or left, and has not
+// returned it; ok is false if nobody does.
+func (a Asset) Leaves() (at time.Time, ok bool) {
+	if a.Held == nil || a.Leaver == nil || a.Leaver.Has(Returned) {
+		return time.Time{}, false
+	}
+	return a.Leaver.Left, true
 }
 
 func (a *Asset) step(d Done) error {
@@ -287,7 +341,7 @@ func (a *Asset) sign(m Made) error {
 		return void("nobody who has %s is recorded as leaving", a.Tag)
 	case len(l.Missing()) > 0:
 		return void("not everything on the checklist of %s is done: %v is missing", a.Tag, l.Missing())
-	case len(l.Signed) >= signatures:
+	case len(l.Signed) >= Signatures:
 		return void("the checklist of %s is signed already", a.Tag)
 	}
 	for _, s := range l.Signed {

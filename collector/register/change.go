@@ -1,13 +1,12 @@
 package register
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/body"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -21,18 +20,20 @@ type What string
 
 // The sorts of changes.
 const (
-	Import      What = "import"      // what the school's list says about devices
-	Tie         What = "tie"         // an asset is an enrolled device
-	Untie       What = "untie"       // it is none
-	Allocate    What = "allocate"    // somebody has it from now on
-	HandBack    What = "hand-back"   // it was handed back
-	Left        What = "left"        // whoever has it leaves
-	DoneStep    What = "step"        // a step of the leaver's checklist was done
-	Sign        What = "sign"        // the checklist is signed
-	Wiped       What = "wiped"       // it was wiped
-	Retire      What = "retire"      // it is not in use any more
-	Recovery    What = "recovery"    // the school holds its recovery key, or does not
-	Investigate What = "investigate" // found media are plugged into it, or no longer
+	Import      What = "import"       // what the school's list says about devices
+	Tie         What = "tie"          // an asset is an enrolled device
+	Untie       What = "untie"        // it is none
+	Allocate    What = "allocate"     // somebody has it from now on
+	HandBack    What = "hand-back"    // it was handed back
+	Left        What = "left"         // whoever has it leaves, or left: the only change of which the time may lie ahead
+	Stays       What = "stays"        // they do not after all
+	DoneStep    What = "step"         // a step of the leaver's checklist was done
+	Sign        What = "sign"         // the checklist is signed
+	Wiped       What = "wiped"        // it was wiped
+	SetNotice   What = "guest-notice" // what guests are told, in a version
+	Retire      What = "retire"       // it is not in use any more
+	Recovery    What = "recovery"     // the school holds its recovery key, or does not
+	Investigate What = "investigate"  // found media are plugged into it, or no longer
 
 	RegisterMedium What = "register-medium" // a medium is issued to a role
 	EraseMedium    What = "erase-medium"    // it was erased
@@ -44,6 +45,8 @@ const (
 	SignLicence   What = "licence-sign"    // what is installed was reconciled with what was bought, and signed for
 
 	AcknowledgeUse What = "acknowledge-use" // somebody acknowledged the rules of use
+
+	ListsLast What = "lists-last" // for how long a list of devices that no agent covers counts
 )
 
 // Item is what a list says about one device.
@@ -51,16 +54,30 @@ type Item struct {
 	Tag string `json:"tag"`
 	Description
 	Device posture.DeviceID `json:"device,omitempty"` // the enrolled device that it is
+	// Listed says that the list has a column about what manages devices. Of a
+	// list that was recorded before that was said, it is so if it names anything.
+	Listed *bool `json:"listed,omitempty"`
+}
+
+// listed reports whether the line says what manages the device, or that nothing
+// does.
+func (i Item) listed() bool {
+	if i.Listed == nil {
+		return i.Managed != ""
+	}
+	return *i.Listed
 }
 
 // Allocation is who gets a device.
 type Allocation struct {
-	Role      string    `json:"role"`
-	Named     bool      `json:"named,omitempty"` // the decision names the person
-	Ends      time.Time `json:"ends,omitzero"`   // of a loan
-	Guest     bool      `json:"guest,omitempty"`
-	Notice    bool      `json:"notice,omitempty"`
-	Condition string    `json:"condition,omitempty"`
+	Role   string    `json:"role"`
+	Named  bool      `json:"named,omitempty"` // the decision names the person
+	Ends   time.Time `json:"ends,omitzero"`   // of a loan
+	Guest  bool      `json:"guest,omitempty"`
+	Notice bool      `json:"notice,omitempty"`
+	// NoticeVersion says which notice it was, if the school has recorded one.
+	NoticeVersion string `json:"noticeVersion,omitempty"`
+	Condition     string `json:"condition,omitempty"`
 }
 
 // Change is one change of the register. It holds no name of a person.
@@ -77,17 +94,28 @@ type Change struct {
 	Reconciled *Reconciled      `json:"reconciled,omitempty"` // of signing for one
 	Use        *Acknowledgement `json:"use,omitempty"`        // of the rules of use
 	Step       Step             `json:"step,omitempty"`       // of the checklist
+	Text       string           `json:"text,omitempty"`       // of a notice
 	Method     string           `json:"method,omitempty"`     // how something was wiped, erased or done
 	Date       Date             `json:"date,omitempty"`       // of retiring
 	Escrow     Escrow           `json:"escrow,omitempty"`     //
 	On         bool             `json:"on,omitempty"`         //
+	Days       int              `json:"days,omitempty"`       // for which lists count
 }
+
+// The reasons that are recorded where nobody gives another.
+const (
+	UsualReason  = "recorded in the school's register"
+	ImportReason = "a list of devices was imported"
+)
 
 // Bounds of one change.
 const (
 	mostItems = 5000
 	mostBody  = 4 << 20
 )
+
+// MostList bounds a list of devices as a spreadsheet saves it, in bytes.
+const MostList = mostBody
 
 // Check reports what a change lacks.
 func (c Change) Check() error {
@@ -96,6 +124,10 @@ func (c Change) Check() error {
 		return c.checkLicence()
 	case c.What == AcknowledgeUse:
 		return c.checkUse()
+	case c.What == SetNotice:
+		return c.checkNotice()
+	case c.What == ListsLast:
+		return c.checkDays()
 	case c.What != Import:
 		if err := c.checkTag(); err != nil {
 			return err
@@ -126,7 +158,7 @@ func (c Change) Check() error {
 		return c.checkIssue()
 	case EraseMedium, WithdrawMedium:
 		return line("how or why", c.Method, mostText, true)
-	case Untie, HandBack, Left, Sign, Investigate:
+	case Untie, HandBack, Left, Stays, Sign, Investigate:
 		return nil
 	}
 	return fmt.Errorf("%.40q is no change of the register that this version knows", string(c.What))
@@ -172,7 +204,8 @@ func (c Change) checkAllocation() error {
 		return errors.New("a guest is given the school's notice with the device: record that it was")
 	}
 	return errors.Join(
-		line("the role", c.Allocation.Role, mostText, true), line("the condition", c.Allocation.Condition, mostText, false),
+		line("the role", c.Allocation.Role, mostText, true), line("the version of the notice", c.Allocation.NoticeVersion, mostTag, false),
+		line("the condition", c.Allocation.Condition, mostText, false),
 	)
 }
 
@@ -197,37 +230,12 @@ func CheckPerson(name string) error {
 	return nil
 }
 
+// bodies are the sections of changes.
+var bodies = body.Of[Change]{What: "a change of the register", Most: mostBody}
+
 // Encode returns the body of the section of a change.
-func Encode(c Change) ([]byte, error) {
-	if err := c.Check(); err != nil {
-		return nil, err
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode a change of the register: %w", err)
-	}
-	if len(body) > mostBody {
-		return nil, fmt.Errorf("the change has %d bytes, more than the %d allowed: import the list in parts", len(body), mostBody)
-	}
-	return body, nil
-}
+func Encode(c Change) ([]byte, error) { return bodies.Encode(c) }
 
 // Decode reads what Encode wrote. Fields that this version does not know are
 // passed over; a sort of change that it does not know is an error.
-func Decode(body []byte) (Change, error) {
-	var c Change
-	if len(body) > mostBody {
-		return c, fmt.Errorf("read a change of the register: %d bytes are more than the %d allowed", len(body), mostBody)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&c); err != nil {
-		return Change{}, fmt.Errorf("read a change of the register: %w", err)
-	}
-	if dec.More() {
-		return Change{}, errors.New("read a change of the register: something follows its end")
-	}
-	if err := c.Check(); err != nil {
-		return Change{}, fmt.Errorf("read a change of the register: %w", err)
-	}
-	return c, nil
-}
+func Decode(data []byte) (Change, error) { return bodies.Decode(data) }

@@ -41,6 +41,17 @@ func (l *Line) keep(was Asset) {
 	if !has("managed") {
 		l.Managed = was.Managed
 	}
+	if !has("encrypted") {
+		l.Encrypted = was.Encrypted
+	}
+	if !has("enrolled") {
+		l.Enrolled = was.Enrolled
+	}
+	if !has("seen") {
+		l.Seen = was.Seen
+	}
+	listed := saysManager(l.columns)
+	l.Listed = &listed
 }
 
 // Wrong is one thing that is wrong with a file.
@@ -79,7 +90,7 @@ func (e *WrongError) Error() string {
 // Columns are the columns that a list of devices may have. Only the first is
 // needed.
 func Columns() []string {
-	return []string{"tag", "what", "class", "group", "bought", "retired", "host", "managed"}
+	return []string{"tag", "what", "class", "group", "bought", "retired", "host", "managed", "encrypted", "enrolled", "seen"}
 }
 
 // mostWrong is how many things that are wrong are listed.
@@ -91,8 +102,8 @@ const mostWrong = 50
 func ParseCSV(data []byte) ([]Line, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	switch {
-	case len(data) > mostBody:
-		return nil, wholly("the file has more than %d bytes: import it in parts", mostBody)
+	case len(data) > MostList:
+		return nil, wholly("the file has more than %d bytes: import it in parts", MostList)
 	case len(data) > 1 && (data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff):
 		return nil, wholly("the file is in UTF-16: save it as \"CSV UTF-8\"")
 	case !utf8.Valid(data):
@@ -270,6 +281,14 @@ func (l *Line) set(column, cell string) (err error) {
 		l.Host, err = cell, line("the host name", cell, mostText, false)
 	case "managed":
 		l.Managed, err = cell, line("the text", cell, mostText, false)
+	case "encrypted":
+		l.Encrypted, err = ParseSaid(cell)
+	case "enrolled":
+		if l.Enrolled, err = ParseSaid(cell); err == nil && l.Enrolled == ByDefault {
+			err = errors.New("nothing is enrolled by default: write yes or no")
+		}
+	case "seen":
+		l.Seen, err = ParseDate(cell)
 	}
 	return err
 }
@@ -290,6 +309,7 @@ func WriteCSV(w io.Writer, lines []Line) error {
 	for _, l := range lines {
 		rows = append(rows, []string{
 			l.Tag, l.What, string(l.Class), l.Group, string(l.Bought), string(l.Retired), l.Host, l.Managed,
+			string(l.Encrypted), string(l.Enrolled), string(l.Seen),
 		})
 	}
 	for _, row := range rows {
@@ -302,4 +322,21 @@ func WriteCSV(w io.Writer, lines []Line) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// OneLine writes a list of one device that ParseCSV reads: columns, each followed
+// by its cell as it is.
+func OneLine(pairs ...string) ([]byte, error) {
+	var head, cells []string
+	for pair := range slices.Chunk(pairs, 2) {
+		if len(pair) != 2 {
+			return nil, fmt.Errorf("write a line of the list: the column %s has no cell", pair[0])
+		}
+		head, cells = append(head, pair[0]), append(cells, pair[1])
+	}
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll([][]string{head, cells}); err != nil {
+		return nil, fmt.Errorf("write a line of the list: %w", err)
+	}
+	return b.Bytes(), nil
 }

@@ -42,6 +42,13 @@ type Tied struct {
 	Device posture.DeviceID `json:"device,omitempty"`
 }
 
+// older says that a list is older than what is known of a device already.
+func older(l Line, had Asset, asOf time.Time) Wrong {
+	const moment = "2006-01-02 15:04 MST"
+	return Wrong{Line: l.Line, What: fmt.Sprintf("this list is of %s, and what manages %s was said by a list of %s: an older list says nothing new",
+		asOf.UTC().Format(moment), had.Tag, had.ListedAt.UTC().Format(moment))}
+}
+
 // Prepare works out what importing a list would change. What cannot be is a
 // *WrongError, and then nothing may be recorded.
 func Prepare(lines []Line, assets map[string]Asset, enrolled []Enrolled, asOf time.Time) (Plan, error) {
@@ -52,12 +59,22 @@ func Prepare(lines []Line, assets map[string]Asset, enrolled []Enrolled, asOf ti
 	}
 	var wrong []Wrong
 	for _, l := range lines {
-		l.keep(assets[Key(l.Tag)])
+		had := assets[Key(l.Tag)]
+		l.keep(had)
+		if l.listed() && asOf.Before(had.ListedAt) {
+			if len(wrong) < mostWrong {
+				wrong = append(wrong, older(l, had, asOf))
+			}
+			continue
+		}
 		if l.Host != "" {
 			why := p.tie(&l, assets, hosts[Key(l.Host)])
 			if why != "" && len(wrong) < mostWrong {
 				wrong = append(wrong, Wrong{Line: l.Line, Column: "host", What: why})
 			}
+		}
+		if why := CheckTie(l.Tag, l.Class); why != nil && (l.Device != "" || assets[Key(l.Tag)].Device != "") && len(wrong) < mostWrong {
+			wrong = append(wrong, Wrong{Line: l.Line, Column: "class", What: why.Error()})
 		}
 		p.compare(l, assets, asOf)
 	}
@@ -105,6 +122,9 @@ func (p *Plan) compare(l Line, assets map[string]Asset, asOf time.Time) {
 			{"bought", string(was.Bought), string(l.Bought)},
 			{"retired", string(was.Retired), string(l.Retired)},
 			{"managed", was.Managed, l.Managed},
+			{"encrypted", string(was.Encrypted), string(l.Encrypted)},
+			{"enrolled", string(was.Enrolled), string(l.Enrolled)},
+			{"seen", string(was.Seen), string(l.Seen)},
 		} {
 			if f.from != f.to {
 				p.Changed = append(p.Changed, Edit{l.Tag, f.field, f.from, f.to})
@@ -112,7 +132,7 @@ func (p *Plan) compare(l Line, assets map[string]Asset, asOf time.Time) {
 		}
 	}
 	// What looks after a device where no agent can is as fresh as the list.
-	fresher := l.Managed != "" && asOf.After(was.AsOf)
+	fresher := l.Managed != "" && l.listed() && asOf.After(was.ListedAt)
 	if known && len(p.Changed) == before && l.Device == "" && !fresher {
 		p.Same++
 		return

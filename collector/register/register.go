@@ -50,6 +50,7 @@ type Description struct {
 	Bought  Date              `json:"bought,omitempty"`  //
 	Retired Date              `json:"retired,omitempty"` // the day from which it is not in use any more
 	Managed string            `json:"managed,omitempty"` // what looks after it where no agent can, such as "Google Admin"
+	Manager
 }
 
 // Key is how two spellings of a tag, a role or a product are told to be the
@@ -98,7 +99,7 @@ func CheckTag(tag string) error {
 func (d Description) check() error {
 	return errors.Join(
 		line("what it is", d.What, mostText, false), checkClass(d.Class), line("the group", d.Group, mostText, false),
-		d.Bought.check(), d.Retired.check(), line("what manages it", d.Managed, mostText, false),
+		d.Bought.check(), d.Retired.check(), line("what manages it", d.Managed, mostText, false), d.checkManager(),
 	)
 }
 
@@ -113,6 +114,15 @@ var classes = []struct {
 	{"ST", posture.StudentOwned},
 	{"SF", posture.StaffOwned},
 	{"VI", posture.VisitorOwned},
+}
+
+// Classes lists the classes of ownership.
+func Classes() []posture.Ownership {
+	var list []posture.Ownership
+	for _, c := range classes {
+		list = append(list, c.class)
+	}
+	return list
 }
 
 // ParseClass reads a class of ownership by its name or by its short name.
@@ -137,6 +147,21 @@ func checkClass(c posture.Ownership) error {
 		}
 	}
 	return fmt.Errorf("%.40q is no class of ownership", string(c))
+}
+
+// Personal reports whether devices of a class are somebody's own: they are
+// registered and get no agent.
+func Personal(c posture.Ownership) bool {
+	return c == posture.StudentOwned || c == posture.StaffOwned || c == posture.VisitorOwned
+}
+
+// CheckTie says why an asset of a class is no enrolled device: what is
+// somebody's own gets no agent, so one of the two is wrong.
+func CheckTie(tag string, c posture.Ownership) error {
+	if !Personal(c) {
+		return nil
+	}
+	return void("%s is %s, which gets no agent, and no enrolled device can be that: correct the class, or revoke and untie the device", tag, c)
 }
 
 func checkDevice(id posture.DeviceID) error {

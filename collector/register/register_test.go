@@ -163,6 +163,45 @@ func TestTheLeaversChecklist(t *testing.T) {
 	}
 }
 
+// TestALeaverAhead: that somebody leaves on a day to come can be corrected without
+// losing what was done, and taken back until the device is returned, which handing
+// it back is too.
+func TestALeaverAhead(t *testing.T) {
+	a := Asset{}.Import(Item{Tag: "HB-1"}, september, Made{At: september, Entry: 1})
+	entry := uint64(1)
+	take := func(c Change) bool {
+		t.Helper()
+		entry++
+		c.Tag = "HB-1"
+		next, err := a.Take(c, Made{By: "technician", At: september, Entry: entry})
+		a = next
+		return err == nil
+	}
+	role := Change{What: Allocate, Allocation: &Allocation{Role: "Year 4"}}
+	if take(Change{What: Stays}) || !take(role) || take(Change{What: Stays}) {
+		t.Fatal("it was taken back that somebody leaves who does not")
+	}
+	day := september.AddDate(0, 1, 0)
+	if !take(Change{What: Left, When: day}) || !take(Change{What: DoneStep, Step: DataMoved}) || !take(Change{What: Left, When: day.AddDate(0, 0, 3)}) {
+		t.Fatal("somebody does not leave")
+	}
+	if at, ok := a.Leaves(); !ok || !at.Equal(day.AddDate(0, 0, 3)) || !a.Leaver.Has(DataMoved) {
+		t.Errorf("corrected: %+v", a.Leaver)
+	}
+	if !take(Change{What: Stays}) || a.Leaver != nil {
+		t.Errorf("taken back: %+v", a.Leaver)
+	}
+	if !take(Change{What: Left, When: day}) || !take(Change{What: HandBack}) || !a.Leaver.Has(Returned) || take(Change{What: Stays}) {
+		t.Errorf("handed back: %+v", a.Leaver)
+	}
+	if _, ok := a.Leaves(); ok || !take(role) {
+		t.Error("who has it next leaves too")
+	}
+	if _, ok := a.Leaves(); ok {
+		t.Error("who has it next leaves too")
+	}
+}
+
 // TestNoCellIsAFormula: whatever a text is, no spreadsheet takes what is written
 // for a formula.
 func TestNoCellIsAFormula(t *testing.T) {

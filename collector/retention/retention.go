@@ -15,6 +15,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -56,36 +57,9 @@ func Past(month ledger.Month, now time.Time) bool {
 	return !now.Before(end(month))
 }
 
-// Due reports whether a month of a class is older than the usual time of its
-// class. Posture has none: it is for the life of a device and a year.
-func Due(class proof.Class, month ledger.Month, now time.Time) bool {
-	from := end(month)
-	switch class {
-	case proof.Media:
-		return !now.Before(from.AddDate(0, 0, 90))
-	case proof.Contacts:
-		return !now.Before(from.AddDate(0, 0, 30))
-	case proof.Inventory:
-		return !now.Before(from.AddDate(0, 13, 0))
-	case proof.People:
-		return !now.Before(from.AddDate(2, 0, 0))
-	case proof.Incidents:
-		return !now.Before(from.AddDate(6, 0, 0))
-	}
-	return false
-}
-
 // end returns the first moment after a month.
 func end(m ledger.Month) time.Time {
 	return time.Date(m.Year, m.Month+1, 1, 0, 0, 0, 0, time.UTC)
-}
-
-// Keep returns what must be kept of a class and month.
-func Keep(ctx context.Context, l Ledger, r Roster, class proof.Class, month ledger.Month) (func(ledger.Stored) bool, error) {
-	if class == proof.Contacts {
-		return lastOfDays(ctx, l, month)
-	}
-	return presentState(ctx, r)
 }
 
 // presentState keeps the sections that the last report of a device names,
@@ -118,38 +92,60 @@ func presentState(ctx context.Context, r Roster) (func(ledger.Stored) bool, erro
 	}, nil
 }
 
-// lastOfDays keeps each device's last contact of each day.
-func lastOfDays(ctx context.Context, l Ledger, month ledger.Month) (func(ledger.Stored) bool, error) {
+// MediaCame counts the media that came in a body that is about what came and
+// went: the count is what stays of it. What cannot be read counts nothing.
+func MediaCame(b ledger.Stored) uint64 {
+	if b.Section.Name != wire.MediaEvents {
+		return 0
+	}
+	var facts posture.Facts
+	if err := wire.DecodeSection(wire.MediaEvents, b.Section.Body, time.Time{}, &facts, nil); err != nil {
+		return 0
+	}
+	n := uint64(0)
+	for _, e := range facts.MediaEvents.Items {
+		if e.Action == posture.Attached {
+			n++
+		}
+	}
+	return n
+}
+
+// lastOfDays keeps each device's last contact of each day, and of what came before
+// and after it was recorded as lost, or as found: what it says while it is lost does
+// not stand for what it said before.
+func (s *Survey) lastOfDays(ctx context.Context, l Ledger, month ledger.Month) (func(ledger.Stored) bool, error) {
 	type day struct {
-		device string
-		date   int64
+		device  string
+		date    int64
+		stretch int
 	}
 	type place struct {
 		entry  ledger.Index
 		number int
 	}
-	dayOf := func(s ledger.Stored) (day, error) {
-		signed, err := proof.DecodeSignedContact(s.Section.Body)
+	dayOf := func(b ledger.Stored) (day, error) {
+		signed, err := proof.DecodeSignedContact(b.Section.Body)
 		if err != nil {
 			return day{}, err
 		}
 		c, err := proof.DecodeContactStatement(signed.Statement)
 		const dayLong = 24 * 60 * 60 * 1000
-		return day{c.Device, int64(s.Record.Envelope.ReceivedAt / dayLong)}, err
+		return day{c.Device, int64(b.Record.Envelope.ReceivedAt / dayLong), s.stretch(posture.DeviceID(c.Device), b.Record.Index)}, err
 	}
 	last := map[day]place{}
-	for s, err := range l.Bodies(ctx, proof.Contacts, month) {
+	for b, err := range l.Bodies(ctx, proof.Contacts, month) {
 		if err != nil {
 			return nil, err
 		}
-		d, err := dayOf(s)
+		d, err := dayOf(b)
 		if err != nil {
 			continue // kept below
 		}
-		last[d] = place{s.Record.Index, s.Number} // in the order of entries
+		last[d] = place{b.Record.Index, b.Number} // in the order of entries
 	}
-	return func(s ledger.Stored) bool {
-		d, err := dayOf(s)
-		return err != nil || last[d] == place{s.Record.Index, s.Number}
+	return func(b ledger.Stored) bool {
+		d, err := dayOf(b)
+		return err != nil || last[d] == place{b.Record.Index, b.Number}
 	}, nil
 }

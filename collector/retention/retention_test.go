@@ -3,34 +3,21 @@ package retention
 import (
 	"context"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
+	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
-func TestDue(t *testing.T) {
-	october := ledger.Month{Year: 2026, Month: 10}
-	for class, first := range map[proof.Class]time.Time{
-		proof.Media:     time.Date(2027, 1, 30, 0, 0, 0, 0, time.UTC),
-		proof.Contacts:  time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
-		proof.Inventory: time.Date(2027, 12, 1, 0, 0, 0, 0, time.UTC),
-		proof.People:    time.Date(2028, 11, 1, 0, 0, 0, 0, time.UTC),
-		proof.Incidents: time.Date(2032, 11, 1, 0, 0, 0, 0, time.UTC),
-	} {
-		if Due(class, october, first.Add(-time.Millisecond)) || !Due(class, october, first) {
-			t.Errorf("%s of October is not due from %s on", class, first)
-		}
-	}
-	for _, class := range []proof.Class{proof.Kept, proof.Posture} {
-		if Due(class, october, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)) {
-			t.Errorf("%s is due by age alone", class)
-		}
-	}
+func TestAMonthIsPast(t *testing.T) {
 	november := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	october := ledger.Month{Year: 2026, Month: 10}
 	if Past(october, november.Add(-1)) || !Past(october, november) {
 		t.Error("October is over when November begins")
 	}
@@ -90,7 +77,7 @@ func TestTheLastContactOfEachDayIsKept(t *testing.T) {
 	all := shelf{
 		contact(t, 0, "a", day), contact(t, 1, "b", day), contact(t, 2, "a", day.Add(24*time.Hour-1)), contact(t, 3, "a", day.Add(24*time.Hour)), unread,
 	}
-	keep, err := Keep(t.Context(), all, nil, proof.Contacts, ledger.Month{Year: 2026, Month: 10})
+	keep, err := (&Survey{}).lastOfDays(t.Context(), all, ledger.Month{Year: 2026, Month: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +85,35 @@ func TestTheLastContactOfEachDayIsKept(t *testing.T) {
 		if got := keep(all[i]); got != want {
 			t.Errorf("contact %d is kept: %v, want %v", i, got, want)
 		}
+	}
+}
+
+// TestWhatCameBeforeALossIsKept: a laptop is lost and found on one day. What it said
+// while it was lost does not take the place of what it said before, which is the
+// last that counts.
+func TestWhatCameBeforeALossIsKept(t *testing.T) {
+	day := time.Date(2026, 10, 5, 8, 0, 0, 0, time.UTC)
+	s := &Survey{about: map[string]map[posture.DeviceID]bool{}, told: map[posture.DeviceID][]ledger.Index{}}
+	s.tells(2, incident.Change{What: incident.Open, ID: "in-1", Links: []incident.Link{{What: incident.Device, Device: "a", Lost: true}}})
+	s.tells(6, incident.Change{What: incident.Found, ID: "in-1", Links: []incident.Link{{What: incident.Device, Device: "a"}}})
+	var all shelf
+	for i, device := range []string{"a", "a", "", "a", "a", "b", "", "a", "a", "b"} {
+		if device != "" {
+			all = append(all, contact(t, ledger.Index(i), device, day.Add(time.Duration(i)*time.Hour)))
+		}
+	}
+	keep, err := s.lastOfDays(t.Context(), all, ledger.Month{Year: 2026, Month: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []ledger.Index
+	for _, b := range all {
+		if keep(b) {
+			kept = append(kept, b.Record.Index)
+		}
+	}
+	if want := []ledger.Index{1, 4, 8, 9}; !slices.Equal(kept, want) {
+		t.Errorf("kept are %v, want %v", kept, want)
 	}
 }
 
@@ -136,7 +152,7 @@ func TestThePresentStateIsKept(t *testing.T) {
 		{"all that a device has said", roster.Device{ID: "d"}, nil, stored(proof.KindEnrolment, old), true},
 		{"what a device said when it enrolled, and says in reports", roster.Device{ID: "d", Last: 4}, refs, stored(proof.KindEnrolment, old), false},
 	} {
-		keep, err := Keep(t.Context(), shelf{}, devices{c.device, c.refs}, proof.Inventory, ledger.Month{Year: 2026, Month: 10})
+		keep, err := presentState(t.Context(), devices{c.device, c.refs})
 		if err != nil {
 			t.Fatal(err)
 		}

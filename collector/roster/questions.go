@@ -2,6 +2,7 @@ package roster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/admission"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -90,6 +92,7 @@ func (d *record) device(id posture.DeviceID) Device {
 		ID: id, Key: key, Ownership: ownership,
 		EnrolledAt: time.UnixMilli(d.EnrolledAt).UTC(), Enrolment: ledger.Index(d.Enrolment), Revoked: d.Revoked,
 		Last: d.Last, Hash: d.Hash, Entry: ledger.Index(d.Entry), Assignment: d.Assignment, Contact: d.Contact,
+		Lost: len(d.LostBy) > 0, Doubted: d.DoubtIn > 0,
 	}
 }
 
@@ -130,8 +133,38 @@ func (r *Roster) Token(id string) (t Token, used int, ok bool) {
 	return u.Token, u.Used, true
 }
 
-// TokenOver reports whether the record holds that a token has ended: something
-// was received after its end, whatever the clock says now.
+// Tokens lists the school's tokens and how they stand at a moment, those that
+// end last first.
+func (r *Roster) Tokens(now time.Time) []admission.Token {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	list := make([]admission.Token, 0, len(r.tokens))
+	for _, t := range r.tokens {
+		list = append(list, t.standing(now))
+	}
+	slices.SortFunc(list, func(a, b admission.Token) int { return cmp.Or(b.Ends.Compare(a.Ends), cmp.Compare(a.ID, b.ID)) })
+	return list
+}
+
+func (t *tokenUse) standing(now time.Time) admission.Token {
+	s := admission.Token{
+		ID: t.Token.ID, Class: t.Token.Ownership, PersonalUse: t.Token.PersonalUse, Groups: slices.Clone(t.Token.Groups),
+		Uses: t.Token.Uses, Used: t.Used, Ends: t.Token.Ends, By: t.Token.By, State: admission.TokenOpen, Way: cmp.Or(t.Token.Way, admission.AtOnce),
+	}
+	switch {
+	case t.Taken > 0:
+		s.State, s.TakenBack = admission.TokenTakenBack, time.UnixMilli(t.Taken).UTC()
+	case t.Used >= t.Token.Uses:
+		s.State = admission.TokenUsedUp
+	case t.Over, !now.Before(t.Token.Ends):
+		s.State = admission.TokenEnded
+	}
+	return s
+}
+
+// TokenOver reports whether the record holds that a token admits nothing any
+// more: something was received after its end, whatever the clock says now, or it
+// was taken back.
 func (r *Roster) TokenOver(id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

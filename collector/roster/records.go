@@ -1,14 +1,14 @@
 package roster
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/admission"
+	"github.com/caretaker-school/caretaker/collector/body"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/policy"
@@ -25,6 +25,7 @@ const (
 	SectionPolicySource = "policy-source" // Kept: the YAML it was compiled from
 	SectionRevocation   = "revocation"    // Kept: Revocation; beside it a decision
 	SectionGap          = "gap"           // Kept: Gap
+	SectionDoubt        = "doubt"         // Kept: Doubt
 	SectionContact      = "contact"       // Contacts: proof.SignedContact
 	SectionPurge        = "purge"         // Kept: Purge
 )
@@ -43,6 +44,12 @@ type Token struct {
 	Ends      time.Time         `json:"ends"` // from then on it admits none
 	Ownership posture.Ownership `json:"class"`
 	By        string            `json:"by,omitempty"` // who made it
+	// PersonalUse says that the devices are their users' own too: names of
+	// programs are withheld from their first report on.
+	PersonalUse bool     `json:"personalUse,omitempty"`
+	Groups      []string `json:"groups,omitempty"` // in which they are from the first
+	// Way is how it admits; "" as admission.AtOnce.
+	Way admission.Way `json:"way,omitempty"`
 }
 
 // Enrolment says that a device was admitted. Its entry's subject is the device.
@@ -53,6 +60,13 @@ type Enrolment struct {
 	Ownership    posture.Ownership `json:"class"`
 	Platform     posture.Platform  `json:"platform"`
 	AgentVersion string            `json:"agentVersion"`
+	// Code is that of a device that waited until it was approved, and Claim the
+	// identity.HashSecret of what it asks with in place of the token.
+	Code  string       `json:"code,omitempty"`
+	Claim proof.Digest `json:"claim,omitzero"`
+	// From is the device to whose name this machine had answered before it was
+	// told apart, which then has no token; "" with one.
+	From posture.DeviceID `json:"from,omitempty"`
 }
 
 // Assignment is the body of a signed assignment: for one device and no other.
@@ -89,6 +103,8 @@ const (
 // and why, and nothing of what they held.
 type Purge struct {
 	ledger.Purge
+	Item   string `json:"item,omitempty"`   // the time of which was over, as collector/retention names it; "" if somebody asked
+	Events uint64 `json:"events,omitempty"` // media that came, in what was forgotten
 	By     string `json:"by,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
@@ -110,20 +126,7 @@ func ownershipNumber(o posture.Ownership) uint8 { return uint8(max(0, slices.Ind
 // maxRecord bounds the JSON of a record in bytes.
 const maxRecord = 64 << 10
 
-func decode[T any](body []byte) (T, error) {
-	var v, none T
-	if len(body) > maxRecord {
-		return none, fmt.Errorf("it has %d bytes, more than the %d allowed", len(body), maxRecord)
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := d.Decode(&v); err != nil {
-		return none, err
-	}
-	if d.More() {
-		return none, errors.New("something follows its end")
-	}
-	return v, nil
-}
+func decode[T any](data []byte) (T, error) { return body.Decode[T](data, maxRecord) }
 
 // DecodeToken reads the body of a token.
 func DecodeToken(body []byte) (Token, error) { return named[Token](SectionToken, body) }
@@ -241,8 +244,9 @@ func (m Maker) Policy(document, source []byte, now time.Time, beside ...proof.Se
 	return m.Entry(proof.KindPolicy, "", now, append([]proof.Section{compiled, written}, beside...)...), nil
 }
 
-// Assignment returns the entry that changes a device's assignment.
-func (m Maker) Assignment(key *identity.SchoolKey, a Assignment, now time.Time) (ledger.Entry, []byte, error) {
+// Assignment returns the entry that changes a device's assignment. beside it may
+// say who decided that.
+func (m Maker) Assignment(key *identity.SchoolKey, a Assignment, now time.Time, beside ...proof.Section) (ledger.Entry, []byte, error) {
 	a.School = m.School
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -256,7 +260,7 @@ func (m Maker) Assignment(key *identity.SchoolKey, a Assignment, now time.Time) 
 	if err != nil {
 		return ledger.Entry{}, nil, err
 	}
-	return m.Entry(proof.KindAssignment, string(a.Device), now, section), document, nil
+	return m.Entry(proof.KindAssignment, string(a.Device), now, append([]proof.Section{section}, beside...)...), document, nil
 }
 
 // Revocation returns the entry that revokes a device. decision, made by

@@ -1,6 +1,6 @@
 // Package roster knows a school's devices as intake needs them: who is
-// enrolled with which key, who was revoked, where each device's chain of
-// reports stands, which tokens may still be used, and which policy and
+// enrolled with which key, who was revoked or is lost, whose certificate may be
+// renewed when, where each device's chain of reports stands, which tokens may still be used, and which policy and
 // assignments are in force. All of it is folded from the school's ledger.
 //
 // It never knows a finding, and is never the only home of a fact: its snapshot
@@ -20,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/admission"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -57,6 +59,8 @@ type Device struct {
 	Entry      ledger.Index // that report's entry
 	Assignment uint64       // number of the assignment in force; 0 for none
 	Contact    Contact      // the last one in the ledger
+	Lost       bool         // as an incident says; see Standing
+	Doubted    bool         // two machines answer to its name; see Standing
 }
 
 // Contact is the place of a contact in a device's chain.
@@ -84,6 +88,13 @@ type record struct {
 	Contact    Contact
 	Ownership  uint8
 	Revoked    bool
+	LostBy     []string // incidents by which it is lost
+	FoundIn    uint64   // the entry by which it was last found again
+	Approved   int64    // when its renewal was last approved, milliseconds since 1970; 0: never
+	Machine    Machine  // the computer that it was when it first reported
+	DoubtIn    uint64   // the entry, counted from 1, by which two machines answer to its name; 0: it is one
+	Keeps      string   // hash of the key by which the machine asked that keeps the name; "": nobody was told apart
+	Parts      []string // and of those that may become devices of their own
 }
 
 // keyPrefix is enough of a key to tell nearly all keys apart.
@@ -94,7 +105,8 @@ func keyPrefix(point []byte) uint64 { return binary.BigEndian.Uint64(point[1:]) 
 type tokenUse struct {
 	Token Token
 	Used  int
-	Over  bool // an entry after it was received after its end
+	Over  bool  // it admits nothing any more: an entry after it was received after its end, or it was taken back
+	Taken int64 // when it was taken back, in milliseconds since 1970; 0: it was not
 }
 
 // Roster is safe for concurrent use.
@@ -110,6 +122,9 @@ type Roster struct {
 	policyIn uint64                      // its entry
 	next     uint64                      // first entry not folded in
 	purges   []Forgotten                 // in the order of their entries
+	window   int                         // days after its end in which a certificate may be renewed; 0: the usual number
+	sealed   []uint64                    // entries that are acts of restricted incidents
+	retained []uint64                    // entries that say how long things are kept
 	latest   uint64                      // the latest time at which an entry was received, in milliseconds since 1970
 	soonest  uint64                      // when the next token ends; 0 if none is left
 	saved    uint64                      // next at the last snapshot
@@ -121,7 +136,7 @@ type Roster struct {
 // Changes says whom it concerns what came into force.
 type Changes struct {
 	Everybody bool               // a policy, or too many to name
-	Devices   []posture.DeviceID // whose assignment changed, or who were revoked
+	Devices   []posture.DeviceID // whose assignment changed, or who were revoked, lost or found
 }
 
 // mostNamed is how many devices are named in Changes.
@@ -143,7 +158,7 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}, changed: make(chan struct{})}
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
-		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil
+		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges, r.window = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil, 0
 	}
 	r.saved, r.holders = r.next, make(map[uint64]posture.DeviceID, len(r.devices))
 	for id, d := range r.devices {
@@ -218,16 +233,23 @@ func (r *Roster) fold(ctx context.Context, rec ledger.Record) error {
 		r.change(e.Subject, func(d *record) {
 			d.Last, d.Hash, d.Entry = e.Sequence, proof.HashReport(e.Statement), uint64(rec.Index)
 		})
+		if err := r.foldMachine(ctx, rec); err != nil {
+			return err
+		}
 	case proof.KindContacts:
 		if err := r.foldContacts(ctx, rec); err != nil {
 			return err
 		}
-	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision, proof.KindPurge:
+	case proof.KindToken, proof.KindEnrolment, proof.KindAssignment, proof.KindPolicy, proof.KindDecision, proof.KindPurge, proof.KindGap:
 		if err := r.foldBodies(ctx, rec); err != nil {
 			return err
 		}
 	default:
 	}
+	if err := r.foldSealed(ctx, rec); err != nil {
+		return err
+	}
+	r.foldRetained(rec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pass(e.ReceivedAt)
@@ -263,6 +285,7 @@ func (r *Roster) foldBodies(ctx context.Context, rec ledger.Record) error {
 		take := map[string]func(ledger.Record, []byte) error{
 			SectionToken: r.foldToken, SectionEnrolment: r.foldEnrolment, SectionAssignment: r.foldAssignment,
 			SectionPolicy: r.foldPolicy, SectionRevocation: r.foldRevocation, SectionPurge: r.foldPurge,
+			admission.Section: r.foldAdmission, incident.Section: r.foldIncident, SectionDoubt: r.foldDoubt,
 		}[ref.Name]
 		if take == nil || ref.Class != proof.Kept {
 			continue
@@ -367,6 +390,9 @@ type Forgotten struct {
 	Month  string // such as "2026-10"
 	Count  uint64
 	Reason string
+	Item   string // the time of which was over; "" if somebody asked
+	Events uint64 // media that came, in what was forgotten
+	By     string
 }
 
 func (r *Roster) foldPurge(rec ledger.Record, body []byte) error {
@@ -378,6 +404,7 @@ func (r *Roster) foldPurge(rec ledger.Record, body []byte) error {
 	defer r.mu.Unlock()
 	r.purges = append(r.purges, Forgotten{
 		At: time.UnixMilli(int64(rec.Envelope.ReceivedAt)).UTC(), Class: p.Class, Month: p.Month, Count: p.Forgotten, Reason: p.Reason,
+		Item: p.Item, Events: p.Events, By: p.By,
 	})
 	return nil
 }

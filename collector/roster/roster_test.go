@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/caretaker-school/caretaker/collector/admission"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -283,13 +285,18 @@ func state(r *roster.Roster) any {
 		Ownership        posture.Ownership
 		Revoked          bool
 		Contact          roster.Contact
+		Standing         roster.Standing
+		Approved         time.Time
 	}
 	var all []device
 	for d := range r.Devices() {
-		all = append(all, device{d.ID, d.Last, d.Assignment, d.Entry, d.Enrolment, d.Hash, d.Ownership, d.Revoked, d.Contact})
+		standing, _ := r.Standing(d.ID)
+		all = append(all, device{
+			d.ID, d.Last, d.Assignment, d.Entry, d.Enrolment, d.Hash, d.Ownership, d.Revoked, d.Contact, standing, r.RenewalApproved(d.ID),
+		})
 	}
 	_, used, _ := r.Token("t")
-	return []any{all, r.Policy(), used}
+	return []any{all, r.Policy(), used, r.RenewalWindow()}
 }
 
 func TestFollowingEqualsFoldingAnew(t *testing.T) {
@@ -299,7 +306,14 @@ func TestFollowingEqualsFoldingAnew(t *testing.T) {
 		last, hash := map[string]uint64{}, map[string]proof.Digest{}
 		for range rapid.IntRange(1, 12).Draw(rt, "entries") {
 			id := rapid.SampledFrom([]string{"d1", "d2"}).Draw(rt, "device")
-			switch rapid.IntRange(0, 5).Draw(rt, "kind") {
+			switch rapid.IntRange(0, 8).Draw(rt, "kind") {
+			case 6:
+				b.append(b.admits(rapid.SampledFrom([]admission.Change{
+					{What: admission.SetWindow, Days: 7}, {What: admission.ApproveRenewal, Device: "d1"}, {What: admission.OtherHardware, Device: "d2", Earlier: "d1"},
+				}).Draw(rt, "change"), monday))
+			case 7:
+				b.append(b.incident(rapid.SampledFrom([]incident.What{incident.Open, incident.Add, incident.Found}).Draw(rt, "incident"),
+					rapid.SampledFrom([]string{"in-1", "in-2"}).Draw(rt, "of"), posture.DeviceID(id)))
 			case 0:
 				b.append(b.enrolment(posture.DeviceID(id), "t"))
 			case 1:

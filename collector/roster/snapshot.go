@@ -27,10 +27,13 @@ type snapshot struct {
 	PolicyIn uint64
 	Latest   uint64
 	Purges   []Forgotten
+	Window   int
+	Sealed   []uint64
+	Retained []uint64
 }
 
 const (
-	snapshotFormat = 2
+	snapshotFormat = 7
 	maxSnapshot    = 1 << 30
 )
 
@@ -58,7 +61,8 @@ func (r *Roster) write(ctx context.Context) error {
 	r.mu.RLock()
 	err = gob.NewEncoder(&b).Encode(snapshot{
 		Format: snapshotFormat, School: r.o.School, Next: r.next, Leaf: proof.LeafHash(last.Encoded),
-		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest, Purges: r.purges,
+		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest, Purges: r.purges, Window: r.window, Sealed: r.sealed,
+		Retained: r.retained,
 	})
 	r.mu.RUnlock()
 	if err != nil {
@@ -104,7 +108,8 @@ func (r *Roster) load(ctx context.Context) error {
 	if proof.LeafHash(last.Encoded) != s.Leaf {
 		return errors.New("it is of another ledger")
 	}
-	r.policy, r.policyIn, r.next, r.latest, r.purges = s.Policy, s.PolicyIn, s.Next, s.Latest, s.Purges
+	r.policy, r.policyIn, r.next, r.latest, r.purges, r.window = s.Policy, s.PolicyIn, s.Next, s.Latest, s.Purges, s.Window
+	r.sealed, r.retained = s.Sealed, s.Retained
 	if s.Devices != nil {
 		r.devices = s.Devices
 	}

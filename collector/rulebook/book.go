@@ -3,9 +3,7 @@ package rulebook
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -61,11 +59,6 @@ func (b *book) found() fault.ListError {
 	return b.problems.Sorted()
 }
 
-var (
-	yamlLine  = regexp.MustCompile(`line (\d+):`)
-	yamlPlace = regexp.MustCompile(`^yaml: (line \d+: )?`)
-)
-
 // read parses the YAML and everything in it but the conditions. It returns nil
 // if there is nothing that could be gone on with.
 func (b *book) read() *draft {
@@ -80,11 +73,8 @@ func (b *book) read() *draft {
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(b.source, &root); err != nil {
-		line := 1
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			line, _ = strconv.Atoi(m[1]) // digits: the pattern says so
-		}
-		b.place(line, 1, "this is not YAML: "+yamlPlace.ReplaceAllString(err.Error(), ""))
+		line, message := fault.NotYAML(err)
+		b.place(line, 1, message)
 		return nil
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {

@@ -1,6 +1,7 @@
 package rulebook
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,11 +76,12 @@ func (c *compiler) rule(r *policy.Rule, parts ruleDraft, used map[string]bool) e
 	if err != nil {
 		return err
 	}
+	detects := false
 	compiled := func(n *yaml.Node, what string) ([]byte, []string, error) {
 		if n == nil {
 			return nil, nil, nil
 		}
-		return c.condition(env, r, n, what, used)
+		return c.condition(env, r, n, what, used, &detects)
 	}
 	var whenFacts, requireFacts []string
 	if r.When, whenFacts, err = compiled(parts.when, "when"); err != nil {
@@ -102,17 +104,24 @@ func (c *compiler) rule(r *policy.Rule, parts ruleDraft, used map[string]bool) e
 	if len(r.Facts) == 0 && r.Require != nil {
 		c.at(parts.require, "the rule reads no fact")
 	}
-	c.pauses(r, parts.graces)
+	c.clocks(r, parts.graces, detects)
 	return nil
 }
 
-// pauses refuses a grace that would stand still in the holidays where that is
-// not safe.
-func (c *compiler) pauses(r *policy.Rule, graces []graceDraft) {
-	why := r.NeverPauses()
+// clocks refuses a grace that would stand still in the holidays, or while a
+// device is off, where that is not safe. detects says that the rule reads what
+// antivirus has found.
+func (c *compiler) clocks(r *policy.Rule, graces []graceDraft, detects bool) {
+	pauses, waits := r.NeverPauses(), r.NeverWaits()
+	if detects {
+		pauses, waits = cmp.Or(pauses, "it is about malware that was found"), cmp.Or(waits, "it is about malware that was found")
+	}
 	for _, g := range graces {
-		if g.clock == policy.SchoolDays && why != "" {
-			c.at(g.node, "the grace of %s may not pause in the holidays, for %s: write it in plain time, such as \"7d\" or \"24h\"", r.ID, why)
+		switch {
+		case g.clock == policy.SchoolDays && pauses != "":
+			c.at(g.node, "the grace of %s may not pause in the holidays, for %s: write it in plain time, such as \"7d\" or \"24h\"", r.ID, pauses)
+		case g.clock == policy.OnlineTime && waits != "":
+			c.at(g.node, "the grace of %s may not wait for the device to be online, for %s: write it in plain time, such as \"7d\" or \"24h\"", r.ID, waits)
 		}
 	}
 }
@@ -136,7 +145,7 @@ func (c *compiler) env(r *policy.Rule) (*cel.Env, error) {
 
 // condition compiles one condition, and returns the sections that it reads.
 // What is wrong with it is noted where it stands.
-func (c *compiler) condition(env *cel.Env, r *policy.Rule, n *yaml.Node, what string, used map[string]bool) ([]byte, []string, error) {
+func (c *compiler) condition(env *cel.Env, r *policy.Rule, n *yaml.Node, what string, used map[string]bool, detects *bool) ([]byte, []string, error) {
 	text, ok := c.text(n, what, mostExpression)
 	if !ok {
 		return nil, nil, nil
@@ -155,6 +164,7 @@ func (c *compiler) condition(env *cel.Env, r *policy.Rule, n *yaml.Node, what st
 	tree := checked.NativeRep()
 	w := &walk{compiler: c, tree: tree, node: n, names: c.names(r), used: used}
 	w.look(tree.Expr())
+	*detects = *detects || w.detects
 	if w.faulty {
 		return nil, nil, nil
 	}
@@ -218,6 +228,7 @@ type walk struct {
 	names    []string // that the condition can start from
 	used     map[string]bool
 	sections []string
+	detects  bool // it reads what antivirus has found
 	faulty   bool
 }
 
@@ -253,6 +264,7 @@ func (w *walk) look(e ast.Expr) {
 
 func (w *walk) selected(e ast.Expr) {
 	operand, name := e.AsSelect().Operand(), e.AsSelect().FieldName()
+	w.detects = w.detects || name == "openDetections"
 	if operand.Kind() != ast.IdentKind || !slices.Contains(w.names, operand.AsIdent()) {
 		w.look(operand)
 		return

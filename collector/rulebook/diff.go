@@ -163,11 +163,7 @@ func durationWords(d time.Duration) string {
 		name string
 	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
 		if n := d / unit.of; n > 0 {
-			s := ""
-			if n > 1 {
-				s = "s"
-			}
-			parts = append(parts, fmt.Sprintf("%d %s%s", n, unit.name, s))
+			parts = append(parts, counted(n, unit.name))
 			d -= n * unit.of
 		}
 	}
@@ -189,11 +185,14 @@ func diffRule(a, b policy.Rule) (changes []Change) {
 		add(rises(a.Severity < b.Severity), "its severity was %s and becomes %s", a.Severity, b.Severity)
 	}
 	if x, y := graceWords(a), graceWords(b); a.Grace != b.Grace || a.GraceIn != b.GraceIn {
-		add(graceDirection(a, b), "its grace was %s and becomes %s", x, y)
+		add(graceDirection(a, b), "its grace is %s instead of %s", y, x)
 	}
 	if a.MaxAge != b.MaxAge {
-		// Zero is any age.
-		d := rises(b.MaxAge > 0 && (a.MaxAge == 0 || b.MaxAge < a.MaxAge))
+		// Zero is any age. What failed on older facts is only not proven on none.
+		d := Looser
+		if b.MaxAge > 0 && (a.MaxAge == 0 || b.MaxAge < a.MaxAge) {
+			d = Either
+		}
 		add(d, "facts counted for %s and count for %s", ageWords(a.MaxAge), ageWords(b.MaxAge))
 	}
 	if a.None != b.None {
@@ -231,32 +230,46 @@ func rises(tighter bool) Direction {
 	return Looser
 }
 
-// graceDirection says whether another grace is shorter. School days take longer
-// than as many days; how long hours online take nobody knows.
+// graceDirection says whether another grace is shorter. School days and time
+// online take as long as plain time at least; which of the two takes longer
+// nobody knows.
 func graceDirection(a, b policy.Rule) Direction {
 	switch {
 	case a.GraceIn == b.GraceIn:
 		return rises(b.Grace < a.Grace)
-	case a.GraceIn == policy.SchoolDays && b.GraceIn == policy.CalendarTime && b.Grace <= a.Grace:
+	case b.GraceIn == policy.CalendarTime && b.Grace <= a.Grace, b.Grace == 0:
 		return Tighter
-	case a.GraceIn == policy.CalendarTime && b.GraceIn == policy.SchoolDays && b.Grace >= a.Grace:
+	case a.GraceIn == policy.CalendarTime && b.Grace >= a.Grace, a.Grace == 0:
 		return Looser
 	}
 	return Either
 }
 
+// graceWords says how long a grace is as people say it.
 func graceWords(r policy.Rule) string {
 	words := durationWords(r.Grace)
-	switch r.GraceIn {
-	case policy.SchoolDays:
-		return words + " of school days"
-	case policy.OnlineTime:
-		return words + " online"
-	case policy.CalendarTime:
+	switch {
+	case r.Grace == 0:
 		return words
-	default:
-		return words + " of " + string(r.GraceIn)
+	case r.GraceIn == policy.SchoolDays && r.Grace%(24*time.Hour) == 0:
+		return counted(r.Grace/(24*time.Hour), "school day")
+	case r.GraceIn == policy.SchoolDays:
+		return words + " of school days"
+	case r.GraceIn == policy.OnlineTime && r.Grace%time.Hour == 0:
+		return counted(r.Grace/time.Hour, "hour") + " online"
+	case r.GraceIn == policy.OnlineTime:
+		return words + " online"
+	case r.GraceIn == policy.CalendarTime:
+		return words
 	}
+	return words + " of " + string(r.GraceIn)
+}
+
+func counted(n time.Duration, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func ageWords(d time.Duration) string {

@@ -57,8 +57,12 @@ func TestDiffInWords(t *testing.T) {
 	}{
 		"nothing":          {func(*policy.Policy) {}, ""},
 		"a lower severity": {func(p *policy.Policy) { ruleOf(p, "ENC-01").Severity = posture.High }, "ENC-01: its severity was critical and becomes high [looser]\n"},
-		"a longer grace":   {func(p *policy.Policy) { ruleOf(p, "ENC-02").Grace = 49 * time.Hour }, "ENC-02: its grace was 1 day and becomes 2 days 1 hour [looser]\n"},
-		"another clock":    {func(p *policy.Policy) { ruleOf(p, "ENC-02").GraceIn = policy.SchoolDays }, "ENC-02: its grace was 1 day and becomes 1 day of school days [looser]\n"},
+		"a longer grace":   {func(p *policy.Policy) { ruleOf(p, "ENC-02").Grace = 49 * time.Hour }, "ENC-02: its grace is 2 days 1 hour instead of 1 day [looser]\n"},
+		"another clock":    {func(p *policy.Policy) { ruleOf(p, "ENC-02").GraceIn = policy.SchoolDays }, "ENC-02: its grace is 1 school day instead of 1 day [looser]\n"},
+		"hours online":     {func(p *policy.Policy) { ruleOf(p, "ENC-02").GraceIn = policy.OnlineTime }, "ENC-02: its grace is 24 hours online instead of 1 day [looser]\n"},
+		"fewer of them":    {func(p *policy.Policy) { ruleOf(p, "AV-02").Grace = time.Hour }, "AV-02: its grace is 1 hour online instead of 24 hours online [tighter]\n"},
+		"none at all":      {func(p *policy.Policy) { ruleOf(p, "USB-03").Grace = 0 }, "USB-03: its grace is none instead of 7 school days [tighter]\n"},
+		"days for hours":   {func(p *policy.Policy) { ruleOf(p, "AV-02").GraceIn = policy.SchoolDays }, "AV-02: its grace is 1 school day instead of 24 hours online []\n"},
 		"any age":          {func(p *policy.Policy) { ruleOf(p, "ENC-02").MaxAge = 0 }, "ENC-02: facts counted for 7 days and count for as long as they stand [looser]\n"},
 		"a class less": {
 			func(p *policy.Policy) {
@@ -95,10 +99,11 @@ func TestDiffInWords(t *testing.T) {
 		if diff := cmp.Diff(c.want, lines(rulebook.Diff(from, to))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		// The other way round, what was looser is tighter.
+		// The other way round, what was looser is tighter; but for the age of facts, for
+		// what fails on old ones is then only not proven.
 		for i, back := range rulebook.Diff(to, from) {
 			there := rulebook.Diff(from, to)
-			if i < len(there) && (there[i].Direction == rulebook.Looser) != (back.Direction == rulebook.Tighter) {
+			if i < len(there) && name != "any age" && (there[i].Direction == rulebook.Looser) != (back.Direction == rulebook.Tighter) {
 				t.Errorf("%s: there %+v and back %+v", name, there[i], back)
 			}
 		}

@@ -83,6 +83,7 @@ func TestBaselineHoldsTheRulePack(t *testing.T) {
 		"CFG-02": {policy.OnDevice, posture.High, 7 * day, 3},
 		"CFG-03": {policy.OnDevice, posture.High, 7 * day, 2},
 		"CFG-04": {policy.OnDevice, posture.Moderate, 14 * day, 2},
+		"CFG-05": {policy.AtSchool, posture.Moderate, day, 2},
 		"LIF-01": {policy.AtSchool, posture.Moderate, 0, 3},
 		"LIF-02": {policy.AtSchool, posture.High, 3 * day, 3},
 		"LIF-03": {policy.AtSchool, posture.High, day, 2},

@@ -68,6 +68,7 @@ type pager struct {
 	groups   map[breach.Key]*group
 	page     []BreachGroup
 	next     string
+	passed   int // rows that were passed over without reading what they are about
 }
 
 // selects reports whether the question is about a key.
@@ -89,6 +90,10 @@ func (p *pager) wanted(b breach.Breach) bool {
 	return status != breach.NotYet && p.wants(status) &&
 		(len(p.query.Severities) == 0 || slices.Contains(p.query.Severities, b.Severity(p.r.now)))
 }
+
+// passedFor is how many rows can be passed over in less than the time in which one
+// is read.
+const passedFor = 5
 
 // fill walks the lists in their common order until the page is full.
 func (p *pager) fill() error {
@@ -112,7 +117,7 @@ func (p *pager) fill() error {
 		if first == nil {
 			return nil
 		}
-		if len(p.page) == p.limit || examined == mostExamined {
+		if len(p.page) == p.limit || examined-p.passed+p.passed/passedFor >= mostExamined {
 			p.next = cursor(p.after)
 			return nil
 		}
@@ -120,7 +125,9 @@ func (p *pager) fill() error {
 		if err := first.take(p.after); err != nil {
 			return err
 		}
-		first.forward()
+		if err := first.forward(); err != nil {
+			return err
+		}
 		if examined%1024 == 0 && p.r.ctx.Err() != nil {
 			return p.r.ctx.Err()
 		}
@@ -132,6 +139,7 @@ func (p *pager) fill() error {
 func (p *pager) row(place []byte) error {
 	l, ok := parseList(place)
 	if !ok || !p.selects(l.key) {
+		p.passed++
 		return nil
 	}
 	if p.grouped {
@@ -185,6 +193,10 @@ func (p *pager) device(id posture.DeviceID) (DeviceRow, error) {
 	return row, nil
 }
 
+// reportedLate is how long after it began a breach may be heard of before it
+// counts as reported late.
+const reportedLate = 6 * time.Hour
+
 // words gives a breach its rule's words and its status at the time of asking.
 func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 	rule, ok := r.policy.Rule(b.Rule)
@@ -198,8 +210,8 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 		Severity: b.Severity(r.now), Status: b.Status(r.now, r.terms),
 		FirstFailed: b.FirstFailed, LastFailed: b.LastFailed, GraceEnds: b.GraceEnds(r.terms), ResolvedAt: b.ResolvedAt,
 		Message:    strings.ReplaceAll(b.Terms.Message, "{subject}", cmp.Or(b.Terms.Label, "this device")),
-		ReceivedAt: b.ReceivedAt, Reopened: b.Reopened, Resolution: b.Resolution,
-		AcknowledgedAt: b.AcknowledgedAt, AcknowledgedBy: b.AcknowledgedBy,
+		ReceivedAt: b.ReceivedAt, ReportedLate: b.ReceivedAt.Sub(b.FirstFailed) >= reportedLate, Reopened: b.Reopened, Resolution: b.Resolution,
+		AcknowledgedAt: b.AcknowledgedAt, AcknowledgedBy: b.AcknowledgedBy, GraceLeft: graceLeft(b, row, r.now),
 	}
 	if out.Status == breach.Exempt {
 		out.ExemptUntil = b.Exemption.Ends()
@@ -209,6 +221,7 @@ func (r *reader) words(b breach.Breach, row DeviceRow) Breach {
 	}
 	if lapses := row.Vector.lapsesAt(&rule); b.Kind == "device" && b.ResolvedAt.IsZero() {
 		out.Silent = lapses > 0 && lapses <= r.nowMs
+		out.Over = out.Silent && (rule.Lapses.From == FromLoan || lapses == row.Vector.Leaves)
 	}
 	if still := b.ResolvedAt.IsZero() && row.HeldAt.After(out.LastFailed); still && !b.LastFailed.Before(row.ObservedAt) {
 		// The device has said since that nothing changed.

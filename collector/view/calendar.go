@@ -121,7 +121,7 @@ func (tx *Tx) daysOf(number uint64) (*calendar.Calendar, error) {
 
 // turnsBy returns the edition by which a breach turns.
 func (tx *Tx) turnsBy(b breach.Breach) uint64 {
-	if !b.Terms.Pauses || b.FirstFailed.IsZero() || !b.ResolvedAt.IsZero() {
+	if !b.Terms.Pauses || b.Terms.Waits || b.FirstFailed.IsZero() || !b.ResolvedAt.IsZero() {
 		return 0
 	}
 	return latest(tx.terms).number

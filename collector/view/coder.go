@@ -228,6 +228,17 @@ func (d *DeviceRow) code(c *coder) {
 	c.truth(&d.Recheck)
 	codeInt(c, &d.Dropped)
 	codeInt(c, &d.ProbeErrors)
+	codeInt(c, &d.Administrators.Value)
+	codeByte(c, &d.Administrators.Absent)
+	codeByte(c, &d.Disks)
+	codeByte(c, &d.Definitions.Word)
+	c.count(&d.Definitions.Made)
+	codeInt(c, &d.Online)
+	codeInt(c, &d.GraceDue)
+	codeByte(c, &d.Apart)
+	d.Twice.code(c)
+	codeText(c, &d.ReplacedBy)
+	codeList(c, &d.Replaces, func(id *posture.DeviceID) { codeText(c, id) })
 	d.Vector.code(c)
 }
 
@@ -256,6 +267,11 @@ func (r breachRow) code(c *coder) {
 	c.truth(&b.Terms.Pauses)
 	codeInt(c, &b.Terms.Escalate.After)
 	codeByte(c, &b.Terms.Escalate.Severity)
+	c.truth(&b.Terms.Waits)
+	if c.truth(&b.Online.Known); b.Online.Known {
+		codeInt(c, &b.Online.Since)
+		c.instant(&b.Online.Ends)
+	}
 	codeInt(c, &b.Reopened)
 	for _, s := range []*string{
 		&b.Terms.Label, &b.Terms.Message, &b.AcknowledgedBy, &b.ResolvedBy,

@@ -68,6 +68,11 @@ func TestRowsComeBackWhole(t *testing.T) {
 		if err := decode(encode(breachRow{Breach: &b}), breachRow{Breach: &again}); err != nil || b != again {
 			t.Errorf("%v: %s", err, cmp.Diff(b, again))
 		}
+		var day, same CountedDay
+		fill(r, reflect.ValueOf(&day).Elem())
+		if err := decode(encode(&day), &same); err != nil || !cmp.Equal(day, same) {
+			t.Errorf("%v: %s", err, cmp.Diff(day, same))
+		}
 	}
 	var empty, back DeviceRow
 	if err := decode(encode(&empty), &back); err != nil || !cmp.Equal(empty, back, cmpopts.EquateEmpty()) {
@@ -84,9 +89,18 @@ func FuzzRows(f *testing.F) {
 	fill(r, reflect.ValueOf(&b).Elem())
 	f.Add(encode(&d))
 	f.Add(encode(breachRow{Breach: &b}))
+	var day CountedDay
+	fill(r, reflect.ValueOf(&day).Elem())
+	f.Add(encode(&day))
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 100))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		var counted, same CountedDay
+		if decode(data, &counted) == nil {
+			if err := decode(encode(&counted), &same); err != nil || !cmp.Equal(counted, same) {
+				t.Errorf("%v: %s", err, cmp.Diff(counted, same))
+			}
+		}
 		var row, again DeviceRow
 		if decode(data, &row) == nil {
 			if err := decode(encode(&row), &again); err != nil || !cmp.Equal(row, again) {

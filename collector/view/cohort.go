@@ -34,7 +34,7 @@ func interval(t uint64) uint64 {
 func (v Vector) cohort() Vector {
 	c := Vector{
 		LastContact: interval(v.LastContact), HeldAt: interval(v.HeldAt), EncryptionAt: interval(v.EncryptionAt),
-		LoanEnds: interval(v.LoanEnds), Rules: v.Rules,
+		LoanEnds: interval(v.LoanEnds), Leaves: interval(v.Leaves), Asset: v.Asset, Rules: v.Rules,
 	}
 	for i, t := range v.ReadAt {
 		if t > 0 {
@@ -54,7 +54,7 @@ func (v Vector) latest() Vector {
 	}
 	l := Vector{
 		LastContact: late(v.LastContact), HeldAt: late(v.HeldAt), EncryptionAt: late(v.EncryptionAt),
-		LoanEnds: late(v.LoanEnds), Rules: v.Rules,
+		LoanEnds: late(v.LoanEnds), Leaves: late(v.Leaves), Asset: v.Asset, Rules: v.Rules,
 	}
 	for i, t := range v.ReadAt {
 		l.ReadAt[i] = late(t)
@@ -65,8 +65,13 @@ func (v Vector) latest() Vector {
 // plain reports whether a lapse of a rule is a breach of its own, on which
 // nothing that was followed before bears: there was nothing, or it was resolved
 // so long before the lapse that it cannot be the same breach. slack is how much
-// later than the vector says the last contact may have been.
+// later than the vector says the last contact may have been. Of a device of which
+// a day of leaving is noted no lapse is plain that depends on it: lists find
+// lapses by other moments, and there are few.
 func (v *Vector) plain(s RuleState, r *Rule, slack uint64) bool {
+	if r.Leaves != nil && v.Leaves > 0 {
+		return false
+	}
 	if s.Bits&cased == 0 {
 		return true
 	}
@@ -230,7 +235,7 @@ func (t *totals) cohort(early *Vector, n int) bool {
 
 // lapseOf returns how a plain lapse of a rule counts.
 func (t *totals) lapseOf(v *Vector, rule *Rule) BreachCount {
-	b := breach.Breach{FirstFailed: at(v.lapsesAt(rule)), Terms: TermsOf(rule)}
+	b := breach.Breach{FirstFailed: at(v.lapsesAt(rule)), Terms: v.terms(rule, v.lapsesAt(rule))}
 	return BreachCount{Status: b.Status(t.now, t.terms), Severity: b.Severity(t.now)}
 }
 

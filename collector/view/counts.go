@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -71,4 +72,10 @@ func decodeCounts(data []byte) (counts, error) {
 	var c counts
 	err := json.Unmarshal(data, &c)
 	return c, err
+}
+
+// clone returns a copy that may be changed.
+func (c counts) clone() counts {
+	c.Rules = slices.Clone(c.Rules)
+	return c
 }

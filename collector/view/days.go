@@ -21,6 +21,8 @@ type Heard struct {
 	Entry   uint64    `json:"entry"`
 	Section int       `json:"section"`     // its place among the entry's sections
 	At      time.Time `json:"at,omitzero"` // when it was received; zero: there is none
+	// Online is how long the device had been online by then: see DeviceRow.
+	Online time.Duration `json:"-"`
 }
 
 // Day is the last contact that came from a device on a day, by the collector's
@@ -39,6 +41,7 @@ func (h *Heard) code(c *coder) {
 	c.count(&h.Entry)
 	codeInt(c, &h.Section)
 	c.instant(&h.At)
+	codeInt(c, &h.Online)
 }
 
 func dayKey(school posture.SchoolID, id posture.DeviceID) []byte {
@@ -76,6 +79,12 @@ type History struct {
 	Policies []Policy `json:"policies"`           // of the school, by number
 	Folded   uint64   `json:"folded"`             // entries of the ledger that all this takes account of
 	Hostname string   `json:"hostname"`
+	// Quarantine are the times in which it was marked lost.
+	Quarantine []QuarantineSpan `json:"quarantine,omitempty"`
+	// Twice are the times in which two machines answered to its name.
+	Twice []TwiceSpan `json:"twice,omitempty"`
+	// Disputed are the entries that say that a fact about it is wrong, or answer that.
+	Disputed []uint64 `json:"disputed,omitempty"`
 }
 
 // History returns where the ledger keeps a device's history.
@@ -96,6 +105,17 @@ func (q *Queries) History(ctx context.Context, school posture.SchoolID, id postu
 			return err
 		}
 		h.Revoked, h.Hostname, h.AssetTag = row.RevokedIn, row.Hostname, row.AssetTag
+		var kept Quarantine
+		if _, err = r.getJSON(quarantineKey(school, id), &kept); err != nil {
+			return err
+		}
+		h.Quarantine = kept.Spans
+		if h.Twice, err = r.twices(id); err != nil {
+			return err
+		}
+		if h.Disputed, err = r.disputed(id); err != nil {
+			return err
+		}
 		if h.Recovery, err = r.recovery(row.AssetTag); err != nil {
 			return err
 		}

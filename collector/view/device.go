@@ -49,6 +49,11 @@ func (r *reader) detail(ctx context.Context, row DeviceRow, source FactSource) (
 		Device: summary, KeyFingerprint: row.KeyFingerprint, Entry: row.Entry, Disagreements: row.Disagreements,
 		Findings: []Finding{}, Breaches: []Breach{}, Events: []MediumEvent{}, Gaps: []Gap{},
 	}
+	told, err := r.assigned(row.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Groups = told.Groups
 	var reported []posture.Finding
 	if source != nil && len(row.Places) > 0 {
 		if d.Facts, reported, err = source.Facts(ctx, r.school.ID, row.Places); err != nil {
@@ -75,7 +80,14 @@ func (r *reader) detail(ctx context.Context, row DeviceRow, source FactSource) (
 	if d.Events, err = r.events(row.ID); err != nil {
 		return d, err
 	}
-	d.Gaps, err = r.gaps(row.ID)
+	if d.Gaps, err = r.gaps(row.ID); err != nil {
+		return d, err
+	}
+	if d.Quarantine, err = r.quarantine(row.ID); err != nil {
+		return d, err
+	}
+	d.ReplacedBy = row.ReplacedBy
+	d.Earlier, err = r.earlier(row)
 	return d, err
 }
 
@@ -123,6 +135,9 @@ func (r *reader) finding(row DeviceRow, f posture.Finding, exempt bool, since ti
 	if slices.Contains(row.Unproven, f.Rule) {
 		f = Doubt(f)
 	}
+	if row.Twice != (Twice{}) && f.Result == posture.Pass {
+		f.Result, f.Reason, f.Message = posture.Unknown, "twice", row.Twice.Words()
+	}
 	rule, known := r.policy.Rule(f.Rule)
 	if !known {
 		rule = Rule{ID: f.Rule, Title: f.Rule}
@@ -134,7 +149,12 @@ func (r *reader) finding(row DeviceRow, f posture.Finding, exempt bool, since ti
 		f.Result, f.Reason, since = posture.Fail, "not-met", at(lapsedAt)
 		f.Message = strings.ReplaceAll(rule.NotMet, "{subject}", cmp.Or(f.Subject.Label, "this device"))
 	}
-	if f.Result == posture.Pass && row.Vector.stale(&r.policy, &rule, r.nowMs) {
+	switch {
+	case f.Result == posture.Pass && !known:
+		// How old its facts may be is not known any more either.
+		f.Result, f.Reason = posture.Unknown, "withdrawn"
+		f.Message = "It was met by a policy that is not in force any more. The one that is has no such rule."
+	case f.Result == posture.Pass && row.Vector.stale(&r.policy, &rule, r.nowMs):
 		f.Result, f.Reason = posture.Unknown, "stale"
 		f.Message = "It was met when it was last read, which is too long ago to prove anything now."
 	}

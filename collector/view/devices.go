@@ -50,7 +50,7 @@ func (q *Queries) devices(ctx context.Context, school posture.SchoolID, query De
 	page := DevicePage{Devices: []Device{}}
 	err = q.read(ctx, school, now, func(r *reader) error {
 		page.Total = r.counts.Devices
-		s := search{r: r, query: query, want: strings.ToLower(strings.TrimSpace(query.Search)), limit: pageSize(query.Limit)}
+		s := search{r: r, query: query, want: strings.ToLower(strings.TrimSpace(query.Search)), limit: pageSize(query.Limit), look: q.view.look}
 		if err := s.run(after); err != nil {
 			return err
 		}
@@ -110,78 +110,6 @@ func (r *reader) found(ctx context.Context, row DeviceRow, query DeviceQuery, so
 	return slices.DeleteFunc(all, func(f Finding) bool { return f.Rule != query.Rule || f.Standing != query.Standing }), nil
 }
 
-// search finds the devices that a question selects, by hostname.
-type search struct {
-	r     *reader
-	query DeviceQuery
-	want  string // in lower case
-	limit int
-	ids   []posture.DeviceID
-	next  string
-}
-
-func (s *search) run(after []byte) error {
-	var last string
-	var v Vector
-	examined := 0
-	values := s.want != "" || s.query.Standing != "" || s.query.Silent
-	return s.r.each(key(s.r.school.ID, famName), after, values, func(k []byte, item *badger.Item) (bool, error) {
-		host, rest, ok := part(k)
-		id, _, ok2 := part(rest)
-		if !ok || !ok2 {
-			return true, nil
-		}
-		if examined++; examined > mostExamined {
-			s.next = last
-			return false, nil
-		}
-		fits := true
-		if values {
-			err := item.Value(func(data []byte) error {
-				tag, data, ok := takeText(data)
-				if !ok {
-					return errVector
-				}
-				if fits = strings.Contains(host, s.want) || strings.Contains(tag, s.want); !fits {
-					return nil
-				}
-				err := v.decode(data)
-				fits = s.fits(&v)
-				return err
-			})
-			if err != nil {
-				return false, fmt.Errorf("read the standing of device %s: %w", id, err)
-			}
-		}
-		if fits && len(s.ids) == s.limit {
-			s.next = last
-			return false, nil
-		}
-		if fits {
-			s.ids = append(s.ids, posture.DeviceID(id))
-		}
-		last = cursor(k)
-		return true, nil
-	})
-}
-
-// fits reports whether a device stands as it was asked for.
-func (s *search) fits(v *Vector) bool {
-	if s.query.Silent && !v.silent(&s.r.policy, s.r.nowMs) {
-		return false
-	}
-	if s.query.Standing == "" {
-		return true
-	}
-	for i := range s.r.policy.Rules {
-		rule := &s.r.policy.Rules[i]
-		if (s.query.Rule == "" || s.query.Rule == rule.ID) && s.r.standingOn(v, rule) == s.query.Standing {
-			return true
-		}
-	}
-	return false
-}
-
 // standingOn returns where a device stands on a rule; if it was never judged by
 // it, that is not proven.
 func (r *reader) standingOn(v *Vector, rule *Rule) Standing {
@@ -210,6 +138,9 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 		ReportedAt: row.ReportedAt, Skew: row.Clock.Measured(), Policy: row.Policy,
 		Silent: row.Vector.silent(&r.policy, r.nowMs),
 	}
+	if row.old(r.policy.Number) {
+		d.PolicyDue = r.policy.Number
+	}
 	for i := range r.policy.Rules {
 		switch r.standingOn(&row.Vector, &r.policy.Rules[i]) {
 		case Met:
@@ -226,6 +157,9 @@ func (r *reader) summary(row DeviceRow) (Device, error) {
 	var err error
 	if d.Lost, err = r.lost(row.ID); err != nil {
 		return d, err
+	}
+	if row.Twice != (Twice{}) {
+		d.Twice = &row.Twice
 	}
 	breaches, err := r.ofDevice(row)
 	for _, b := range breaches {

@@ -23,6 +23,7 @@ import (
 type heldDevice struct {
 	stored, row DeviceRow // as the database has it, and as it is; without an ID: not there
 	changed     bool
+	indexed     bool // room for its block of the index is reckoned
 }
 
 // heldStates are the results of a device's rules.
@@ -83,7 +84,7 @@ func (tx *Tx) device(id posture.DeviceID) (*heldDevice, error) {
 
 // weight is about what a device's rows take, and rather too much.
 func (d *DeviceRow) weight() int {
-	w := 1280 + 6*len(d.Hostname) + 80*len(d.Places) + 20*len(d.Vector.Rules) + 64*(len(d.Disagreements)+len(d.Unproven))
+	w := 1408 + 6*len(d.Hostname) + 80*len(d.Places) + 20*len(d.Vector.Rules) + 64*(len(d.Disagreements)+len(d.Unproven))
 	for _, f := range d.Own {
 		w += 64 + len(f.Rule) + len(f.Subject.Label) + len(f.Reason) + len(f.Message)
 	}
@@ -100,6 +101,15 @@ func (tx *Tx) writeDevice(h *heldDevice) error {
 	row := &h.row
 	if err := tx.set(text(key(tx.school, famDevice), string(row.ID)), encode(row)); err != nil {
 		return err
+	}
+	if h.stored.ID == "" {
+		if err := tx.set(enrolledKey(tx.school, row), nil); err != nil {
+			return err
+		}
+	}
+	if row.ReplacedBy != "" {
+		h.stored, h.changed = h.row, false
+		return nil
 	}
 	vector := row.Vector.bytes()
 	tag := strings.ToLower(row.AssetTag)
@@ -207,10 +217,12 @@ func (tx *Tx) writeCase(h *heldCase) error {
 		}
 	}
 	for _, r := range has {
-		if slices.ContainsFunc(had, func(other caseRow) bool { return bytes.Equal(other.key, r.key) && other.turn == r.turn }) {
+		if slices.ContainsFunc(had, func(other caseRow) bool {
+			return bytes.Equal(other.key, r.key) && other.turn == r.turn && bytes.Equal(other.gist, r.gist)
+		}) {
 			continue
 		}
-		var value []byte
+		value := r.gist
 		if r.timed {
 			value = r.turn[:]
 		}
@@ -230,6 +242,7 @@ type caseRow struct {
 	key   []byte
 	timed bool
 	turn  turn
+	gist  []byte
 }
 
 func (tx *Tx) caseKeys(b breach.Breach, by uint64) ([]caseRow, error) {
@@ -240,7 +253,10 @@ func (tx *Tx) caseKeys(b breach.Breach, by uint64) ([]caseRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []caseRow{{key: listKey(tx.school, b)}}
+	rows := []caseRow{{key: listKey(tx.school, b), gist: gistOf(b)}, {key: openedKey(tx.school, b)}}
+	if !b.ResolvedAt.IsZero() {
+		rows = append(rows, caseRow{key: closedKey(tx.school, b)})
+	}
 	for _, t := range turns(b, at(tx.asOf), days) {
 		rows = append(rows, caseRow{key: tx.turnKey(t.at, b.Key), timed: true, turn: t.turn})
 	}
@@ -249,12 +265,21 @@ func (tx *Tx) caseKeys(b breach.Breach, by uint64) ([]caseRow, error) {
 
 // flush writes everything that was changed.
 func (tx *Tx) flush() error {
-	for _, h := range tx.held.devices {
-		if h.changed {
-			if err := tx.writeDevice(h); err != nil {
-				return err
-			}
+	index := map[posture.DeviceID]indexChange{}
+	for id, h := range tx.held.devices {
+		if !h.changed {
+			continue
 		}
+		if c, changed := reindexes(&h.stored, &h.row); changed {
+			index[id] = c
+		}
+		if err := tx.writeDevice(h); err != nil {
+			return err
+		}
+		h.indexed = false
+	}
+	if err := tx.writeIndex(index); err != nil {
+		return err
 	}
 	for id, h := range tx.held.states {
 		if h.changed {

@@ -15,15 +15,18 @@ import (
 // newest comes first.
 //
 //	(zero byte)version                      → layout, and what it was made from
-//	<school>/next                           → first ledger index not folded in, time to which turns are counted, current policy
+//	<school>/next                           → first ledger index not folded in, time to which turns are counted, current policy, last forgotten contact
 //	<school>/school                         → School
 //	<school>/counts                         → Counts: devices, devices by rule and standing, breaches by status and severity
 //	<school>/slots                          → rules that were ever judged; a rule's place in this list is its slot
 //	<school>/policy/<number>                → Policy
 //	<school>/calendar/<entry>               → CalendarRow
-//	<school>/assignment/<device>/<number>   → policy.Assignment
+//	<school>/assignment/<device>/<number>   → Assigned
+//	<school>/lists-last                     → ListsLast: for how long lists of devices count
 //	<school>/device/<device>                → DeviceRow
 //	<school>/name/<hostname>/<device>       → asset tag, Vector; hostname and tag in lower case
+//	<school>/index/<block>                  → names and standings of the devices of a block: see indexed
+//	<school>/cover/<what>/<platform>/<retired>/<listed>/<seen>  → how many assets, or devices, are so: see coverKey
 //	<school>/heard/<^last contact>/<device> → Vector
 //	<school>/proven/<^time>/<device>        → Vector; when the encryption of its system disk was last proven
 //	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
@@ -32,6 +35,7 @@ import (
 //	<school>/medium/<number>                → register.Medium; number in lower case
 //	<school>/serial/<serial>                → number of the medium that has it
 //	<school>/sighting/<serial>/<device>     → Sighting: a medium on a device
+//	<school>/found/<serial>/<device>        → Sighting: a medium on a machine that was set aside for found ones
 //	<school>/attached/<device>              → Attached: the media in it when it last reported
 //	<school>/licence/<product>              → register.Licence; product in lower case
 //	<school>/products/<device>              → Products
@@ -40,7 +44,7 @@ import (
 //	<school>/state/<device>                 → results of each rule's subjects, and since when
 //	<school>/case/<device>/<rule>/<kind>/<subject>  → breach.Breach: the one that is followed
 //	<school>/past/<device>/<rule>/<kind>/<subject>/<number>  → breach.Breach: an earlier one of that key
-//	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; 1 if resolved
+//	<school>/list/<0 or 1>/<^first failed>/<device>/<rule>/<kind>/<subject>/<number>  → gist of the breach; 1 if resolved
 //	<school>/turn/<time>/<device>/<rule>/<kind>/<subject>  → status and severity before and after
 //	<school>/day/<device>/<day since 1970>  → Heard: the last contact of a day (UTC) that is over
 //	<school>/recovery/<tag>/<entry>         → nothing; entries that say whether the school holds an asset's recovery key
@@ -52,12 +56,45 @@ import (
 //	<school>/incident-change/<id>/<entry>   → incident.Taken
 //	<school>/incident-number/<^year>/<^number>  → identifier of the incident
 //	<school>/lost/<device>/<id>             → Lost: since when a device is lost, by that incident
+//	<school>/hardware/<kind>/<hash>/<device>  → nothing; which devices say that they have a number
+//	<school>/twice/<device>                 → times in which two machines answered to its name
+//	<school>/identity/<device>              → Hardware: all that a device said of its own
+//	<school>/same/<device>/<earlier>        → SameRow: what was decided about two enrolments
+//	<school>/quarantine/<device>            → Quarantine: of a device that was ever lost
+//	<school>/quarantined/<device>/<entry>   → Quarantined: a report that came while it was
+//	<school>/term/<first day>/<entry>       → TermReport: a report of the term that began then
+//	<school>/signed/<entry>/<role>          → TermSigned: who signed the report of the entry
+//	<school>/year/<such as 2026-27>/<entry> → YearReport: a report of that school year
+//	<school>/year-signed/<entry>/<role>     → TermSigned: who signed the report of the entry
+//	<school>/particulars                    → Particulars: who the school says that it is for data protection
+//	<school>/release                        → Release: which release of the agent the school offers
+//	<school>/look/<^time>/<^entry>          → viewing.Seen: who looked at what
+//	<school>/subject-request/<id>           → subject.Request: somebody asks what is kept about them
+//	<school>/look-of/<device>/<^time>/<^entry>  → nothing; looks at a laptop
+//	<school>/concern/<reference>            → Concern: what somebody reported without signing in
+//	<school>/raised/<^entry>                → reference of it
+//	<school>/waiting/<entry>                → the same, of what nobody has looked at yet
+//	<school>/address                        → ConcernAddress
+//	<school>/dispute/<id>                   → Dispute: somebody says that a recorded fact is wrong
+//	<school>/disputed/<0 or 1>/<entry>      → identifier of it, by when it was said; 1, and ^entry, if it is answered
+//	<school>/dispute-of/<device>/<^entry>   → the same, of what is about a device
+//	<school>/look-by/<by>/<^time>/<^entry>  → nothing; looks by somebody, in lower case
+//	<school>/gauge/<heard>/<disks>/<definitions>  → how many devices last said so of their disks and definitions
+//	<school>/managed/<tag>                  → nothing; assets of which a list of what manages them tells
+//	<school>/counted/<day since 1970>       → CountedDay: a day that is over, on which something was heard
+//	<school>/opened/<^received>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; breaches by when they were first heard of
+//	<school>/closed/<^resolved>/<device>/<rule>/<kind>/<subject>/<number>  → nothing; breaches by when they were resolved
+//	<school>/enrolled/<^enrolled>/<device>  → nothing
 //	<school>/damage/<entry>                 → what is wrong with the entry, in words
 
 const separator = 0
 
 // The names of the families of keys.
 const (
+	famLook   = "look"
+	famLookOf = "look-of"
+	famLookBy = "look-by"
+
 	famNext       = "next"
 	famSchool     = "school"
 	famCounts     = "counts"
@@ -67,6 +104,8 @@ const (
 	famAssignment = "assignment"
 	famDevice     = "device"
 	famName       = "name"
+	famIndex      = "index"
+	famCover      = "cover"
 	famHeard      = "heard"
 	famProven     = "proven"
 	famCohort     = "cohort"
@@ -75,6 +114,8 @@ const (
 	famMedium     = "medium"
 	famSerial     = "serial"
 	famSighting   = "sighting"
+	famFound      = "found"
+	famListsLast  = "lists-last"
 	famAttached   = "attached"
 	famLicence    = "licence"
 	famProducts   = "products"
@@ -95,7 +136,31 @@ const (
 	famChange     = "incident-change"
 	famNumbered   = "incident-number"
 	famLost       = "lost"
-	famDamage     = "damage"
+	famHardware   = "hardware"
+	famTwice      = "twice"
+	famIdentity   = "identity"
+	famSame       = "same"
+	famQuarantine = "quarantine"
+
+	famQuarantined = "quarantined"
+	famDamage      = "damage"
+	famConcern     = "concern"
+	famRaised      = "raised"
+	famWaiting     = "waiting"
+	famAddress     = "address"
+	famDispute     = "dispute"
+	famDisputed    = "disputed"
+	famDisputeOf   = "dispute-of"
+	famTerm        = "term"
+	famSigned      = "signed"
+	famYear        = "year"
+	famYearSigned  = "year-signed"
+	famGauge       = "gauge"
+	famManaged     = "managed"
+	famCounted     = "counted"
+	famOpened      = "opened"
+	famClosed      = "closed"
+	famEnrolled    = "enrolled"
 )
 
 func versionKey() []byte { return []byte{separator, 'v', 'e', 'r', 's', 'i', 'o', 'n'} }

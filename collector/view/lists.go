@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -18,7 +20,7 @@ import (
 type list interface {
 	place() []byte // of what comes next; nil at the end. Valid until forward is called.
 	take(place []byte) error
-	forward()
+	forward() error
 	close()
 }
 
@@ -41,8 +43,12 @@ func (p *pager) lists() ([]list, error) {
 	}
 	for i := range p.r.policy.Rules {
 		rule := &p.r.policy.Rules[i]
-		if l, ok := p.lapseList(rule); ok {
+		l, ok, err := p.lapseList(rule)
+		if ok {
 			lists = append(lists, l)
+		}
+		if err != nil {
+			return lists, err
 		}
 	}
 	return lists, nil
@@ -50,14 +56,15 @@ func (p *pager) lists() ([]list, error) {
 
 // rowList is the list of the rows with one digit.
 type rowList struct {
-	p    *pager
-	it   *badger.Iterator
-	base int
+	p        *pager
+	it       *badger.Iterator
+	base     int
+	resolved bool
 }
 
 func (p *pager) rowList(digit byte) *rowList {
 	prefix := append(key(p.r.school.ID, famList), digit)
-	l := &rowList{p: p, base: len(prefix), it: p.r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})}
+	l := &rowList{p: p, base: len(prefix), resolved: digit == '1', it: p.r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})}
 	if p.after != nil {
 		prefix = append(append(prefix, p.after...), 0)
 	}
@@ -72,9 +79,25 @@ func (l *rowList) place() []byte {
 	return l.it.Item().Key()[l.base:]
 }
 
-func (l *rowList) take(place []byte) error { return l.p.row(place) }
-func (l *rowList) forward()                { l.it.Next() }
-func (l *rowList) close()                  { l.it.Close() }
+func (l *rowList) take(place []byte) error {
+	meant := true
+	err := l.it.Item().Value(func(data []byte) error {
+		g, ok := parseGist(data)
+		if !ok {
+			return fmt.Errorf("the list of breaches does not say what it has at %q", place)
+		}
+		meant = l.p.mayBeMeant(g, l.resolved)
+		return nil
+	})
+	if err != nil || !meant {
+		l.p.passed++
+		return err
+	}
+	return l.p.row(place)
+}
+
+func (l *rowList) forward() error { l.it.Next(); return nil }
+func (l *rowList) close()         { l.it.Close() }
 
 // oddList holds lapses on which what was followed before may bear. There are
 // few, or they are of one device.
@@ -97,7 +120,7 @@ func (l *oddList) place() []byte {
 }
 
 func (l *oddList) take([]byte) error { return l.p.show(l.placed[0].breach) }
-func (l *oddList) forward()          { l.placed = l.placed[1:] }
+func (l *oddList) forward() error    { l.placed = l.placed[1:]; return nil }
 func (l *oddList) close()            {}
 
 // oddLapses gathers the lapses on which what was followed before may bear; of
@@ -151,27 +174,34 @@ func (l *oddList) sort() {
 
 // lapseList holds the devices on which a rule has lapsed, in the order in which
 // it did: the order in which they were last heard from, last proved to be
-// encrypted, or were to be handed back.
+// encrypted, or were to be handed back. Devices that lapsed together, such as
+// all that fell silent in one holiday, are gathered and come by their names.
 type lapseList struct {
-	p     *pager
-	it    *badger.Iterator
-	base  int // length of the family's prefix
-	rule  *Rule
-	after uint64 // milliseconds from the time in the key to the lapse
-	least uint64 // lapses before this are not wanted
-	slot  uint16
-	at    []byte // the place
+	p        *pager
+	it       *badger.Iterator
+	base     int // length of the family's prefix
+	rule     *Rule
+	least    uint64 // lapses before this are not wanted
+	slot     uint16
+	together []lapsedVector
+}
+
+// lapsedVector is a device on which a rule has lapsed, with its place.
+type lapsedVector struct {
+	place  []byte
+	device posture.DeviceID
+	vector []byte
 }
 
 // lapseList returns the list of a rule; ok is false if nothing on it can be
 // wanted.
-func (p *pager) lapseList(rule *Rule) (l *lapseList, ok bool) {
-	family := map[From]string{FromContact: famHeard, FromEncryption: famProven, FromLoan: famLoan}[rule.Lapses.From]
+func (p *pager) lapseList(rule *Rule) (l *lapseList, ok bool, err error) {
+	family := map[From]string{FromContact: famHeard, FromSilence: famHeard, FromEncryption: famProven, FromLoan: famLoan}[rule.Lapses.From]
 	slot, known := p.r.slotOf(rule)
 	if family == "" || !known || !p.selects(breach.Key{Rule: rule.ID, Device: p.query.Device}) || !p.mayBe(rule) {
-		return nil, false
+		return nil, false, nil
 	}
-	l = &lapseList{p: p, rule: rule, after: millis(rule.Lapses.After), slot: slot}
+	l = &lapseList{p: p, rule: rule, slot: slot}
 	latest := p.r.nowMs
 	switch grace := min(millis(rule.Grace), latest); {
 	case rule.Pauses:
@@ -181,20 +211,29 @@ func (p *pager) lapseList(rule *Rule) (l *lapseList, ok bool) {
 	case !p.wants(breach.Open):
 		l.least = latest - grace
 	}
-	var from []byte
 	if cursor, ok := parseList(p.after); ok && cursor.first <= latest {
 		latest = cursor.first
-		from = text(nil, string(cursor.key.Device))
 	}
-	if latest < l.after || !p.wants(breach.Pending) && !p.wants(breach.Open) {
-		return nil, false
+	since, ok := rule.Lapses.since(latest, rule.days)
+	if !ok || !p.wants(breach.Pending) && !p.wants(breach.Open) {
+		return nil, false, nil
 	}
 	prefix := key(p.r.school.ID, family)
 	l.base = len(prefix)
 	l.it = p.r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	l.it.Seek(append(number(bytes.Clone(prefix), ^(latest-l.after)), from...))
-	l.settle()
-	return l, true
+	l.it.Seek(number(bytes.Clone(prefix), ^since))
+	return l, true, l.gather()
+}
+
+// since returns the latest moment from which time to a lapse counts that lapses
+// at or before another; ok is false if none does.
+func (l Lapse) since(latest uint64, days *calendar.Calendar) (since uint64, ok bool) {
+	after := millis(l.After)
+	if l.From != FromSilence {
+		return latest - min(after, latest), latest >= after
+	}
+	n := sort.Search(int(latest)+1, func(n int) bool { return l.silent(uint64(n), days) > latest })
+	return uint64(max(n-1, 0)), n > 0
 }
 
 // mayBe reports whether a lapse of a rule can be of a severity that was asked
@@ -204,49 +243,74 @@ func (p *pager) mayBe(rule *Rule) bool {
 		rule.Escalate.After > 0 && slices.Contains(p.query.Severities, rule.Escalate.Severity)
 }
 
-// settle finds the place of where the iterator is, past the cursor.
-func (l *lapseList) settle() {
-	for l.at = nil; l.it.Valid(); l.it.Next() {
+// gather finds those that lapsed together next, past the cursor.
+func (l *lapseList) gather() error {
+	l.together = nil
+	var last uint64
+	for ; l.it.Valid(); l.it.Next() {
 		k := l.it.Item().Key()[l.base:]
 		if len(k) < 8 {
 			continue
 		}
-		lapsed := ^binary.BigEndian.Uint64(k) + l.after
-		if lapsed < l.least || lapsed == l.after {
-			return // the zero time, of which nothing lapses, comes last
+		since := ^binary.BigEndian.Uint64(k)
+		lapsed := l.lapsed(since)
+		if lapsed < l.least || since == 0 || len(l.together) > 0 && lapsed != last {
+			break // the zero time, of which nothing lapses, comes last
 		}
 		id, _, ok := part(k[8:])
 		if !ok {
 			continue
 		}
 		b := breach.Key{Device: posture.DeviceID(id), Rule: l.rule.ID, Kind: "device"}
-		l.at = number(breachParts(number(nil, ^lapsed), b), 0)
-		if bytes.Compare(l.at, l.p.after) > 0 {
-			return
+		place := number(breachParts(number(nil, ^lapsed), b), 0)
+		if bytes.Compare(place, l.p.after) <= 0 {
+			continue
 		}
-		l.at = nil
+		vector, err := l.it.Item().ValueCopy(nil)
+		if err != nil {
+			return fmt.Errorf("read the standing of device %s: %w", id, err)
+		}
+		last = lapsed
+		l.together = append(l.together, lapsedVector{place: place, device: b.Device, vector: vector})
 	}
+	slices.SortFunc(l.together, func(a, b lapsedVector) int { return bytes.Compare(a.place, b.place) })
+	return nil
 }
 
-func (l *lapseList) place() []byte { return l.at }
-func (l *lapseList) close()        { l.it.Close() }
+func (l *lapseList) lapsed(since uint64) uint64 {
+	if l.rule.Lapses.From == FromSilence {
+		return l.rule.Lapses.silent(since, l.rule.days)
+	}
+	return since + millis(l.rule.Lapses.After)
+}
 
-func (l *lapseList) forward() {
-	l.it.Next()
-	l.settle()
+func (l *lapseList) place() []byte {
+	if len(l.together) == 0 {
+		return nil
+	}
+	return l.together[0].place
+}
+
+func (l *lapseList) close() { l.it.Close() }
+
+func (l *lapseList) forward() error {
+	if l.together = l.together[1:]; len(l.together) > 0 {
+		return nil
+	}
+	return l.gather()
 }
 
 func (l *lapseList) take([]byte) error {
-	id, _, _ := part(l.it.Item().Key()[l.base+8:])
+	first := l.together[0]
 	var v Vector
-	if err := l.it.Item().Value(v.decode); err != nil {
-		return fmt.Errorf("read the standing of device %s: %w", id, err)
+	if err := v.decode(first.vector); err != nil {
+		return fmt.Errorf("read the standing of device %s: %w", first.device, err)
 	}
 	for _, s := range v.Rules {
 		if s.Slot != l.slot || !v.lapsed(s, l.rule, l.p.r.nowMs) || !v.plain(s, l.rule, 0) {
 			continue
 		}
-		lapse, ok, err := l.p.r.lapse(posture.DeviceID(id), &v, s, l.rule)
+		lapse, ok, err := l.p.r.lapse(first.device, &v, s, l.rule)
 		if err != nil || !ok {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -55,7 +54,16 @@ func (tx *Tx) PutAttached(id posture.DeviceID, a Attached) error {
 // See adds what an entry says about a medium on a device. An entry that was
 // taken in already changes nothing.
 func (tx *Tx) See(serial string, s Sighting, entry uint64) error {
-	k := text(text(key(tx.school, famSighting), serial), string(s.Device))
+	return tx.see(famSighting, serial, s, entry)
+}
+
+// SeeFound is See on a machine that was set aside for found media.
+func (tx *Tx) SeeFound(serial string, s Sighting, entry uint64) error {
+	return tx.see(famFound, serial, s, entry)
+}
+
+func (tx *Tx) see(family, serial string, s Sighting, entry uint64) error {
+	k := text(text(key(tx.school, family), serial), string(s.Device))
 	var was Sighting
 	known, err := tx.getJSON(k, &was)
 	if err != nil || known && entry <= was.Entry {
@@ -82,12 +90,17 @@ func (tx *Tx) See(serial string, s Sighting, entry uint64) error {
 
 // Sightings returns the devices on which a medium was seen.
 func (tx *Tx) Sightings(serial string) ([]Sighting, error) {
-	return sightings(tx.txn, tx.school, serial)
+	usual, err := sightings(tx.txn, tx.school, famSighting, serial)
+	if err != nil {
+		return nil, err
+	}
+	found, err := sightings(tx.txn, tx.school, famFound, serial)
+	return append(usual, found...), err
 }
 
-func sightings(txn *badger.Txn, school posture.SchoolID, serial string) ([]Sighting, error) {
+func sightings(txn *badger.Txn, school posture.SchoolID, family, serial string) ([]Sighting, error) {
 	var list []Sighting
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: text(key(school, famSighting), serial), PrefetchValues: true, PrefetchSize: 20})
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: text(key(school, family), serial), PrefetchValues: true, PrefetchSize: 20})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		var s Sighting
@@ -165,42 +178,6 @@ type Medium struct {
 type MediumPage struct {
 	Media []Medium `json:"media"`
 	Next  string   `json:"next,omitempty"` // After for the next page; "" if this is the last
-}
-
-// Match says what is known of a medium that was found.
-type Match string
-
-// What can be known of a medium.
-const (
-	IsRegistered  Match = "registered"
-	WasWithdrawn  Match = "withdrawn"    // it was registered, and is not in use any more
-	Unregistered  Match = "unregistered" // it is not registered, and was seen on devices of the school
-	NeverSeen     Match = "never-seen"
-	CannotBeKnown Match = "no-serial" // it tells no serial number, so nothing can be known of it
-)
-
-// FoundMedium is a medium that was plugged into a machine for investigations,
-// and what is known of it. Of its files nothing is.
-type FoundMedium struct {
-	Serial string    `json:"serial,omitempty"`
-	At     time.Time `json:"at,omitzero"`    // when it was plugged in last
-	On     string    `json:"on,omitempty"`   // asset tag of the machine
-	What   string    `json:"what,omitempty"` // as it names itself
-	Match  Match     `json:"match"`
-	Number string    `json:"number,omitempty"` // of the register
-	Role   string    `json:"role,omitempty"`   // to which it was issued
-	Seen   []Seen    `json:"seen"`             // on other machines, newest first
-	// Encryption is as it was last seen anywhere, the machine included.
-	Encryption   posture.EncryptionState `json:"encryption,omitempty"`
-	EncryptionAt time.Time               `json:"encryptionAt,omitzero"`
-}
-
-// FoundMedia are media that were found, newest first.
-type FoundMedia struct {
-	// Machines are the asset tags of the machines for investigations. Without
-	// one a medium that was found is not to be plugged in anywhere.
-	Machines []string      `json:"machines"`
-	Found    []FoundMedium `json:"found"`
 }
 
 // Media returns a page of a school's register of media, by number.
@@ -285,9 +262,11 @@ func encryptionOf(list []Seen) (state posture.EncryptionState, at time.Time) {
 	return state, at
 }
 
-// seen lists the devices on which a medium was seen.
-func (r *reader) seen(serial string) ([]Seen, error) {
-	list, err := sightings(r.txn, r.school.ID, serial)
+// seen lists the devices on which a medium was seen in use.
+func (r *reader) seen(serial string) ([]Seen, error) { return r.sighted(famSighting, serial) }
+
+func (r *reader) sighted(family, serial string) ([]Seen, error) {
+	list, err := sightings(r.txn, r.school.ID, family, serial)
 	out := []Seen{}
 	for _, s := range list {
 		row, _, rowErr := r.row(s.Device)
@@ -296,129 +275,4 @@ func (r *reader) seen(serial string) ([]Seen, error) {
 	}
 	newestFirst(out)
 	return out, err
-}
-
-// FindMedia looks up the media that were plugged into machines for
-// investigations, or the one with a serial number if one is given.
-func (q *Queries) FindMedia(ctx context.Context, school posture.SchoolID, serial string, now time.Time) (FoundMedia, error) {
-	found := FoundMedia{Machines: []string{}, Found: []FoundMedium{}}
-	err := q.read(ctx, school, now, func(r *reader) error {
-		machines := map[posture.DeviceID]string{}
-		err := r.eachAsset(nil, func(_ []byte, a register.Asset) (bool, error) {
-			if a.Investigation {
-				found.Machines = append(found.Machines, a.Tag)
-				if a.Device != "" {
-					machines[a.Device] = a.Tag
-				}
-			}
-			return true, nil
-		})
-		if err != nil {
-			return err
-		}
-		if serial != "" {
-			one, err := r.find(FoundMedium{Serial: serial}, machines)
-			found.Found = append(found.Found, one)
-			return err
-		}
-		found.Found, err = r.plugged(machines)
-		return err
-	})
-	return found, err
-}
-
-// plugged looks up what was plugged into machines, each medium once.
-func (r *reader) plugged(machines map[posture.DeviceID]string) ([]FoundMedium, error) {
-	list, known := []FoundMedium{}, map[string]bool{}
-	for id, tag := range machines {
-		events, err := r.events(id)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range events {
-			if e.Action != posture.Attached && e.Action != posture.Present {
-				continue
-			}
-			one := FoundMedium{At: e.At, On: tag, What: strings.TrimSpace(e.Vendor + " " + e.Product)}
-			if e.Serial.Known() {
-				one.Serial = e.Serial.Value
-			}
-			if one.Serial != "" && known[tag+one.Serial] {
-				continue
-			}
-			known[tag+one.Serial] = true
-			if one, err = r.find(one, machines); err != nil {
-				return nil, err
-			}
-			list = append(list, one)
-		}
-		if list, err = r.inserted(id, tag, list, known, machines); err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(list, func(a, b FoundMedium) int { return b.At.Compare(a.At) })
-	return list, nil
-}
-
-// inserted looks up what is in a machine and was not said to have come.
-func (r *reader) inserted(id posture.DeviceID, tag string, list []FoundMedium, known map[string]bool, machines map[posture.DeviceID]string) ([]FoundMedium, error) {
-	var a Attached
-	if _, err := r.getJSON(text(key(r.school.ID, famAttached), string(id)), &a); err != nil {
-		return nil, err
-	}
-	for _, serial := range a.Serials {
-		if known[tag+serial] {
-			continue
-		}
-		one := FoundMedium{Serial: serial, On: tag}
-		seen, err := r.seen(serial)
-		for _, s := range seen {
-			if s.Device == id {
-				one.At = s.Last
-			}
-		}
-		if err == nil {
-			one, err = r.find(one, machines)
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, one)
-	}
-	return list, nil
-}
-
-// find says what is known of a medium.
-func (r *reader) find(m FoundMedium, machines map[posture.DeviceID]string) (FoundMedium, error) {
-	m.Seen, m.Match = []Seen{}, CannotBeKnown
-	if m.Serial == "" {
-		return m, nil
-	}
-	all, err := r.seen(m.Serial)
-	if err != nil {
-		return m, err
-	}
-	m.Encryption, m.EncryptionAt = encryptionOf(all)
-	for _, s := range all {
-		if _, is := machines[s.Device]; !is {
-			m.Seen = append(m.Seen, s)
-		}
-	}
-	m.Match = NeverSeen
-	if len(m.Seen) > 0 {
-		m.Match = Unregistered
-	}
-	var number string
-	if _, err := r.get(serialKey(r.school.ID, m.Serial), func(data []byte) error { number = string(data); return nil }); err != nil || number == "" {
-		return m, err
-	}
-	var registered register.Medium
-	if _, err := r.getJSON(mediumKey(r.school.ID, number), &registered); err != nil {
-		return m, err
-	}
-	m.Number, m.Role, m.Match = registered.Number, registered.Role, IsRegistered
-	if !registered.InUse() {
-		m.Match = WasWithdrawn
-	}
-	return m, nil
 }

@@ -27,6 +27,10 @@ type Preview struct {
 	Pending  int `json:"pending,omitempty"` // of those: that have a grace first
 	Closes   int `json:"closes"`            // breaches that would close
 
+	// Below is in what the drafted policy asks less than the baseline of the school's
+	// trust, without being allowed to: it could not be published.
+	Below []string `json:"below,omitempty"`
+
 	Rules   []PreviewRule   `json:"rules"` // of either policy: those of the drafted one in its order, then those that it does not have
 	History *PreviewHistory `json:"history,omitempty"`
 }

@@ -26,6 +26,7 @@ type DeviceQuery struct {
 	Rule     string   // with Standing: how the device stands on this rule; "" for any rule of the policy
 	Standing Standing // how it stands; without it Rule selects nothing
 	Silent   bool     // only devices not heard from for longer than the policy allows
+	Older    bool     // only devices that judged themselves by a policy before the one in force
 	After    string   // Next of the page before; "" for the first
 	Limit    int      // 0 for 50; at most 500
 }

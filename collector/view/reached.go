@@ -15,18 +15,28 @@ type reached struct {
 	next   uint64 // first index that is not folded in
 	asOf   uint64 // time to which turns are counted
 	policy uint64 // the highest number published
+	forgot uint64 // when the latest of the contacts was received that were forgotten
+	open   uint64 // the school's day, since 1970, that is not over by what is folded in; 0: none yet
+	kept   uint64 // the last day of which the record keeps the counts; 0: none
 }
 
-func (c reached) bytes() []byte { return number(number(number(nil, c.next), c.asOf), c.policy) }
+func (c reached) bytes() []byte {
+	var b []byte
+	for _, n := range []uint64{c.next, c.asOf, c.policy, c.forgot, c.open, c.kept} {
+		b = number(b, n)
+	}
+	return b
+}
 
 // decodeReached reads what bytes writes. Anything else is the cursor of a school
 // of which nothing is folded in.
 func decodeReached(data []byte) reached {
-	if len(data) != 24 {
+	if len(data) != 48 {
 		return reached{}
 	}
 	return reached{
 		next: binary.BigEndian.Uint64(data), asOf: binary.BigEndian.Uint64(data[8:]), policy: binary.BigEndian.Uint64(data[16:]),
+		forgot: binary.BigEndian.Uint64(data[24:]), open: binary.BigEndian.Uint64(data[32:]), kept: binary.BigEndian.Uint64(data[40:]),
 	}
 }
 

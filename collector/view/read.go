@@ -28,6 +28,7 @@ type reader struct {
 	slots  []string
 	rules  []*Rule // by slot; nil if the policy has no such rule
 	terms  *calendar.Calendar
+	lists  time.Duration // for which lists of devices count; 0 until it was asked
 }
 
 // read runs f with a reader of a school. It fails with ErrNotFound if the view
@@ -35,9 +36,9 @@ type reader struct {
 func (q *Queries) read(ctx context.Context, school posture.SchoolID, now time.Time, f func(*reader) error) error {
 	return q.view.db.View(func(txn *badger.Txn) error {
 		r := &reader{ctx: ctx, txn: txn, school: School{ID: school}, now: now, nowMs: ms(now)}
-		err := r.load()
-		if err == nil {
-			r.terms, err = q.view.calendar(txn, school)
+		var err error
+		if r.terms, err = q.view.calendar(txn, school); err == nil {
+			err = r.load()
 		}
 		if err != nil {
 			return fmt.Errorf("read the view of school %s: %w", school, err)
@@ -85,7 +86,7 @@ func (r *reader) loadPolicy() error {
 		return err
 	}
 	_, err = r.getJSON(append(key(r.school.ID, famPolicy), last...), &r.policy)
-	r.policy.prepare()
+	r.policy.prepare(r.terms)
 	return err
 }
 
@@ -114,12 +115,17 @@ func (r *reader) get(k []byte, read func(data []byte) error) (bool, error) {
 // each calls f with what follows the prefix in each key, from after on, until f
 // returns false. The key is valid only during the call.
 func (r *reader) each(prefix, after []byte, values bool, f func(k []byte, item *badger.Item) (bool, error)) error {
-	it := r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: values, PrefetchSize: 256})
-	defer it.Close()
 	from := prefix
 	if after != nil {
 		from = append(append(bytes.Clone(prefix), after...), 0)
 	}
+	return r.eachFrom(prefix, from, values, f)
+}
+
+// eachFrom is each from a key on, whether there is one like it or not.
+func (r *reader) eachFrom(prefix, from []byte, values bool, f func(k []byte, item *badger.Item) (bool, error)) error {
+	it := r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: values, PrefetchSize: 256})
+	defer it.Close()
 	n := 0
 	for it.Seek(from); it.Valid(); it.Next() {
 		if n++; n%1024 == 0 && r.ctx.Err() != nil {
@@ -174,7 +180,7 @@ func (r *reader) lapse(id posture.DeviceID, v *Vector, s RuleState, rule *Rule) 
 	if was.Number > 0 && was.ResolvedAt.IsZero() {
 		return l, false, nil
 	}
-	return lapse{was: was, breach: was.After(Lapsed(rule, at(v.lapsesAt(rule))))}, true, nil
+	return lapse{was: was, breach: was.After(v.Lapsed(rule, at(v.lapsesAt(rule))))}, true, nil
 }
 
 // lapse is a breach by silence and what was known under its key before.
@@ -184,15 +190,21 @@ type lapse struct{ was, breach breach.Breach }
 // breach, so that it must not be shown beside it.
 func (l lapse) reopens() bool { return l.was.Number > 0 && l.was.Number == l.breach.Number }
 
-// Lapsed is the event of a rule that failed because nothing was heard.
-func Lapsed(r *Rule, when time.Time) breach.Event {
-	return breach.Event{What: breach.Failed, At: when, Received: when, Order: ^uint64(0), Terms: TermsOf(r)}
+// Lapsed is the event of a rule that failed by the passing of time, at the moment
+// that LapsesAt says.
+func (v *Vector) Lapsed(r *Rule, when time.Time) breach.Event {
+	return breach.Event{What: breach.Failed, At: when, Received: when, Order: ^uint64(0), Terms: v.terms(r, ms(when))}
 }
 
-// TermsOf returns what a rule says about a failure of the whole device.
-func TermsOf(r *Rule) breach.Terms {
-	return breach.Terms{
+// terms returns what a rule says about a failure of the whole device that began
+// at a moment by the passing of time.
+func (v *Vector) terms(r *Rule, when uint64) breach.Terms {
+	t := breach.Terms{
 		Severity: r.Severity, Grace: r.Grace, Pauses: r.Pauses, Escalate: r.Escalate,
 		Label: "this device", Message: r.NotMet,
 	}
+	if r.Leaves != nil && v.Leaves == when {
+		t.Severity, t.Grace = r.Leaves.Severity, r.Leaves.Grace
+	}
+	return t
 }

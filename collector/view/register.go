@@ -1,8 +1,8 @@
 package view
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +32,35 @@ func (tx *Tx) PutAsset(a register.Asset) error {
 	if err := tx.room(assetRoom); err != nil {
 		return err
 	}
-	return tx.putJSON(assetKey(tx.school, a.Tag), a)
+	if err := tx.manage(a); err != nil {
+		return err
+	}
+	was, err := tx.Asset(a.Tag)
+	if err != nil {
+		return err
+	}
+	if err := tx.coverAsset(was, a); err != nil {
+		return err
+	}
+	if err := tx.putJSON(assetKey(tx.school, a.Tag), a); err != nil {
+		return err
+	}
+	return tx.retire(a)
+}
+
+// manage notes whether a list of what manages an asset tells of it.
+func (tx *Tx) manage(a register.Asset) error {
+	k := managedKey(tx.school, a.Tag)
+	_, err := tx.txn.Get(k)
+	switch there := err == nil; {
+	case err != nil && !errors.Is(err, badger.ErrKeyNotFound):
+		return fmt.Errorf("read row %q: %w", k, err)
+	case there == (a.Managed != ""):
+		return nil
+	case there:
+		return tx.remove(k)
+	}
+	return tx.put(k, nil)
 }
 
 // Registered is an asset of the school's register, with what is known of the
@@ -43,8 +71,11 @@ type Registered struct {
 	Platform    posture.Platform `json:"platform,omitempty"`
 	LastContact time.Time        `json:"lastContact"` // zero if it is no enrolled device
 	Cover       Cover            `json:"cover"`
+	Rights      *Rights          `json:"rights,omitempty"`  // whether whoever has it can administer it; of one asset alone, while somebody has it
 	Overdue     bool             `json:"overdue,omitempty"` // its loan is over and it was not handed back
+	Leaves      bool             `json:"leaves,omitempty"`  // whoever has it leaves on a day to come
 	Out         bool             `json:"out,omitempty"`     // it is retired
+	Listed      *Listed          `json:"listed,omitempty"`  // what is known of it by lists, if something manages it
 }
 
 // Cover says what answers for an asset or a device at the time of asking.
@@ -61,15 +92,14 @@ const (
 	OutOfUse      Cover = "retired"        // nothing needs to
 )
 
-// ListLasts is for how long a list of devices that no agent covers counts.
-const ListLasts = 30 * 24 * time.Hour
-
 // AssetQuery asks for a page of a school's register, by tag. Empty fields
 // select all.
 type AssetQuery struct {
 	Search  string // part of a tag, what it is, a group, a role or a host name, in any case
 	Cover   Cover
 	Overdue bool   // only loans that are over
+	Leavers bool   // only checklists of people who leave, or left, that are not closed
+	Names   bool   // the names of people are shown and searched: whoever asks may see them
 	After   string // Next of the page before; "" for the first
 	Limit   int    // 0 for 50; at most 500
 }
@@ -100,6 +130,26 @@ func (c Coverage) Of(cover Cover) int {
 		}
 	}
 	return 0
+}
+
+// Words says in a sentence what answers for the school's devices.
+func (c Coverage) Words() string {
+	if c.Registered == 0 {
+		return "no device is registered, so that nobody can say how many are covered"
+	}
+	agents, stale := c.Of(ByAgent)+c.Of(SilentAgent), ""
+	for _, one := range []struct {
+		n     int
+		words string
+	}{
+		{c.Of(SilentAgent), "not heard from lately"},
+		{c.Of(StaleImport), "by a list that is too old"},
+	} {
+		if one.n > 0 {
+			stale += fmt.Sprintf("; %d %s: not proven", one.n, one.words)
+		}
+	}
+	return fmt.Sprintf("%d registered: %d by agent, %d by dated import or not covered%s", c.Registered, agents, c.Registered-agents, stale)
 }
 
 // CoverCount counts assets, or devices, by what answers for them.
@@ -156,11 +206,31 @@ func (q *Queries) Assets(ctx context.Context, school posture.SchoolID, query Ass
 			return true, nil
 		})
 	})
+	if !query.Names {
+		for i, a := range page.Assets {
+			page.Assets[i] = a.Nameless()
+		}
+	}
 	return page, err
 }
 
+// Nameless returns the asset without the names of those who have it or had it: for
+// whoever may know their roles alone.
+func (a Registered) Nameless() Registered {
+	if a.Held != nil {
+		held := *a.Held
+		held.Person = ""
+		a.Held = &held
+	}
+	a.Past = slices.Clone(a.Past)
+	for i := range a.Past {
+		a.Past[i].Person = ""
+	}
+	return a
+}
+
 func (q AssetQuery) selects(a Registered) bool {
-	if q.Cover != "" && a.Cover != q.Cover || q.Overdue && !a.Overdue {
+	if q.Cover != "" && a.Cover != q.Cover || q.Overdue && !a.Overdue || q.Leavers && (a.Leaver == nil || a.Leaver.Closed()) {
 		return false
 	}
 	if q.Search == "" {
@@ -168,7 +238,10 @@ func (q AssetQuery) selects(a Registered) bool {
 	}
 	words := []string{a.Tag, a.What, a.Group, a.Hostname}
 	if a.Held != nil {
-		words = append(words, a.Held.Role, a.Held.Person)
+		words = append(words, a.Held.Role)
+		if q.Names {
+			words = append(words, a.Held.Person)
+		}
 	}
 	return slices.ContainsFunc(words, func(s string) bool { return strings.Contains(strings.ToLower(s), q.Search) })
 }
@@ -204,6 +277,9 @@ func (r *reader) eachAsset(after []byte, f func(k []byte, a register.Asset) (boo
 // registered joins an asset with the device that it is.
 func (r *reader) registered(a register.Asset) (Registered, error) {
 	out := Registered{Asset: a, Overdue: a.Held.Overdue(r.now), Out: a.Out(r.now)}
+	if leaves, ok := a.Leaves(); ok {
+		out.Leaves = r.now.Before(leaves)
+	}
 	row, known, err := r.row(a.Device)
 	if err != nil {
 		return out, err
@@ -211,19 +287,22 @@ func (r *reader) registered(a register.Asset) (Registered, error) {
 	if known {
 		out.Hostname, out.Platform, out.LastContact = row.Hostname, row.Platform, row.LastContact
 	}
+	if out.Listed, err = r.byList(a); err != nil {
+		return out, err
+	}
 	switch {
 	case out.Out:
 		out.Cover = OutOfUse
-	case known && row.RevokedAt.IsZero() && row.Vector.silent(&r.policy, r.nowMs):
+	case row.answers() && row.Vector.silent(&r.policy, r.nowMs):
 		out.Cover = SilentAgent
-	case known && row.RevokedAt.IsZero():
+	case row.answers():
 		out.Cover = ByAgent
-	case a.Managed != "" && !r.now.After(a.AsOf.Add(ListLasts)):
-		out.Cover = ByImport
-	case a.Managed != "":
+	case out.Listed == nil:
+		out.Cover = NeverEnrolled
+	case out.Listed.Stale:
 		out.Cover = StaleImport
 	default:
-		out.Cover = NeverEnrolled
+		out.Cover = ByImport
 	}
 	return out, nil
 }
@@ -240,13 +319,7 @@ func (q *Queries) Coverage(ctx context.Context, school posture.SchoolID, now tim
 		if err := r.coverDevices(&c, counts, tied); err != nil {
 			return err
 		}
-		for _, cover := range []Cover{ByAgent, SilentAgent, ByImport, StaleImport, NeverEnrolled, NotRegistered} {
-			c.Counts = append(c.Counts, CoverCount{cover, counts[cover]})
-		}
-		for platform, n := range platforms {
-			c.Platforms = append(c.Platforms, PlatformCount{platform, n})
-		}
-		slices.SortFunc(c.Platforms, func(a, b PlatformCount) int { return cmp.Compare(a.Platform, b.Platform) })
+		c.sum(counts, platforms)
 		return nil
 	})
 	return c, err
@@ -279,7 +352,7 @@ func (r *reader) coverAssets(c *Coverage, counts map[Cover]int, platforms map[po
 		}
 		gap := CoverGap{Cover: one.Cover, Tag: one.Tag, What: one.What, Device: one.Device, Hostname: one.Hostname, Since: one.LastContact}
 		if one.Cover == StaleImport {
-			gap.Since = one.AsOf
+			gap.Since = one.Listed.At
 		}
 		c.gap(gap)
 		return true, nil
@@ -299,7 +372,7 @@ func (r *reader) coverDevices(c *Coverage, counts map[Cover]int, tied map[postur
 		if err := item.Value(func(data []byte) error { return decode(data, &row) }); err != nil {
 			return false, fmt.Errorf("read device %q: %w", k, err)
 		}
-		if !row.RevokedAt.IsZero() {
+		if !row.answers() {
 			return true, nil
 		}
 		c.Enrolled++

@@ -87,11 +87,18 @@ type Device struct {
 	Open      int                            `json:"open"` // breaches that are open or acknowledged
 	// Lost says since when it is lost, until it is found again; nil if it is not.
 	Lost *Lost `json:"lost,omitempty"`
+	// Twice says that two machines answer to its name, or did until it last
+	// reported; nil if it is one.
+	Twice *Twice `json:"twice,omitempty"`
 	// Found are the findings for which a list that was asked for by rule and
 	// standing has the device; of a device that meets the rule there are none.
 	// They are bounded; FoundAll is how many there are.
 	Found    []Finding `json:"found,omitempty"`
 	FoundAll int       `json:"foundAll,omitempty"`
+
+	// PolicyDue is the number of the school's policy in force, if the device judged
+	// by an older one; 0 if not, or if it has not reported yet.
+	PolicyDue uint64 `json:"policyDue,omitempty"`
 }
 
 // DeviceDetail is everything known about one device.
@@ -105,6 +112,15 @@ type DeviceDetail struct {
 	Gaps           []Gap         `json:"gaps"`                    // reports that are missing
 	Entry          uint64        `json:"entry"`                   // index in the ledger of the last report
 	Disagreements  []string      `json:"disagreements,omitempty"` // rules on which the collector's own evaluation differs
+	// Quarantine is what came while the device was marked lost, apart from all
+	// else; nil if it never was.
+	Quarantine *QuarantineDetail `json:"quarantine,omitempty"`
+	// ReplacedBy is the enrolment of the same computer after it was set up anew;
+	// Earlier are those before it, the last first.
+	ReplacedBy posture.DeviceID `json:"replacedBy,omitempty"`
+	Earlier    []EarlierInstall `json:"earlier,omitempty"`
+	// Groups are those in which the school says that the device is.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // Finding is a finding with its rule's words and its standing.
@@ -131,11 +147,14 @@ type Breach struct {
 	Status      breach.Status    `json:"status"`
 	FirstFailed time.Time        `json:"firstFailed"`
 	LastFailed  time.Time        `json:"lastFailed"`
-	GraceEnds   time.Time        `json:"graceEnds"`  // by the school's calendar, where the rule counts school days
+	GraceEnds   time.Time        `json:"graceEnds"`  // by the school's calendar, where the rule counts school days; zero if it is not known yet: see GraceLeft
 	ResolvedAt  time.Time        `json:"resolvedAt"` // zero while it stands
 	Message     string           `json:"message"`
 	ReceivedAt  time.Time        `json:"receivedAt"` // when the collector first heard of it; long after FirstFailed, it was reported late
-	Reopened    int              `json:"reopened"`   // times it failed again within a day of being resolved
+	// ReportedLate says that it began hours before anybody here heard of it: the
+	// device kept it while it could not report.
+	ReportedLate bool `json:"reportedLate,omitempty"`
+	Reopened     int  `json:"reopened"` // times it failed again within a day of being resolved
 
 	Resolution     breach.Resolution `json:"resolution,omitempty"` // what resolved it
 	AcknowledgedAt time.Time         `json:"acknowledgedAt"`       // zero if nobody has
@@ -144,9 +163,15 @@ type Breach struct {
 	// Exemption is the permission under which it fails, or failed for a time:
 	// who asked, who approved, why and until when. nil if there was none.
 	Exemption *breach.Exemption `json:"exemption,omitempty"`
+	// GraceLeft is how much time online is left of a grace that counts it, while
+	// it is not known when that will have passed.
+	GraceLeft time.Duration `json:"graceLeft,omitempty"`
 	// Silent says that the rule fails because nothing is heard, at the time of
 	// asking still: whatever is decided, the next look finds it again.
 	Silent bool `json:"silent,omitempty"`
+	// Over says that what is missing is not a word of the device but the device:
+	// its loan is over, and nobody has recorded that it was handed back.
+	Over bool `json:"over,omitempty"`
 }
 
 // BreachGroup is what one rule finds on one device: one breach or, where the

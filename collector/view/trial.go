@@ -9,6 +9,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -19,7 +20,7 @@ import (
 // stored. f must not look at more than some hundred devices: what it reads is
 // held until it ends.
 func (v *View) Try(school posture.SchoolID, f func(*Tx) error) error {
-	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(false), trial: true, held: newHeld(), cohorts: map[string]int{}}
+	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(false), trial: true, held: newHeld(), cohorts: map[string]int{}, gauges: map[string]int{}, covers: map[string]int{}}
 	defer tx.txn.Discard()
 	if err := tx.load(); err != nil {
 		return err
@@ -45,8 +46,8 @@ func (tx *Tx) Devices(after posture.DeviceID, most int) []posture.DeviceID {
 // DeviceCount returns how many devices there are.
 func (tx *Tx) DeviceCount() int { return tx.counts.Devices }
 
-// Ready makes a policy ready for Standing.
-func (p *Policy) Ready() { p.prepare() }
+// Ready makes a policy ready for Standing, by what is known of the school's days.
+func (p *Policy) Ready(days *calendar.Calendar) { p.prepare(days) }
 
 // Standing returns where a device stands on a rule of a policy that is ready, at
 // a moment. A device that was never judged by a rule is not proven to meet it.

@@ -38,12 +38,14 @@ type Tx struct {
 	held    held
 	terms   []edition      // calendars, oldest first
 	cohorts map[string]int // by key: devices more, or less, than when the transaction began
+	gauges  map[string]int // the same
+	covers  map[string]int // the same, of the register
 }
 
 // Update runs f on the rows of a school and commits what it did, cursor and
 // all, or nothing.
 func (v *View) Update(school posture.SchoolID, f func(*Tx) error) error {
-	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true), held: newHeld(), cohorts: map[string]int{}}
+	tx := &Tx{view: v, school: school, txn: v.db.NewTransaction(true), held: newHeld(), cohorts: map[string]int{}, gauges: map[string]int{}, covers: map[string]int{}}
 	defer func() { tx.txn.Discard() }()
 	if err := tx.load(); err != nil {
 		return err
@@ -78,7 +80,7 @@ func (tx *Tx) load() error {
 func (tx *Tx) commit() error {
 	err := tx.flush()
 	if err == nil {
-		err = tx.countCohorts()
+		err = errors.Join(tx.countRows(tx.cohorts, "a cohort"), tx.countRows(tx.gauges, "a gauge"), tx.countRows(tx.covers, "the register"))
 	}
 	if err == nil {
 		err = tx.putJSON(key(tx.school, famCounts), tx.counts)
@@ -249,11 +251,6 @@ func (tx *Tx) Policy(n uint64) (p Policy, ok bool, err error) {
 	return p, ok, err
 }
 
-// PutAssignment records an assignment.
-func (tx *Tx) PutAssignment(device posture.DeviceID, a policy.Assignment) error {
-	return tx.putJSON(number(text(key(tx.school, famAssignment), string(device)), a.Number), a)
-}
-
 // Assignment returns a device's assignment of a number.
 func (tx *Tx) Assignment(device posture.DeviceID, n uint64) (a policy.Assignment, ok bool, err error) {
 	ok, err = tx.getJSON(number(text(key(tx.school, famAssignment), string(device)), n), &a)
@@ -343,16 +340,36 @@ func (tx *Tx) PutDevice(old, row DeviceRow) error {
 	if err != nil {
 		return err
 	}
-	if old.ID != "" {
+	h.registered(&row)
+	if row.Twice != (Twice{}) {
+		row.doubt()
+	}
+	return tx.putDevice(h, old, row)
+}
+
+func (tx *Tx) putDevice(h *heldDevice, old, row DeviceRow) error {
+	old.Vector.Asset = h.row.Vector.Asset // which is kept here alone
+	if err := tx.coverDevice(&old, &row); err != nil {
+		return err
+	}
+	if old.ID != "" && old.ReplacedBy == "" {
 		tx.counts.Devices--
 		tx.counts.vector(old.Vector, -1)
 		tx.cohort(old.Vector, -1)
+		tx.gauge(&old, -1)
 	}
-	tx.counts.Devices++
-	tx.counts.vector(row.Vector, 1)
-	tx.cohort(row.Vector, 1)
+	if row.ReplacedBy == "" {
+		tx.counts.Devices++
+		tx.counts.vector(row.Vector, 1)
+		tx.cohort(row.Vector, 1)
+		tx.gauge(&row, 1)
+	}
 	if !h.changed {
 		tx.bytes += row.weight()
+	}
+	if _, changed := reindexes(&h.stored, &row); changed && !h.indexed {
+		tx.bytes += tx.indexWeight()
+		h.indexed = true
 	}
 	h.row, h.changed = row, true
 	return nil
@@ -368,34 +385,10 @@ func (tx *Tx) cohort(v Vector, by int) {
 	tx.cohorts[k] += by
 }
 
-func (tx *Tx) countCohorts() error {
-	for _, k := range slices.Sorted(maps.Keys(tx.cohorts)) {
-		if tx.cohorts[k] == 0 {
-			continue
-		}
-		data, err := tx.get([]byte(k))
-		if err != nil {
-			return err
-		}
-		had, _ := binary.Uvarint(data)
-		if n := int(had) + tx.cohorts[k]; n > 0 {
-			err = tx.txn.Set([]byte(k), binary.AppendUvarint(nil, uint64(n)))
-		} else {
-			err = tx.txn.Delete([]byte(k))
-		}
-		if err != nil {
-			return fmt.Errorf("count a cohort: %w", err)
-		}
-	}
-	clear(tx.cohorts)
-	return nil
-}
-
 // dropDevice removes the keys by which the old row was found and the new one
 // is not.
 func (tx *Tx) dropDevice(old, row DeviceRow) error {
-	kept := append(tx.vectorKeys(&row), tx.nameKey(&row))
-	had := append(tx.vectorKeys(&old), tx.nameKey(&old))
+	kept, had := tx.foundBy(&row), tx.foundBy(&old)
 	for _, k := range had {
 		if slices.ContainsFunc(kept, func(other []byte) bool { return slices.Equal(k, other) }) {
 			continue
@@ -405,6 +398,15 @@ func (tx *Tx) dropDevice(old, row DeviceRow) error {
 		}
 	}
 	return nil
+}
+
+// foundBy are the keys by which a device is found in lists: one that was
+// replaced is in none.
+func (tx *Tx) foundBy(d *DeviceRow) [][]byte {
+	if d.ReplacedBy != "" {
+		return nil
+	}
+	return append(tx.vectorKeys(d), tx.nameKey(d))
 }
 
 func (tx *Tx) nameKey(d *DeviceRow) []byte {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -42,6 +43,7 @@ type Rule struct {
 	Severity      posture.Severity            `json:"severity"`
 	Grace         time.Duration               `json:"grace,omitempty"`
 	Pauses        bool                        `json:"pauses,omitempty"` // the grace counts school days alone
+	Waits         bool                        `json:"waits,omitempty"`  // the grace counts time online alone
 	Escalate      breach.Escalation           `json:"escalate,omitzero"`
 	Clauses       []string                    `json:"clauses,omitempty"`
 	Remediation   string                      `json:"remediation"`
@@ -50,14 +52,21 @@ type Rule struct {
 	// Lapses is set for a rule that fails by the passing of time alone: After
 	// that long since From without news. FromNothing: it does not.
 	Lapses Lapse `json:"lapses,omitzero"`
+	// Leaves is set for a rule that fails once whoever has the device has left.
+	Leaves *Leaving `json:"leaves,omitempty"`
 
-	sections uint16 // the bits of Vector.ReadAt that Facts names, once prepare has run
+	// Once prepare has run: the bits of Vector.ReadAt that Facts names, and what
+	// is known of the school's days.
+	sections uint16
+	days     *calendar.Calendar
 }
 
-// prepare works out what questions about many devices would do over and over.
-func (p *Policy) prepare() {
+// prepare works out what questions about many devices would do over and over,
+// by what is known of the school's days.
+func (p *Policy) prepare(days *calendar.Calendar) {
 	for i := range p.Rules {
 		r := &p.Rules[i]
+		r.sections, r.days = 0, days
 		for _, name := range r.Facts {
 			if n, ok := sectionNumber(name); ok {
 				r.sections |= 1 << n
@@ -72,6 +81,15 @@ type Lapse struct {
 	After time.Duration `json:"after,omitempty"`
 }
 
+// Leaving is what a rule says once whoever has the device has left.
+type Leaving struct {
+	Severity posture.Severity `json:"severity"`
+	Grace    time.Duration    `json:"grace,omitempty"`
+}
+
+// Lapse reports whether the rule fails by the passing of time alone.
+func (r *Rule) Lapse() bool { return r.Lapses.From != FromNothing || r.Leaves != nil }
+
 // From is the moment from which the time to a lapse counts.
 type From string
 
@@ -79,6 +97,7 @@ type From string
 const (
 	FromNothing    From = ""           // the rule does not lapse
 	FromContact    From = "contact"    // the last contact, by the collector's clock
+	FromSilence    From = "silence"    // the same, and holidays do not count
 	FromEncryption From = "encryption" // when the encryption of the system disk was last proven
 	FromLoan       From = "loan"       // the end of the device's loan, which may lie ahead
 )
@@ -101,6 +120,10 @@ func (p Policy) Rule(id string) (Rule, bool) {
 	return Rule{}, false
 }
 
+// clocksChange is how much less than a span of time may pass by the clock while
+// it passes at a school, where clocks are put forward.
+const clocksChange = time.Hour
+
 // leastAge returns the shortest time after which anything that the policy says
 // can change because nothing was heard.
 func (p Policy) leastAge() time.Duration {
@@ -109,8 +132,8 @@ func (p Policy) leastAge() time.Duration {
 		if r.MaxAge > 0 && r.MaxAge < least {
 			least = r.MaxAge
 		}
-		if r.Lapses.From != FromNothing && r.Lapses.From != FromLoan && r.Lapses.After < least {
-			least = r.Lapses.After
+		if r.Lapses.From != FromNothing && r.Lapses.From != FromLoan {
+			least = min(least, r.Lapses.After-clocksChange)
 		}
 	}
 	return least
@@ -181,10 +204,29 @@ type DeviceRow struct {
 	Proven         bool              `json:"proven,omitempty"`   // the report says whether the system disk is encrypted
 	Dropped        int               `json:"dropped,omitempty"`  // reports missing since the last full one
 	ProbeErrors    int               `json:"probeErrors,omitempty"`
-	Events         uint64            `json:"events,omitempty"`       // media events ever seen
-	SchoolPolicy   uint64            `json:"schoolPolicy,omitempty"` // by which the school judged Own
-	Recheck        bool              `json:"recheck,omitempty"`      // a decision settled something that the device still fails
-	Vector         Vector            `json:"vector,omitzero"`
+	// Administrators is how many accounts of people can administer the device.
+	Administrators posture.Reading[int64] `json:"administrators,omitzero"`
+	Disks          Disks                  `json:"disks,omitempty"`
+	Definitions    Definitions            `json:"definitions,omitzero"`
+	Events         uint64                 `json:"events,omitempty"`       // media events ever seen
+	SchoolPolicy   uint64                 `json:"schoolPolicy,omitempty"` // by which the school judged Own
+	Recheck        bool                   `json:"recheck,omitempty"`      // a decision settled something that the device still fails
+	// Online is how long the device has been online, of all time, up to its last
+	// contact: each time that it is heard from stands for the hour that follows,
+	// or as much of it as passes until the next.
+	Online time.Duration `json:"online,omitempty"`
+	// GraceDue is how long it must have been online for the end of a grace to be
+	// known that counts time online; 0 if it has none of which the end is not.
+	GraceDue time.Duration `json:"graceDue,omitempty"`
+	Vector   Vector        `json:"vector,omitzero"`
+	Apart    Apart         `json:"apart,omitempty"`
+	// Twice says since when two machines answer to its name, or that it has not
+	// reported since they were told apart; zero: it is one.
+	Twice Twice `json:"twice,omitzero"`
+	// ReplacedBy is the enrolment of the same computer after it was set up anew:
+	// this one is in no list and no count. Replaces are those that it follows.
+	ReplacedBy posture.DeviceID   `json:"replacedBy,omitempty"`
+	Replaces   []posture.DeviceID `json:"replaces,omitempty"`
 }
 
 // State is the result of a rule on one subject, and since when.
@@ -216,3 +258,7 @@ func (d *DeviceRow) SetTimes(encryptionAt time.Time) {
 // SetLoan notes in the vector when the device's loan ends; the zero time if it
 // has none, or none with an end.
 func (d *DeviceRow) SetLoan(ends time.Time) { d.Vector.LoanEnds = ms(ends) }
+
+// SetLeaves notes in the vector when whoever has the device leaves, or left; the
+// zero time if nobody does.
+func (d *DeviceRow) SetLeaves(at time.Time) { d.Vector.Leaves = ms(at) }

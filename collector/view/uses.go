@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -25,8 +26,37 @@ func (tx *Tx) PutUse(holder string, u register.Use) error {
 	return tx.putJSON(text(key(tx.school, famUse), holder), u)
 }
 
+// forgottenUse is where it is noted that an acknowledgement was of somebody whose
+// name was forgotten. It is no key of register.HolderKey.
+const forgottenUse = "forgotten"
+
+// ForgottenUse returns the last entry, counted from 1, of an acknowledgement by
+// somebody whose name was forgotten; 0 if there is none.
+func (tx *Tx) ForgottenUse() (entry uint64, err error) {
+	var u register.Use
+	_, err = tx.getJSON(text(key(tx.school, famUse), forgottenUse), &u)
+	return u.Entry, err
+}
+
+// PutForgottenUse notes such an entry.
+func (tx *Tx) PutForgottenUse(entry uint64) error {
+	if err := tx.room(roomy); err != nil {
+		return err
+	}
+	return tx.putJSON(text(key(tx.school, famUse), forgottenUse), register.Use{Entry: entry})
+}
+
 // HeldBy returns the assets that somebody has.
 func (tx *Tx) HeldBy(holder string) ([]register.Asset, error) {
+	return tx.heldIf(func(h register.Held) bool { return register.HolderKey(h.Role, h.Person) == holder })
+}
+
+// HeldByName returns the assets that somebody has whose name is known.
+func (tx *Tx) HeldByName() ([]register.Asset, error) {
+	return tx.heldIf(func(h register.Held) bool { return h.Person != "" })
+}
+
+func (tx *Tx) heldIf(by func(register.Held) bool) ([]register.Asset, error) {
 	var list []register.Asset
 	it := tx.txn.NewIterator(badger.IteratorOptions{Prefix: key(tx.school, famAsset), PrefetchValues: true, PrefetchSize: 100})
 	defer it.Close()
@@ -35,7 +65,7 @@ func (tx *Tx) HeldBy(holder string) ([]register.Asset, error) {
 		if err := it.Item().Value(func(data []byte) error { return unmarshal(data, &a) }); err != nil {
 			return nil, fmt.Errorf("read the assets that somebody has: %w", err)
 		}
-		if a.Held != nil && register.HolderKey(a.Held.Role, a.Held.Person) == holder {
+		if a.Held != nil && by(*a.Held) {
 			list = append(list, a)
 		}
 	}
@@ -46,6 +76,16 @@ func (tx *Tx) HeldBy(holder string) ([]register.Asset, error) {
 type UsePage struct {
 	Uses []register.Use `json:"uses"`
 	Next string         `json:"next,omitempty"` // After for the next page; "" if this is the last
+}
+
+// Nameless returns the page without the names of people: for whoever may know their
+// roles alone.
+func (p UsePage) Nameless() UsePage {
+	p.Uses = slices.Clone(p.Uses)
+	for i := range p.Uses {
+		p.Uses[i].Person = ""
+	}
+	return p
 }
 
 // Uses returns a page of the acknowledgements of the rules of use.
@@ -61,6 +101,9 @@ func (q *Queries) Uses(ctx context.Context, school posture.SchoolID, after strin
 			if len(page.Uses) == pageSize(limit) {
 				page.Next = last
 				return false, nil
+			}
+			if name, _, ok := part(k); ok && name == forgottenUse {
+				return true, nil
 			}
 			var u register.Use
 			if err := item.Value(func(data []byte) error { return unmarshal(data, &u) }); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -35,6 +36,8 @@ type Vector struct {
 	HeldAt       uint64
 	EncryptionAt uint64 // when the encryption of the system disk was last proven
 	LoanEnds     uint64 // when the loan of the device ends, if it has an end
+	Leaves       uint64 // when whoever has the device leaves, if they do
+	Asset        uint64 // whether it is an asset: see retiredOn
 	// ReadAt holds when each section was last read, by the table of sections.
 	ReadAt [sectionCount]uint64
 	Rules  []RuleState // by slot
@@ -97,10 +100,25 @@ func (v *Vector) stale(p *Policy, r *Rule, now uint64) bool {
 
 // lapsesAt returns when the rule fails if nothing more is heard, or 0 if it
 // does not lapse.
-func (v *Vector) lapsesAt(r *Rule) uint64 {
+func (v *Vector) lapsesAt(r *Rule) uint64 { return v.lapsesBy(r, r.days) }
+
+// lapsesBy is lapsesAt by what is known of the school's days: the moment at which
+// whoever has the device leaves, if nothing makes the rule fail before that.
+func (v *Vector) lapsesBy(r *Rule, days *calendar.Calendar) uint64 {
+	t := v.agesAt(r, days)
+	if r.Leaves != nil && v.Leaves > 0 && (t == 0 || v.Leaves <= t) {
+		return v.Leaves
+	}
+	return t
+}
+
+// agesAt returns when what the rule rests on is too old, or 0 if it never is.
+func (v *Vector) agesAt(r *Rule, days *calendar.Calendar) uint64 {
 	switch r.Lapses.From {
 	case FromContact:
 		return v.LastContact + millis(r.Lapses.After)
+	case FromSilence:
+		return r.Lapses.silent(v.LastContact, days)
 	case FromEncryption:
 		if v.EncryptionAt > 0 {
 			return v.EncryptionAt + millis(r.Lapses.After)
@@ -113,13 +131,20 @@ func (v *Vector) lapsesAt(r *Rule) uint64 {
 	return 0
 }
 
+// silent returns when a silence that began at a moment has lasted for as long as
+// the lapse says, without holidays. A later beginning is never a moment earlier.
+func (l Lapse) silent(since uint64, days *calendar.Calendar) uint64 {
+	return ms(days.AfterInTerm(time.UnixMilli(int64(since)), l.After))
+}
+
 // LapsesAt returns when a rule that the device passes fails if nothing more is
-// heard, or the zero time if it does not lapse.
-func (v *Vector) LapsesAt(s RuleState, r *Rule) time.Time {
+// heard, by what is known of the school's days, or the zero time if it does not
+// lapse.
+func (v *Vector) LapsesAt(s RuleState, r *Rule, days *calendar.Calendar) time.Time {
 	if s.Bits&lapsing == 0 {
 		return time.Time{}
 	}
-	return at(v.lapsesAt(r))
+	return at(v.lapsesBy(r, days))
 }
 
 // Ended returns the vector with failures whose exemption has ended counted as
@@ -144,6 +169,16 @@ func (v *Vector) SetRead(section string, when time.Time) {
 	if i, ok := sectionNumber(section); ok {
 		v.ReadAt[i] = ms(when)
 	}
+}
+
+// LastRead returns when a section was last read, or said to hold; the zero time if
+// it never was.
+func (v *Vector) LastRead(section string) time.Time {
+	i, ok := sectionNumber(section)
+	if !ok || v.ReadAt[i] == 0 {
+		return time.Time{}
+	}
+	return at(max(v.ReadAt[i], v.HeldAt))
 }
 
 // lapsed reports whether a rule that lapses has done so.
@@ -192,12 +227,15 @@ func (s RuleState) settled() Standing {
 	return NotFor
 }
 
-// untils returns the ends of exemptions and of a loan on which the vector
-// depends.
+// untils returns the ends of exemptions and of a loan, and the day of leaving, on
+// which the vector depends.
 func (v Vector) untils() []uint64 {
 	var ends []uint64
 	if v.LoanEnds > 0 {
 		ends = append(ends, v.LoanEnds)
+	}
+	if v.Leaves > 0 && v.Leaves != v.LoanEnds {
+		ends = append(ends, v.Leaves)
 	}
 	for _, s := range v.Rules {
 		if s.Bits&excused != 0 && !slices.Contains(ends, s.Until) {
@@ -209,7 +247,7 @@ func (v Vector) untils() []uint64 {
 
 func (v Vector) bytes() []byte {
 	var b []byte
-	for _, t := range append([]uint64{v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds}, v.ReadAt[:]...) {
+	for _, t := range append([]uint64{v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds, v.Leaves, v.Asset}, v.ReadAt[:]...) {
 		b = binary.AppendUvarint(b, t)
 	}
 	for _, s := range v.Rules {
@@ -228,7 +266,7 @@ var errVector = errors.New("the row of a device's standing is cut short")
 func (v *Vector) decode(b []byte) error {
 	rules := v.Rules[:0]
 	*v = Vector{}
-	times := [4 + sectionCount]uint64{}
+	times := [6 + sectionCount]uint64{}
 	for i := range times {
 		t, n := binary.Uvarint(b)
 		if n <= 0 {
@@ -236,8 +274,8 @@ func (v *Vector) decode(b []byte) error {
 		}
 		times[i], b = t, b[n:]
 	}
-	v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds = times[0], times[1], times[2], times[3]
-	copy(v.ReadAt[:], times[4:])
+	v.LastContact, v.HeldAt, v.EncryptionAt, v.LoanEnds, v.Leaves, v.Asset = times[0], times[1], times[2], times[3], times[4], times[5]
+	copy(v.ReadAt[:], times[6:])
 	for len(b) > 0 {
 		slot, n := binary.Uvarint(b)
 		if n <= 0 || slot > 1<<16-1 || len(b) == n {

@@ -8,6 +8,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 
 // layout is the version of the keys and rows. A view of another layout is
 // thrown away when it is opened, and made again.
-const layout = "5"
+const layout = "12"
 
 // FactSource reads the facts of a device's report back from where the ledger
 // keeps them. The view holds their places only.
@@ -42,6 +43,9 @@ type Options struct {
 	// baseline built into the collector. A view made from something else is
 	// made again.
 	Made string
+	// Look is how many devices a search looks at by name before it asks the index
+	// of them all; 0: as many as take no time.
+	Look int
 	// Memory is a view that is gone when it is closed.
 	Memory bool
 	// Log is told when a view is thrown away; nil tells nobody.
@@ -52,6 +56,7 @@ type Options struct {
 type View struct {
 	db    *badger.DB
 	facts FactSource
+	look  int
 	log   *slog.Logger
 	terms calendars
 }
@@ -67,7 +72,7 @@ func Open(dir string, o Options) (*View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the view in %s: %w", dir, err)
 	}
-	v := &View{db: db, facts: o.Facts, log: o.Log}
+	v := &View{db: db, facts: o.Facts, look: cmp.Or(o.Look, usualLook), log: o.Log}
 	if err := v.checkVersion(layout + " " + o.Made); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

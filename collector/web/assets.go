@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed assets/*.css assets/*.woff2 assets/*.svg
+//go:embed assets/*.css assets/*.js assets/*.woff2 assets/*.svg
 var assetFiles embed.FS
 
 // assets are the files that pages refer to. They are served under an address
@@ -53,6 +53,9 @@ func loadAssets() (*assets, error) {
 func kindOf(name string) string {
 	if strings.HasSuffix(name, ".woff2") {
 		return "font/woff2"
+	}
+	if strings.HasSuffix(name, ".js") {
+		return "text/javascript; charset=utf-8"
 	}
 	return mime.TypeByExtension(path.Ext(name))
 }

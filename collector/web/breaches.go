@@ -42,6 +42,7 @@ type breachRow struct {
 	StatusClass string
 	Device      string // address
 	RuleAddress string
+	Matter      string // address of the rule on the device
 	First       *moment
 	Ends        *moment // of its grace, while that runs
 	Ended       *moment // when it was resolved
@@ -109,7 +110,7 @@ func (s *site) breaches(w http.ResponseWriter, r *http.Request, v visit) error {
 		body.Rows = append(body.Rows, newBreachRow(v.school.ID, g, c))
 	}
 	body.Next, body.First = turn(body.All, q, query.After, found.Next)
-	return s.write(w, http.StatusOK, "breaches", s.page(v, "Policy breaches", "breaches"), body)
+	return s.writeLive(w, "breaches", s.page(v, "Policy breaches", "breaches"), "", body)
 }
 
 // ruleChoices lists the rules of the policy for a form. One that the policy
@@ -130,7 +131,7 @@ func ruleChoices(o view.Overview, chosen string) []choice {
 func newBreachRow(school posture.SchoolID, g view.BreachGroup, c clockwork) breachRow {
 	row := breachRow{
 		BreachGroup: g, StatusWords: statusWords(g.Status), StatusClass: statusKey(g.Status),
-		Device: deviceAddress(school, g.Device), RuleAddress: ruleAddress(school, g.Rule),
+		Device: deviceAddress(school, g.Device), RuleAddress: ruleAddress(school, g.Rule), Matter: matterAddress(school, g.Device, g.Rule),
 		First: c.moment(g.FirstFailed), Ended: c.moment(g.ResolvedAt), Label: subjectLabel(g.Subject, g.Message),
 	}
 	row.Name, row.Second = names(g.Hostname, g.AssetTag, g.Device)
@@ -160,7 +161,7 @@ func (row *breachRow) several(g view.BreachGroup, c clockwork) {
 	var ends time.Time
 	late := false
 	for _, b := range g.Things {
-		if b.Status == breach.Pending && (ends.IsZero() || b.GraceEnds.Before(ends)) {
+		if b.Status == breach.Pending && !b.GraceEnds.IsZero() && (ends.IsZero() || b.GraceEnds.Before(ends)) {
 			ends = b.GraceEnds
 		}
 		late = late || b.ReceivedAt.Sub(b.FirstFailed) >= reportedLate
@@ -187,6 +188,10 @@ const reportedLate = 6 * time.Hour
 
 func breachNotes(b view.Breach, c clockwork) []note {
 	var notes []note
+	if left := b.GraceLeft; left > 0 && b.Status == breach.Pending {
+		hours := (left + time.Hour - 1).Truncate(time.Hour) / time.Hour
+		notes = append(notes, note{"grace ends after " + count(int(hours), "more hour") + " online", nil})
+	}
 	if !b.AcknowledgedAt.IsZero() {
 		notes = append(notes, note{"acknowledged by " + b.AcknowledgedBy, c.moment(b.AcknowledgedAt)})
 	}
@@ -205,12 +210,7 @@ func breachNotes(b view.Breach, c clockwork) []note {
 // turn returns the addresses of the next and, unless this is it, the first
 // page of a list, with everything else that was asked for kept.
 func turn(address string, q url.Values, after, next string) (nextPage, firstPage string) {
-	keep := url.Values{}
-	for k, values := range q {
-		if k != "after" && len(values) == 1 && values[0] != "" && len(values[0]) <= 256 {
-			keep[k] = values
-		}
-	}
+	keep := keptQuery(q)
 	to := func() string {
 		if len(keep) == 0 {
 			return address
@@ -225,6 +225,17 @@ func turn(address string, q url.Values, after, next string) (nextPage, firstPage
 		nextPage = to()
 	}
 	return nextPage, firstPage
+}
+
+// keptQuery is what an address asks for, without its place in a list.
+func keptQuery(q url.Values) url.Values {
+	keep := url.Values{}
+	for k, values := range q {
+		if k != "after" && len(values) == 1 && values[0] != "" && len(values[0]) <= 256 {
+			keep[k] = values
+		}
+	}
+	return keep
 }
 
 // maxTyped is the most that is taken of a search or a name, in characters.

@@ -3,9 +3,11 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -13,10 +15,17 @@ import (
 // devicePage is everything known about one device.
 type devicePage struct {
 	view.DeviceDetail
+	Apart        apart
+	Two          string // that two machines answer to its name, as a sentence
 	Name, Second string
 	Address      string
+	Views        string // address of who looked at it; "" if whoever looks may not read that
 	Encryption   verdict
-	Unheard      bool // it has not reported yet
+	Tampering    []string // what happened to its agent of late
+	Unheard      bool     // it has not reported yet
+	MayRevoke    bool     // whoever looks may have it known no more
+	MayAssess    bool     // whoever looks may ask it to assess itself
+	Asked        *progress
 	Heard        *moment
 	Reported     *moment
 	Enrolled     *moment
@@ -30,9 +39,23 @@ type devicePage struct {
 	Clock        string // how the device's clock stands
 	Owner        string
 	System       string
-	OnDisk       []findingRow // of these, about the system disk
-	Forgotten    []string     // what of its reports was forgotten on purpose
-	FactsAt      *moment      // when most of what the findings rest on was read
+	OnDisk       []findingRow    // of these, about the system disk
+	Forgotten    []string        // what of its reports was forgotten on purpose
+	FactsAt      *moment         // when most of what the findings rest on was read
+	Asset        *assetLine      // what the register says of it
+	Disputes     []disputeRow    // what somebody says is wrong here
+	Disputed     map[string]bool // of these, what waits for an answer: it is marked beside the fact
+	MayDispute   bool
+	Done         string
+}
+
+// assetLine is what the register says of a device.
+type assetLine struct {
+	Tag, Address string
+	With         *heldLine
+	Allocate     string // address, if whoever looks may give it out
+	MayHandBack  bool
+	Register     string // address at which it is registered, if it is not
 }
 
 // findingRow is one finding as the page shows it.
@@ -69,12 +92,31 @@ func (s *site) device(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	body := newDevicePage(v.school.ID, d, s.clockwork(v))
-	body.Forgotten = s.forgottenOf(v, d.EnrolledAt)
+	body.Asked = newProgress(r.URL.Query(), d, s.clockwork(v))
+	body.MayRevoke = v.account.May(v.school.ID, access.AdmitDevices) && d.RevokedAt.IsZero()
+	body.MayAssess = v.account.May(v.school.ID, access.DecideBreaches) && d.RevokedAt.IsZero() && d.Lost == nil
+	body.Forgotten = s.forgottenOf(v, d.Device)
+	if v.account.May(v.school.ID, access.ReadLooks) {
+		body.Views = viewsAddress(v) + "?" + url.Values{"laptop": {string(d.ID)}}.Encode()
+	}
+	if body.Disputes, err = s.disputesOf(r.Context(), v, d.ID); err != nil {
+		return err
+	}
+	body.MayDispute, body.Done = v.account.May(v.school.ID, access.DisputeFacts), disputeDone(r.URL.Query().Get("done"))
+	body.Disputed = map[string]bool{}
+	for _, one := range body.Disputes {
+		if one.Open() {
+			body.Disputed[string(one.About)+one.Rule] = true
+		}
+	}
+	if body.Asset, err = s.assetLineOf(r.Context(), v, d); err != nil {
+		return err
+	}
 	title := visible(body.Name) + ": " + lowerFirst(body.Encryption.Words)
 	if body.Encryption.At != nil {
 		title += ", " + body.Encryption.At.Text
 	}
-	return s.write(w, http.StatusOK, "device", s.page(v, title, "devices"), body)
+	return s.writeLive(w, "device", s.page(v, title, "devices"), d.ID, body)
 }
 
 func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) devicePage {
@@ -82,8 +124,13 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 		DeviceDetail: d, Address: deviceAddress(school, d.ID),
 		Encryption: encryptionVerdict(d.Facts.Volumes, c), Unheard: d.LastReport == 0,
 		Heard: c.moment(d.LastContact), Reported: c.moment(d.ReportedAt), Enrolled: c.moment(d.EnrolledAt),
-		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), Facts: newFacts(d.Facts, c),
+		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), Facts: newFacts(d.Facts, c), Tampering: tampering(d.Facts, c),
 		Owner: ownership(d.Ownership), System: d.OSName,
+	}
+	p.Apart = newApart(school, d, c)
+	if d.Twice != nil {
+		p.Two = d.Twice.Words()
+		p.Encryption = verdict{Words: "Not proven: two machines answer to this name", Detail: d.Twice.Words(), Standing: newStanding(view.NotProven)}
 	}
 	p.Name, p.Second = names(d.Hostname, d.AssetTag, d.ID)
 	if p.Unheard {
@@ -203,19 +250,8 @@ func rank(s view.Standing) int {
 }
 
 func newEventRow(e view.MediumEvent, c clockwork) eventRow {
-	happened := string(e.Action)
-	switch e.Action {
-	case posture.Attached:
-		happened = "Plugged in"
-	case posture.Detached:
-		happened = "Taken out"
-	case posture.Present:
-		happened = "Found in place when the agent started"
-	case posture.Gone:
-		happened = "Found missing when the agent started"
-	}
 	return eventRow{
-		What: mediumName(e.Vendor, e.Product, e.Kind), Happened: happened,
+		What: mediumName(e.Vendor, e.Product, e.Kind), Happened: capital(e.Action.Words()),
 		Serial: reading(e.Serial, short), At: c.moment(e.At), Entry: e.Entry,
 	}
 }
@@ -226,9 +262,17 @@ func gapWords(g view.Gap) string {
 		words = "Reports " + number64(g.From) + " to " + number64(g.To) + " are missing"
 	}
 	if g.Reason != "" {
-		words += ": " + g.Reason
+		words += ": " + cmp.Or(gapReasons[g.Reason], g.Reason)
 	}
 	return words
+}
+
+// gapReasons are the reasons of the record in words.
+var gapReasons = map[string]string{
+	"restored": "the collector was restored from a backup, and what they said is lost",
+	"dropped":  "the laptop had no room for them, or its disk lost them",
+	"conflict": "the laptop made two reports of one number, as after it was restored from a copy",
+	"unknown":  "it is not known why",
 }
 
 func lowerFirst(s string) string {

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,10 +21,15 @@ type devicesPage struct {
 	Heard  []choice
 	Asked  string // what was asked for beside the search, in words
 	School string // name
-	All    string // address without a search
-	Next   string
-	First  string
-	Legend []standingWords
+
+	Enrolments string // address of what is to be decided about enrolments
+	Waiting    string // address of those who wait to be admitted
+	All        string // address without a search
+	Table      string // address of the same as a table for spreadsheets
+	Next       string
+	First      string
+	Legend     []standingWords
+	choosing
 }
 
 // deviceRow is a device as lists show it.
@@ -36,14 +43,22 @@ type deviceRow struct {
 	System   string
 	Breaches int
 	Why      []findingRow // what a filter found on it
+	Owner    string
+	Enrolled *moment
 }
 
 func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
-	q := r.URL.Query()
-	query := view.DeviceQuery{
-		Search: bounded(q.Get("q")), Rule: bounded(q.Get("rule")), Standing: standingOf(q.Get("standing")),
-		Silent: q.Get("heard") == "silent", After: q.Get("after"),
+	return s.showDevices(w, r, v, http.StatusOK, r.URL.Query(), "", nil)
+}
+
+// showDevices lists the devices that are asked for. name is that of a view, as it was
+// typed.
+func (s *site) showDevices(w http.ResponseWriter, r *http.Request, v visit, status int, q url.Values, name string, bad []wrong) error {
+	q = maps.Clone(q)
+	if columns := shownColumns(q["columns"]); len(columns) > 0 {
+		q["columns"] = []string{strings.Join(columns, ",")}
 	}
+	query := deviceQuery(q)
 	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
 	if err != nil {
 		return err
@@ -54,6 +69,7 @@ func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	body := devicesPage{
 		Total: found.Total, Search: query.Search, School: o.SchoolName, All: schoolAddress(v.school.ID) + "/devices", Legend: legend(),
+		Enrolments: enrolmentsAddress(v.school.ID), Waiting: waitingAddress(v.school.ID),
 		Rules: ruleChoices(o, query.Rule), Stand: standingChoices(query.Standing), Asked: askedWords(o, query),
 		Heard: []choice{{"", "Any time", false}, {"silent", "Too long ago", query.Silent}},
 	}
@@ -61,8 +77,25 @@ func (s *site) devices(w http.ResponseWriter, r *http.Request, v visit) error {
 	for _, d := range found.Devices {
 		body.Rows = append(body.Rows, newDeviceRow(v.school.ID, d, c))
 	}
+	body.choosing = s.newChoosing(v, q)
+	body.Name, body.Wrong = name, bad
+	body.Table = body.All + ".csv"
+	if kept := keptQuery(q); len(kept) > 0 {
+		body.Table += "?" + kept.Encode()
+	}
 	body.Next, body.First = turn(body.All, q, query.After, found.Next)
-	return s.write(w, http.StatusOK, "devices", s.page(v, "Devices", "devices"), body)
+	if len(bad) > 0 {
+		return s.write(w, status, "devices", s.page(v, "Error: Devices", "devices"), body)
+	}
+	return s.writeLive(w, "devices", s.page(v, "Devices", "devices"), "", body)
+}
+
+// deviceQuery is what an address asks for.
+func deviceQuery(q url.Values) view.DeviceQuery {
+	return view.DeviceQuery{
+		Search: bounded(q.Get("q")), Rule: bounded(q.Get("rule")), Standing: standingOf(q.Get("standing")),
+		Silent: q.Get("heard") == "silent", Older: q.Get("policy") == "older", After: q.Get("after"),
+	}
 }
 
 // everyStanding is what a list of devices can be asked for.
@@ -111,6 +144,9 @@ func askedWords(o view.Overview, q view.DeviceQuery) string {
 	if q.Silent {
 		words = append(words, "have not been heard from for longer than the policy allows")
 	}
+	if q.Older {
+		words = append(words, "still judge themselves by an older policy")
+	}
 	if len(words) == 0 {
 		return ""
 	}
@@ -120,7 +156,7 @@ func askedWords(o view.Overview, q view.DeviceQuery) string {
 func newDeviceRow(school posture.SchoolID, d view.Device, c clockwork) deviceRow {
 	row := deviceRow{
 		Device: d, Address: deviceAddress(school, d.ID), Heard: c.moment(d.LastContact),
-		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), System: d.OSName, Breaches: d.Open,
+		Bar: newBar(d.Met, d.NotMet, d.NotProven, d.Exempt), System: d.OSName, Breaches: d.Open, Owner: ownership(d.Ownership), Enrolled: c.moment(d.EnrolledAt),
 	}
 	row.Name, row.Second = names(d.Hostname, d.AssetTag, d.ID)
 	if row.System == "" {

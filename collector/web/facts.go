@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caretaker-school/caretaker/collector/evidence"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -75,7 +76,7 @@ type tallyRow struct {
 
 func newFacts(f posture.Facts, c clockwork) facts {
 	return facts{
-		System:      rows(f.System, c, func(s posture.System) []named { return systemRows(s) }),
+		System:      rows(f.System, c, func(s posture.System) []named { return systemRows(s, c) }),
 		Volumes:     rows(f.Volumes, c, func(v posture.Volume) []volumeRow { return []volumeRow{newVolumeRow(v)} }),
 		Antivirus:   rows(f.Antivirus, c, func(a posture.Antivirus) []antivirusRow { return []antivirusRow{newAntivirusRow(a, c)} }),
 		Media:       rows(f.Media, c, func(m posture.Medium) []mediumRow { return []mediumRow{newMediumRow(m)} }),
@@ -118,8 +119,8 @@ func rows[T, R any](a posture.Answer[T], c clockwork, of func(T) []R) section[R]
 	return s
 }
 
-func systemRows(s posture.System) []named {
-	return []named{
+func systemRows(s posture.System, c clockwork) []named {
+	return append([]named{
 		{"Operating system", reading(s.OSName, same)},
 		{"Version", reading(s.OSVersion, same)},
 		{"Build", reading(s.OSBuild, same)},
@@ -127,7 +128,7 @@ func systemRows(s posture.System) []named {
 		{"Maker", reading(s.Manufacturer, same)},
 		{"Model", reading(s.Model, same)},
 		{"Processor", value{Text: same(s.Architecture)}},
-	}
+	}, agentRows(s, c)...)
 }
 
 func newVolumeRow(v posture.Volume) volumeRow {
@@ -160,7 +161,7 @@ func volumeNotes(v posture.Volume) (notes []string) {
 		notes = append(notes, "Encrypted by the drive itself")
 	}
 	if v.Protectors.Known() && v.Protectors.Value != "" {
-		notes = append(notes, "Opened by: "+v.Protectors.Value)
+		notes = append(notes, "Opened by: "+evidence.Openers(v.Protectors.Value))
 	}
 	switch v.RecoveryKey {
 	case posture.Read(true):

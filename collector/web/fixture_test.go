@@ -1,19 +1,25 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/breach"
+	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/dispute"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -34,13 +40,42 @@ const (
 type school struct {
 	names   []view.School
 	policy  *policy.Policy
+	mu      sync.Mutex // guards devices
 	devices []view.DeviceDetail
 	fail    error
+	office  *desk  // made with the pages
+	hostile string // what evidence is made to say, unless empty
+	looks   looked // who looks at it
+	granted []view.Exemption
+	decided []decision.Decision
+	asked   []string
+
+	happened []view.Incident
+	desk     *policies // made with the pages
+	trust    *trustees // likewise
+	kept     []incident.Change
+	changed  []dispute.Change // of disputes, as they were asked for
+	told     reported         // what was reported without signing in
+
+	admissions *admitter // made with the pages
+	waiters    *waiters  // so too
+
+	keeps *registry
 }
 
 func (s *school) Schools(context.Context) ([]view.School, error) { return s.names, s.fail }
 
+// change replaces the devices by changed ones.
+func (s *school) change(how func([]view.DeviceDetail)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.devices = slices.Clone(s.devices)
+	how(s.devices)
+}
+
 func (s *school) of(id posture.SchoolID) []view.DeviceDetail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.devices), func(d view.DeviceDetail) bool { return d.School != id })
 }
 
@@ -65,6 +100,9 @@ func (s *school) Overview(_ context.Context, id posture.SchoolID, now time.Time)
 		k.Count = n
 		o.Breaches = append(o.Breaches, k)
 	}
+	slices.SortFunc(o.Breaches, func(a, b view.BreachCount) int {
+		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Severity, b.Severity))
+	})
 	for _, r := range s.policy.Rules {
 		c := view.RuleCount{Rule: r.ID, Title: r.Title, Severity: r.Severity, Remediation: r.Remediation, Clauses: r.Clauses}
 		for _, d := range devices {
@@ -141,6 +179,100 @@ func (s *school) BreachGroups(_ context.Context, id posture.SchoolID, q view.Bre
 	return p, s.fail
 }
 
+func (s *school) Exemptions(_ context.Context, id posture.SchoolID, q view.ExemptionQuery, _ time.Time) (view.ExemptionPage, error) {
+	var p view.ExemptionPage
+	for _, e := range s.granted {
+		if id == hollybank && (len(q.States) == 0 || slices.Contains(q.States, e.State)) && (q.Rule == "" || q.Rule == e.Scope.Rule) && (q.Device == "" || q.Device == e.Scope.Device) {
+			p.Exemptions = append(p.Exemptions, e)
+		}
+	}
+	return p, s.fail
+}
+
+func (s *school) Exemption(_ context.Context, id posture.SchoolID, name string, _ time.Time) (view.Exemption, error) {
+	for _, e := range s.granted {
+		if e.ID == name && id == hollybank {
+			return e, s.fail
+		}
+	}
+	return view.Exemption{}, view.ErrNotFound
+}
+
+// Decide implements Decider: it keeps what was decided, and refuses what says
+// so.
+func (s *school) Decide(_ context.Context, _ posture.SchoolID, d decision.Decision) (uint64, error) {
+	if d.Reason == "refuse this" {
+		return 0, &decision.RefusedError{Why: "it was decided already"}
+	}
+	s.decided = append(s.decided, d)
+	return uint64(len(s.decided)), nil
+}
+
+func (s *school) Incidents(_ context.Context, id posture.SchoolID, q view.IncidentQuery, _ time.Time) (view.IncidentPage, error) {
+	var p view.IncidentPage
+	for _, i := range s.happened {
+		if id == hollybank && (q.State == "" || (q.State == view.IncidentClosed) == i.Closed) {
+			p.Incidents = append(p.Incidents, i)
+		}
+	}
+	return p, s.fail
+}
+
+func (s *school) Incident(_ context.Context, id posture.SchoolID, number string, _ time.Time) (view.Incident, error) {
+	for _, i := range s.happened {
+		if i.Number == number && id == hollybank {
+			return i, s.fail
+		}
+	}
+	return view.Incident{}, view.ErrNotFound
+}
+
+// KeepIncident implements IncidentKeeper: it keeps what was recorded.
+func (s *school) KeepIncident(_ context.Context, _ posture.SchoolID, number string, d decision.Decision, c incident.Change) (string, error) {
+	if d.Reason == "refuse this" {
+		return "", &decision.RefusedError{Why: "it is closed already"}
+	}
+	s.decided, s.kept = append(s.decided, d), append(s.kept, c)
+	return cmp.Or(number, "2026-09"), nil
+}
+
+// newIncident is the loss of a laptop, as its view is folded from what was
+// recorded.
+func newIncident(t testing.TB) view.Incident {
+	t.Helper()
+	at := func(d time.Duration) *incident.Moment {
+		m := incident.NewMoment(now.Add(d), Zone)
+		return &m
+	}
+	var changes []incident.Taken
+	add := func(c incident.Change, words string) {
+		c.ID = "in-1"
+		changes = append(changes, incident.Taken{Change: c, Act: incident.Act{By: "office", Words: words, Recorded: now.Add(time.Duration(len(changes)) * time.Minute), Entry: uint64(900 + len(changes))}})
+	}
+	laptop := incident.Link{What: incident.Device, Device: "d-014", Lost: true}
+	add(incident.Change{What: incident.Open, Number: "2026-03", Kind: incident.LostDevice, Happened: at(-52 * time.Minute), Aware: at(-2 * time.Minute), Links: []incident.Link{laptop}}, "Left on the 16:20 train.")
+	add(incident.Change{What: incident.Spoke, Whom: "Train operator"}, "It was not handed in.")
+	add(incident.Change{What: incident.Tell, Audience: incident.Regulator, Answer: incident.NotYet}, "We wait for the lost property office.")
+	add(incident.Change{What: incident.Note}, "The teacher has another laptop for Monday.")
+	add(incident.Change{What: incident.Lesson}, "Laptops go in the bag that has the label.")
+	folded := incident.From(changes)
+	by, _ := folded.TellBy()
+	return view.Incident{Incident: folded, Due: incident.Due(by, now), Names: []view.IncidentName{{Device: "d-014", Hostname: "hb-lt-014", AssetTag: "HB-LT-014"}}}
+}
+
+// AssessNow implements Assessor: every device but one is connected.
+func (s *school) AssessNow(_ context.Context, _ posture.SchoolID, id posture.DeviceID, by string) error {
+	if id == "d-007" {
+		return ErrAway
+	}
+	s.asked = append(s.asked, by+" asks "+string(id))
+	return nil
+}
+
+func (s *school) CoverageCounts(_ context.Context, id posture.SchoolID, now time.Time) (view.Coverage, error) {
+	return view.Coverage{School: id, At: now, Registered: 77, Enrolled: 37, Counts: []view.CoverCount{{Cover: view.ByAgent, Count: 37}, {Cover: view.ByImport, Count: 38}, {Cover: view.StaleImport, Count: 2}}}, s.fail
+}
+
 // worst returns where a device stands on a rule, by its worst subject.
 func worst(d view.DeviceDetail, rule string) view.Standing {
 	if d.LastReport == 0 {
@@ -184,6 +316,31 @@ func newSchool(t testing.TB) *school {
 	other := newLaptop(loaded, oakfield, 1)
 	other.ID = elsewhere
 	s.devices = append(s.devices, long, other)
+	// One that is lost and still talks, and one that was set up anew.
+	lost := &s.devices[9]
+	lost.Lost = &view.Lost{Since: incident.NewMoment(now.Add(-30*time.Hour), Zone), Incident: "2026-03"}
+	lost.Quarantine = &view.QuarantineDetail{
+		Spans: []view.QuarantineSpan{{From: 700, Since: now.Add(-29 * time.Hour)}}, Reports: 2, LastContact: now.Add(-time.Hour),
+		Timeline: []view.Quarantined{
+			{Entry: 812, Sequence: 92, MadeAt: now.Add(-time.Hour), ReceivedAt: now.Add(-time.Hour), NotMet: []string{"ENC-01", "CFG-01"}},
+			{Entry: 804, Sequence: 91, MadeAt: now.Add(-20 * time.Hour), ReceivedAt: now.Add(-20 * time.Hour)},
+		},
+	}
+	anew := &s.devices[10]
+	anew.Earlier = []view.EarlierInstall{{Device: "d-001", Hostname: "hb-lt-011", EnrolledAt: now.Add(-9000 * time.Hour), ReplacedAt: now.Add(-100 * time.Hour)}}
+	anew.PolicyDue, anew.Groups = 4, []string{"trolley-b", "year-4"}
+	s.happened = []view.Incident{newIncident(t)}
+	s.told = newConcerns()
+	s.keeps = newRegistry(t)
+	asked := view.Act{By: "technician", At: now.Add(-48 * time.Hour), Reason: "Its maker sends a new disk in November.", Entry: 400}
+	answered := view.Act{By: "dpo", At: now.Add(-24 * time.Hour), Reason: "Until the disk is here.", Entry: 420}
+	scope := breach.Scope{Rule: "ENC-01", Of: breach.OneDevice, Device: "d-009"}
+	until := now.Add(28 * 24 * time.Hour)
+	s.granted = []view.Exemption{
+		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel01", Scope: scope, Until: until, Asked: asked}, State: view.ExemptionAsked, Title: "System disk encrypted", Hostname: "hb-lt-009"},
+		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel02", Scope: breach.Scope{Rule: "PAT-02", Of: breach.WholeSchool}, Until: until, Asked: asked, Approved: answered}, State: view.ExemptionApproved, Title: "Important updates within 14 days"},
+		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel03", Scope: breach.Scope{Rule: "CFG-02", Of: breach.OneGroup, Group: "trolley-b"}, Until: until, Asked: answered, Refused: asked}, State: view.ExemptionRefused, Title: "Locks itself and asks for a password"},
+	}
 	return s
 }
 
@@ -421,7 +578,12 @@ func newSite(t testing.TB, q Queries, tls bool) (http.Handler, *access.Access) {
 // newSiteOf is newSite with something to be said of the records.
 func newSiteOf(t testing.TB, q Queries, records Records, tls bool) (http.Handler, *access.Access) {
 	t.Helper()
-	c := clocktest.NewDriven(now)
+	return newSiteAt(t, clocktest.NewDriven(now), q, records, tls)
+}
+
+// newSiteAt is newSiteOf by a clock.
+func newSiteAt(t testing.TB, c clock.Clock, q Queries, records Records, tls bool) (http.Handler, *access.Access) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	a, err := access.Open(t.TempDir(), access.Options{Clock: c, Logger: log, Secure: tls})
 	if err != nil {
@@ -435,7 +597,14 @@ func newSiteOf(t testing.TB, q Queries, records Records, tls bool) (http.Handler
 			}
 		}
 	}
-	h, err := New(Config{Queries: q, Records: records, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
+	if _, _, err := a.CreateAccount(t.Context(), access.NewAccount{Name: "robin", Password: password, Grants: []access.Grant{{School: hollybank, Role: access.Staff}}}); err != nil {
+		t.Fatal(err)
+	}
+	k, decider, assessor, incidents, setter := newKept(t), Decider(nil), Assessor(nil), IncidentKeeper(nil), ParticularsSetter(nil)
+	if s, ok := q.(*school); ok {
+		k.hostile, decider, assessor, incidents, setter = s.hostile, s, s, s, s
+	}
+	h, err := New(Config{Queries: q, Looks: looksOf(q), Records: records, Prover: k, Decider: decider, Assessor: assessor, Incidents: incidents, Concerns: concernsOf(q), Disputes: disputesKept(q), Admissions: admissionsOf(q), Waiting: waitersOf(q), Restricted: &confidence{}, Reports: newTermly(t), Desk: deskOf(t, q), Particulars: setter, Updates: updatesOf(q), Subjects: subjectsOf(q), Kept: keptOf(q), Register: keepsOf(t, q), RegisterKeeper: keepsOf(t, q), Saver: newSaver(t), Policies: policiesOf(t, q), Trusts: trustsOf(q), Grouper: grouperOf(q), Trends: trended{q}, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ func siteFor(t testing.TB, roles ...access.Role) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	h, err := New(Config{Queries: newSchool(t), Access: a, Clock: c, Logger: log, Version: "v0.1.0"})
+	s := newSchool(t)
+	h, err := New(Config{Queries: s, Disputes: disputesKept(s), Waiting: waitersOf(s), Desk: newDesk(t, ""), Concerns: s, Register: s.keeps, Saver: newSaver(t), Admissions: admissionsOf(s), Restricted: &confidence{}, Looks: &looked{}, Access: a, Clock: c, Logger: log, Version: "v0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +49,9 @@ func FuzzAddress(f *testing.F) {
 		{"/schools/hollybank/devices/d-014/programs", "after=-1&q=" + strange},
 		{"/schools/hollybank/breaches", "status=open&severity=high&after=%00&q=" + strange},
 		{"/schools/hollybank/rules/ENC-01", "standing=" + strange},
+		{"/schools/hollybank/register", "q=" + strange + "&cover=" + strange + "&with=leaver"},
+		{"/schools/hollybank/register/assets/" + strange, ""},
+		{"/schools/hollybank/register/found", "number=" + strange + "&found-day=2026-13-40"},
 		{"/schools/" + strange, "a;b=%zz"},
 		{"/sign-in", "next=//elsewhere.example"},
 		{"/what-is-collected", "%"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/collector/viewing"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -18,8 +19,10 @@ import (
 type visit struct {
 	account access.Account // zero if nobody has signed in
 	known   bool           // somebody has signed in
+	owes    access.Owed    // what they have to do before anything else
 	school  view.School    // of a route that is at a school
 	now     time.Time
+	look    *viewing.Look // what the answer shows, of a route at a school
 }
 
 // handler puts the guards around the routes. From outside to inside: what each
@@ -28,7 +31,11 @@ type visit struct {
 func (s *site) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes {
-		mux.Handle(r.pattern, s.guarded(r))
+		page := s.guarded(r)
+		if r.mayCompress() {
+			page = s.compress(page)
+		}
+		mux.Handle(r.pattern, page)
 	}
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {
@@ -50,6 +57,10 @@ func (s *site) handler() http.Handler {
 // contentPolicy lets a page use our own style sheet, typeface and pictures, send
 // forms to us, and nothing else.
 const contentPolicy = "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// scriptPolicy lets a page run our own scripts too, and those fetch from us: for
+// passkeys, and to keep a page that is open up to date.
+const scriptPolicy = contentPolicy + "; script-src 'self'; connect-src 'self'"
 
 func (s *site) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -90,19 +101,51 @@ func (s *site) visit(r *http.Request) visit {
 	return visit{account: account, known: ok, now: s.Clock.Now()}
 }
 
+// admit says who asks for a page of that need. Whoever must go elsewhere first is
+// sent there.
+func (s *site) admit(r *http.Request, n need) (v visit, elsewhere string, err error) {
+	v = s.visit(r)
+	switch {
+	case n == anyone:
+		return v, "", nil
+	case n == halfway && !v.known:
+		account, ok := s.Access.Halfway(r.Context())
+		if !ok {
+			return v, "/sign-in", nil
+		}
+		v.account = account
+		return v, "", nil
+	case n == halfway:
+		return v, "/", nil
+	case !v.known:
+		return v, signInAddress(r), nil
+	}
+	if v.owes, err = s.Access.Owes(r.Context(), v.account); err != nil {
+		return v, "", err
+	}
+	switch {
+	case n == ownPage, v.owes == access.OwesNothing:
+		return v, "", nil
+	case v.owes == access.OwesWord:
+		return v, "/account/password", nil
+	}
+	return v, "/account", nil
+}
+
 // guarded serves a route to those who may have it.
 func (s *site) guarded(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := s.visit(r)
-		if route.need != anyone && !v.known {
-			http.Redirect(w, r, signInAddress(r), http.StatusSeeOther)
+		v, elsewhere, err := s.admit(r, route.need)
+		if err == nil && elsewhere != "" {
+			http.Redirect(w, r, elsewhere, http.StatusSeeOther)
 			return
 		}
-		var err error
-		if route.need == atSchool {
+		if err == nil && route.need == atSchool {
 			v.school, err = s.enter(r.Context(), v.account, posture.SchoolID(r.PathValue("school")), route.right)
 		}
-		if err == nil {
+		if err == nil && route.need == atSchool {
+			err = s.serveSeen(route, w, r, v)
+		} else if err == nil {
 			err = route.serve(s, w, r, v)
 		}
 		if err != nil {
@@ -124,6 +167,9 @@ func (s *site) enter(ctx context.Context, account access.Account, id posture.Sch
 	i := slices.IndexFunc(schools, func(o view.School) bool { return o.ID == id })
 	if i < 0 {
 		return view.School{}, errNoPage
+	}
+	if !account.May(id, right) && right == access.BeSenior {
+		return view.School{}, errNoPage // that there is such a thing is nobody else's business
 	}
 	if !account.May(id, right) {
 		return schools[i], errNotYours

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,41 +11,20 @@ import (
 	"time"
 )
 
-// Listen opens the address that pages are served on. With a certificate and
-// key it speaks TLS and says so; without, it opens an address of this machine
-// alone and refuses any other: names, passwords and findings would cross the
-// network for all to read.
-//
-// A certificate that is renewed on disk is taken up without a restart.
-func Listen(ctx context.Context, address, certFile, keyFile string, log *slog.Logger) (ln net.Listener, secure bool, err error) {
-	if (certFile == "") != (keyFile == "") {
-		return nil, false, errors.New("serve pages: a certificate and its key are given together or not at all")
-	}
-	secure = certFile != ""
+// Listen opens the address that pages are served on, which is secure if they are
+// to be served over TLS. If not, it opens an address of this machine alone and
+// refuses any other: names, passwords and findings would cross the network for
+// all to read.
+func Listen(ctx context.Context, address string, secure bool) (net.Listener, error) {
 	if !secure && !loopback(address) {
-		return nil, false, fmt.Errorf("serve pages on %s: without a certificate they are served to this machine alone: "+
-			"give a certificate and key, or an address such as 127.0.0.1:8080", address)
+		return nil, fmt.Errorf("serve pages on %s: without a certificate they are served to this machine alone: "+
+			"give a certificate and key, have an authority asked for one, or give an address such as 127.0.0.1:8080", address)
 	}
-	var config *tls.Config
-	if secure {
-		own, err := loadKeyPair(certFile, keyFile, log)
-		if err != nil {
-			return nil, false, fmt.Errorf("serve pages: load the certificate and key: %w", err)
-		}
-		config = &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.current(), nil },
-			MinVersion:     tls.VersionTLS12,
-			NextProtos:     []string{"h2", "http/1.1"},
-		}
-	}
-	ln, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, false, fmt.Errorf("serve pages: %w", err)
+		return nil, fmt.Errorf("serve pages: %w", err)
 	}
-	if secure {
-		ln = tls.NewListener(ln, config)
-	}
-	return ln, secure, nil
+	return ln, nil
 }
 
 // loopback reports whether an address can be reached from this machine alone.
@@ -63,16 +41,32 @@ func loopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
+// What a browser gets: slow ones are not waited for without end, and none is read
+// without bound.
+const (
+	headerTakes = 10 * time.Second
+	formTakes   = 30 * time.Second // the header included
+	pageTakes   = 60 * time.Second // each part of a long answer as long again
+	idleLasts   = 2 * time.Minute
+	mostHeader  = 32 << 10 // bytes; the server itself adds 4096
+	mostAtOnce  = 100      // requests on a connection of HTTP/2
+)
+
 // Serve serves h on ln until ctx is done, then lets pages that are being made
 // finish.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+	stopped := make(chan struct{})
 	server := &http.Server{
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, (<-chan struct{})(stopped))
+		},
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		ReadHeaderTimeout: headerTakes,
+		ReadTimeout:       formTakes,
+		WriteTimeout:      pageTakes,
+		IdleTimeout:       idleLasts,
+		MaxHeaderBytes:    mostHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: mostAtOnce},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -82,6 +76,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		return fmt.Errorf("serve pages: %w", err)
 	case <-ctx.Done():
 	}
+	close(stopped) // pages that are open hold on to nothing
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := server.Shutdown(stop)
@@ -92,4 +87,15 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		err = fmt.Errorf("serve pages: %w", ended)
 	}
 	return err
+}
+
+// stoppingKey is where a request's context says that the pages are about to
+// stop.
+type stoppingKey struct{}
+
+// stopping returns what is closed when the pages are about to stop; nil, which
+// never is, if nobody said.
+func stopping(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return c
 }

@@ -14,15 +14,18 @@ import (
 // overviewPage is the page of one school.
 type overviewPage struct {
 	view.Overview
-	Address string
-	List    string   // address of their list
-	Words   []string // where the school stands, in sentences
-	Quiet   string   // how many devices are silent, or ""
-	ToDo    []ruleRow
-	More    int // rules not met beyond those in ToDo
-	Rules   []ruleRow
-	Legend  []standingWords
-	Tallies []tally
+	Address  string
+	List     string   // address of their list
+	Words    []string // where the school stands, in sentences
+	Coverage string   // what answers for its devices, or ""
+	Quiet    string   // how many devices are silent, or ""
+	Decide   []toDecide
+	ToDo     []ruleRow
+	More     int // rules not met beyond those in ToDo
+	Rules    []ruleRow
+	Legend   []standingWords
+	Tallies  []tally
+	SetUp    *setUpPage // what is left of setting up; nil if that is nothing, or not for whoever looks
 }
 
 // ruleRow is a rule with its bar.
@@ -66,11 +69,29 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.NotMet, a.NotMet))
 	})
 	body.Words = overviewWords(o, body.ToDo)
+	if body.Coverage, err = s.coverage(r.Context(), v.school.ID, v.now); err != nil {
+		return err
+	}
+	if body.Decide, err = s.running(r.Context(), v); err != nil {
+		return err
+	}
+	asked, err := s.askedFor(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	waiting, err := s.toDecide(r.Context(), v)
+	if err != nil {
+		return err
+	}
+	body.Decide = slices.Concat(body.Decide, asked, waiting)
 	if len(body.ToDo) > maxToDo {
 		body.More = len(body.ToDo) - maxToDo
 		body.ToDo = body.ToDo[:maxToDo]
 	}
-	return s.write(w, http.StatusOK, "overview", s.page(v, "Overview", "overview"), body)
+	if body.SetUp, err = s.setUpWanted(r.Context(), v); err != nil {
+		return err
+	}
+	return s.writeLive(w, "overview", s.page(v, "Overview", "overview"), "", body)
 }
 
 func newRuleRow(school posture.SchoolID, r view.RuleCount) ruleRow {
@@ -186,28 +207,4 @@ func tallies(o view.Overview) []tally {
 		all = append(all, t)
 	}
 	return all
-}
-
-// schools leads to the one school of an account, or lists them.
-func (s *site) schools(w http.ResponseWriter, r *http.Request, v visit) error {
-	all, err := s.Queries.Schools(r.Context())
-	if err != nil {
-		return err
-	}
-	type row struct {
-		Name    string
-		Address string
-		Notices []notice
-	}
-	var rows []row
-	for _, school := range all {
-		if v.account.Belongs(school.ID) {
-			rows = append(rows, row{school.Name, schoolAddress(school.ID), s.notices(visit{school: school, now: v.now})})
-		}
-	}
-	if len(rows) == 1 {
-		http.Redirect(w, r, rows[0].Address, http.StatusSeeOther)
-		return nil
-	}
-	return s.write(w, http.StatusOK, "schools", s.page(v, "Schools", ""), rows)
 }

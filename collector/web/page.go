@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -30,10 +32,14 @@ type page struct {
 	School  *view.School
 	Several bool   // the account belongs to more schools than this one
 	Account string // name, or "" if nobody has signed in
+	Live    string // where an open page hears that it has changed; "" if it does not
+	Menu    []menuLink
+	Beside  folded // the rest of the menu
 	Home    string // address of the school, or "/"
 	Made    *moment
 	Notices []notice
 	Version string
+	Script  string // the one that the page runs, or ""
 	Body    any
 }
 
@@ -43,12 +49,16 @@ func parseTemplates(a *assets) (*templates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the templates: %w", err)
 	}
-	shared := []string{"templates/layout.html", "templates/parts.html"}
+	shared, err := fs.Glob(templateFiles, "templates/parts*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list the templates: %w", err)
+	}
+	shared = append([]string{"templates/layout.html"}, shared...)
 	for _, name := range names {
-		if name == shared[0] || name == shared[1] {
+		if slices.Contains(shared, name) {
 			continue
 		}
-		parsed, err := template.New("layout.html").Funcs(functions(a)).ParseFS(templateFiles, append(shared, name)...)
+		parsed, err := template.New("layout.html").Funcs(functions(a)).ParseFS(templateFiles, slices.Concat(shared, []string{name})...)
 		if err != nil {
 			return nil, fmt.Errorf("parse a template: %w", err)
 		}
@@ -64,6 +74,8 @@ func functions(a *assets) template.FuncMap {
 		"asset":    a.address,
 		"show":     show,
 		"plain":    visible,
+		"days":     daysWords,
+		"typed":    visibleLines,
 		"count":    count,
 		"number":   number,
 		"sentence": sentence,
@@ -71,6 +83,23 @@ func functions(a *assets) template.FuncMap {
 		"standing": newStanding,
 		"severity": func(s posture.Severity) string { return s.String() },
 		"things":   things,
+		"field":    newField,
+		"textarea": newTextArea,
+		"chooser":  newChooser,
+		"check":    newCheck,
+		"when":     newMomentField,
+
+		"scopekey":  scopeKey,
+		"answering": func(e exemptionRow, bad []wrong) answeredRow { return answeredRow{e, bad} },
+
+		"columnwords": columnWords,
+		"above":       path.Dir,
+		"aboveWords": func(address string) string {
+			if strings.HasSuffix(path.Dir(address), "/people") {
+				return "People who sign in"
+			}
+			return "Settings"
+		},
 	}
 }
 
@@ -80,19 +109,41 @@ func (s *site) page(v visit, title, section string) *page {
 		Title: title, Section: section, Home: "/", Version: s.Version,
 		Made: clockwork{s.Location, v.now}.moment(v.now),
 	}
+	p.Beside = foldedOf(v, section)
 	if v.known {
 		p.Account = v.account.Name
 		p.Several = len(v.account.Grants) > 1 || v.account.Everywhere()
 	}
 	if v.school.ID != "" {
 		p.School = &v.school
-		p.Home = schoolAddress(v.school.ID)
+		p.Home = homeAddress(v.account, v.school.ID)
+		p.Menu = menuOf(v, daily[:], section)
 		p.Notices = s.notices(v)
+		if section == "overview" {
+			p.Notices = append(p.Notices, s.secondWanted(v)...)
+		}
 	}
 	return p
 }
 
 func (s *site) clockwork(v visit) clockwork { return clockwork{s.Location, v.now} }
+
+// writeScripted is write for a page with a script of ours.
+func (s *site) writeScripted(w http.ResponseWriter, status int, name, script string, p *page, body any) error {
+	w.Header().Set("Content-Security-Policy", scriptPolicy)
+	p.Script = script
+	return s.write(w, status, name, p, body)
+}
+
+// writeLive is write for a page that is kept up to date while it is open: by
+// what is known of the school or, if there is one, of a device.
+func (s *site) writeLive(w http.ResponseWriter, name string, p *page, device posture.DeviceID, body any) error {
+	p.Live = p.Home + "/changes"
+	if device != "" {
+		p.Live += "?device=" + url.QueryEscape(string(device))
+	}
+	return s.writeScripted(w, http.StatusOK, name, "live.js", p, body)
+}
 
 // write makes the whole page before it sends any of it.
 func (s *site) write(w http.ResponseWriter, status int, name string, p *page, body any) error {
@@ -116,6 +167,17 @@ func (s *site) write(w http.ResponseWriter, status int, name string, p *page, bo
 
 func schoolAddress(id posture.SchoolID) string {
 	return "/schools/" + url.PathEscape(string(id))
+}
+
+// homeAddress is the first page of a school that an account may have.
+func homeAddress(a access.Account, id posture.SchoolID) string {
+	if !a.May(id, access.ReadDevices) && a.May(id, access.ReadTerms) {
+		return schoolAddress(id) + "/terms"
+	}
+	if !a.May(id, access.ReadDevices) && a.May(id, access.ReadOwn) {
+		return schoolAddress(id) + "/mine"
+	}
+	return schoolAddress(id)
 }
 
 func deviceAddress(school posture.SchoolID, id posture.DeviceID) string {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/view"
@@ -23,6 +24,8 @@ type Record struct {
 
 	Refused    time.Time // since when attempts to record failed; zero: the last did not
 	RefusedFor string
+
+	LooksWaiting int // looks at devices that are kept until they can be recorded
 
 	Behind  time.Time // since when the pages lack something that is recorded; zero: they lack nothing
 	Waiting uint64    // entries of the record that they lack
@@ -49,7 +52,12 @@ type Forgotten struct {
 	Class  string // in one word, such as "media"
 	Month  string // such as "2026-10"
 	Reason string
+	Item   string // the time of which was over; "" if somebody asked
 }
+
+// ofLives is the item of what is forgotten of devices whose life is over, and of
+// no other.
+const ofLives = "states"
 
 // forgottenWords names what a class holds. What is not about one device is not
 // among them.
@@ -59,19 +67,27 @@ var forgottenWords = map[string]string{
 }
 
 // forgottenOf says what was forgotten of what a device has reported since it
-// enrolled.
-func (s *site) forgottenOf(v visit, enrolled time.Time) []string {
+// enrolled. What is forgotten month after month because its time is over is one line.
+func (s *site) forgottenOf(v visit, d view.Device) []string {
 	if s.Records == nil {
 		return nil
 	}
 	var list []string
-	for _, f := range s.Records.Record(v.school.ID).Forgotten {
+	all := s.Records.Record(v.school.ID).Forgotten
+	for i, f := range all {
 		month, err := time.Parse("2006-01", f.Month)
 		about, ok := forgottenWords[f.Class]
-		if err != nil || !ok || month.AddDate(0, 1, 0).Before(enrolled) {
+		if err != nil || !ok || month.AddDate(0, 1, 0).Before(d.EnrolledAt) || f.Item == ofLives && d.RevokedAt.IsZero() {
 			continue
 		}
-		words := "Reports of " + month.Format("January 2006") + " about " + about + ": forgotten on " + s.clockwork(v).moment(f.At).Text
+		of := "Reports of "
+		if f.Item != "" {
+			if slices.ContainsFunc(all[i+1:], func(o Forgotten) bool { return o.Item == f.Item && o.Class == f.Class && o.Month >= f.Month }) {
+				continue
+			}
+			of = "Reports up to "
+		}
+		words := of + month.Format("January 2006") + " about " + about + ": forgotten on " + s.clockwork(v).moment(f.At).Text
 		if f.Reason != "" {
 			words += " (" + f.Reason + ")"
 		}

@@ -12,11 +12,14 @@ import (
 // on it, and where it is broken.
 type rulePage struct {
 	ruleRow
-	Legend   []standingWords
-	Stands   []standPart
-	Breaches []breachRow
-	Next     string
-	First    string
+	Legend     []standingWords
+	Stands     []standPart
+	Breaches   []breachRow
+	Exemptions []exemptionRow
+	Ask        ruleAsk
+	Policy     string // address of the policy in force
+	Next       string
+	First      string
 }
 
 // standPart is the devices that stand in one way.
@@ -32,6 +35,11 @@ type standPart struct {
 const someDevices = 10
 
 func (s *site) rule(w http.ResponseWriter, r *http.Request, v visit) error {
+	return s.showRule(w, r, v, http.StatusOK, nil)
+}
+
+// showRule shows a rule, with what was sent of the form on its page, if anything.
+func (s *site) showRule(w http.ResponseWriter, r *http.Request, v visit, status int, sent *ruleAsk) error {
 	o, err := s.Queries.Overview(r.Context(), v.school.ID, v.now)
 	if err != nil {
 		return err
@@ -41,7 +49,7 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, v visit) error {
 		return errNoPage
 	}
 	rule := o.Rules[i]
-	body := rulePage{ruleRow: newRuleRow(v.school.ID, rule), Legend: legend()}
+	body := rulePage{ruleRow: newRuleRow(v.school.ID, rule), Legend: legend(), Policy: policyAddress(v.school.ID)}
 	q := r.URL.Query()
 	query := view.BreachQuery{Rule: rule.Rule, After: q.Get("after")}
 	if query.After == "" {
@@ -58,8 +66,18 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, v visit) error {
 		body.Breaches = append(body.Breaches, newBreachRow(v.school.ID, g, c))
 	}
 	body.Next, body.First = turn(ruleAddress(v.school.ID, rule.Rule), q, query.After, found.Next)
+	if body.Exemptions, err = s.exemptionsFrom(r, v, rule.Rule); err != nil {
+		return err
+	}
+	if body.Ask, err = s.newRuleAsk(r, v, nil); err != nil {
+		return err
+	}
 	title := visible(rule.Rule) + " " + visible(rule.Title)
-	return s.write(w, http.StatusOK, "rule", s.page(v, title, "overview"), body)
+	if sent != nil {
+		body.Ask = *sent
+		return s.write(w, status, "rule", s.page(v, "Error: "+title, "overview"), body)
+	}
+	return s.writeLive(w, "rule", s.page(v, title, "overview"), "", body)
 }
 
 // stands names some devices of each standing that needs somebody, and counts

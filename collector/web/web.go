@@ -7,9 +7,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 	_ "time/tzdata" // pages name their zone on machines that know none
 
@@ -28,16 +30,71 @@ type Queries interface {
 	Overview(ctx context.Context, school posture.SchoolID, now time.Time) (view.Overview, error)
 	Devices(ctx context.Context, school posture.SchoolID, query view.DeviceQuery, now time.Time) (view.DevicePage, error)
 	Device(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) (view.DeviceDetail, error)
+	Exemptions(ctx context.Context, school posture.SchoolID, query view.ExemptionQuery, now time.Time) (view.ExemptionPage, error)
+	Exemption(ctx context.Context, school posture.SchoolID, id string, now time.Time) (view.Exemption, error)
+	Incidents(ctx context.Context, school posture.SchoolID, query view.IncidentQuery, now time.Time) (view.IncidentPage, error)
+	Incident(ctx context.Context, school posture.SchoolID, name string, now time.Time) (view.Incident, error)
+	ConcernQueries
+	DisputeQueries
+	SameQueries
+	Assets(ctx context.Context, school posture.SchoolID, query view.AssetQuery, now time.Time) (view.AssetPage, error)
+	CoverageCounts(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
 	BreachGroups(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.GroupPage, error)
+	ParticularsQueries
+	SubjectQueries
+	PolicyQueries
 }
 
 // Config is what the pages need. All but Location and Version must be set.
 type Config struct {
 	Queries Queries
 	Records Records
-	Access  *access.Access
-	Clock   clock.Clock
-	Logger  *slog.Logger
+	// Looks has it recorded who looks at what.
+	Looks   Looks
+	Prover  Prover
+	Decider Decider
+	// Incidents records what becomes known of incidents.
+	Incidents IncidentKeeper
+	// Restricted is what is done about incidents that most must not see.
+	Restricted Confidant
+	// Admissions records what is decided about enrolments.
+	Admissions Admitter
+	// Waiting knows which laptops wait to be admitted.
+	Waiting PendingKeeper
+	// Concerns records what people report without signing in.
+	Concerns ConcernKeeper
+	// Disputes records which facts are disputed, and what is answered.
+	Disputes Disputes
+	// Trends tells how schools came to stand where they do.
+	Trends Trender
+	// Reports makes and signs the reports of terms.
+	Reports TermReporter
+	// Desk is what the pages of settings ask for and change.
+	Desk SettingsDesk
+	// Subjects follows requests of people who ask what is kept about them.
+	Subjects Subjects
+	// Kept tells how long a school keeps what.
+	Kept KeptTimes
+	// Particulars records who a school is for data protection.
+	Particulars ParticularsSetter
+	// Updates offers releases of the agent.
+	Updates Updater
+	// Policies is where a school's policy is read, drafted and put in force.
+	Policies PolicyDesk
+	// Trusts is where a trust's baseline is read, proposed and put in force.
+	Trusts TrustDesk
+	// Grouper says of which class and groups devices are.
+	Grouper Grouper
+	// Register is what the school keeps itself, and RegisterKeeper records it.
+	Register       Register
+	RegisterKeeper RegisterKeeper
+	// Saver keeps what accounts save of the list of devices.
+	Saver Saver
+	// Assessor asks laptops to assess themselves.
+	Assessor Assessor
+	Access   *access.Access
+	Clock    clock.Clock
+	Logger   *slog.Logger
 	// TLS says that the pages are served over TLS.
 	TLS bool
 	// Location is the zone that times are shown in; nil for Zone.
@@ -52,7 +109,13 @@ type site struct {
 	templates *templates
 	assets    *assets
 	routes    []route
+	compress  func(http.Handler) http.Handler
 	fields    []collectedSection // all that a laptop can tell
+	unlocks   *access.Turns      // passphrases of each account
+	reports   turnstiles         // of what strangers report
+	streams   chan struct{}      // holds one of each page that is kept up to date
+	pending   pendings           // proposals that wait for somebody
+	tried     trials             // lists that were tried, until they are imported
 }
 
 // New returns the handler of every page.
@@ -75,6 +138,17 @@ func New(c Config) (http.Handler, error) {
 	if s.fields, err = loadCollected(); err != nil {
 		return nil, err
 	}
-	s.routes = routes()
+	if c.Looks == nil {
+		return nil, errors.New("serve the pages: nothing records who looks at what")
+	}
+	if s.compress, err = newCompressor(); err != nil {
+		return nil, err
+	}
+	if s.routes = routes(); len(undeclared(s.routes)) > 0 {
+		return nil, fmt.Errorf("serve the pages: these do not say whose record they show: %s", strings.Join(undeclared(s.routes), ", "))
+	}
+	s.reports = newTurnstiles(c.Clock)
+	s.unlocks = access.NewTurns(c.Clock, 20, 10*time.Second)
+	s.streams = make(chan struct{}, mostOpen)
 	return s.handler(), nil
 }

@@ -198,6 +198,15 @@ func visible(s string) string {
 	return b.String()
 }
 
+// visibleLines is visible for a text of several lines, which stay lines.
+func visibleLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = visible(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // hidden reports whether a character shows nothing by itself: controls,
 // format characters (bidirectional ones among them), separators of lines, and
 // blanks other than the space.

@@ -12,5 +12,6 @@ func Remove(path string) error { return os.Remove(path) }
 
 func rename(from, to string) error { return os.Rename(from, to) }
 
-// admit is needed where a file's mode does not say who may read it.
-func admit(string, fs.FileMode) error { return nil }
+// admit gives a file the mode that was asked for: a service manager may have
+// told the process to make none that others can read.
+func admit(path string, perm fs.FileMode) error { return os.Chmod(path, perm) }

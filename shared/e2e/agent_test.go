@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,54 @@ func TestPolicyNumbersOnlyRise(t *testing.T) {
 	if in, err := os.ReadFile(file); err != nil || string(in) != string(signed[1]) {
 		t.Errorf("another policy is in force than the last: %v", err)
 	}
+}
+
+// TestWhoStopsTheAgentIsSeen: an agent that did not run while its laptop was on, and
+// one that lost what it keeps, say so in their next report, and the laptop's page
+// does.
+func TestWhoStopsTheAgentIsSeen(t *testing.T) {
+	w := newWorld(t)
+	c := w.collect()
+	l := w.laptop("laptop", "encrypted-laptop", c.agents)
+	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	pages := w.signIn(c, "technician")
+	page := "/schools/" + string(l.shown().School) + "/devices/" + l.device
+	if _, text := pages.get(page); strings.Contains(text, "did not run from") || strings.Contains(text, "keeps between two reports damaged") {
+		t.Error("an agent that always ran is said to have been stopped")
+	}
+	pages.shows(page, "never that it knows")
+	must(t, l.stop())
+
+	// It ran last two hours before this boot's begin, by the boot's own clock: so
+	// long at least it did not run, although the machine did.
+	file := filepath.Join(l.state, "chain.json")
+	data, err := os.ReadFile(file)
+	must(t, err)
+	chain := asJSON[map[string]any](t, string(data))
+	upkeep, ok := chain["upkeep"].(map[string]any)
+	if !ok || upkeep["boot"] == "" {
+		t.Fatalf("when it ran last is not kept: %s", data)
+	}
+	upkeep["uptime"] = -2 * time.Hour
+	data, err = json.Marshal(chain)
+	must(t, err)
+	must(t, os.WriteFile(file, data, 0o600))
+	w.clock.Advance(3 * time.Hour)
+	l.run()
+	w.untilPassing(time.Second, "it says that it was stopped", func() bool {
+		s := l.shown().Facts.System.Items
+		return len(s) == 1 && !s[0].AgentStoppedUntil.Value.IsZero() && s[0].AgentStoppedUntil.Value.Sub(s[0].AgentStoppedFrom.Value) >= 2*time.Hour
+	})
+	pages = w.signIn(c, "dpo") // a technician's session is over by now
+	pages.shows(page, "The agent did not run from ")
+	must(t, l.stop())
+
+	must(t, os.WriteFile(file, []byte("{"), 0o600))
+	l.run()
+	w.untilPassing(time.Second, "it says that its state was damaged", func() bool {
+		s := l.shown().Facts.System.Items
+		return len(s) == 1 && !s[0].AgentStateLostAt.Value.IsZero()
+	})
+	pages.shows(page, "keeps between two reports damaged")
+	w.verified()
 }

@@ -95,7 +95,7 @@ func TestADecisionIsRecordedAndShown(t *testing.T) {
 	if got := technician.ask(at+"/decisions", acknowledge, nil); got != http.StatusConflict {
 		t.Errorf("acknowledged twice: %d", got)
 	}
-	if e := w.entries()[recorded.Entry]; e.Kind != "decision" || e.Subject != l.device {
+	if e := w.entry(recorded.Entry); e.Kind != "decision" || e.Subject != l.device {
 		t.Errorf("entry %d is %+v", recorded.Entry, e)
 	}
 

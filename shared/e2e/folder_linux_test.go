@@ -169,6 +169,6 @@ func TestACollectorWhoseClockWasSetBack(t *testing.T) {
 	}
 	// Its certificate is older than the authority that made it: nobody enrols,
 	// by this token or another, until the clock is right.
-	refusedWith(t, w.enrols("another", ended.Token, c.agents, clocktest.NewDriven(late)), "not yet valid")
+	refusedWith(t, w.enrols("another", ended.Token, c.agents, clocktest.NewDriven(late)), "the collector's clock is wrong")
 	w.verified()
 }

@@ -93,7 +93,7 @@ func TestALostLaptopIsFollowedToTheEnd(t *testing.T) {
 	second := w.records(collectorapp.IncidentChange{Words: "a stick, in the car park", Change: incident.Change{
 		What: incident.Open, Kind: incident.FoundStick, Aware: atLondon(t, "2026-10-23 17:00"),
 	}})
-	if second.Number != "2026-02" || second.Due != "due Mon 26 Oct 16:00 GMT, in 2 days 23 hours" {
+	if second.Number != "2026-02" || second.Due != "due Mon 26 Oct 2026 16:00 GMT, in 2 days 23 hours" {
 		t.Errorf("the second: %+v", second)
 	}
 	if d := l.shown(); d.Lost == nil || d.Lost.Since.String() != "Fri 23 Oct 2026 16:20 BST" || d.Lost.Incident != "2026-01" {
@@ -114,11 +114,11 @@ func TestALostLaptopIsFollowedToTheEnd(t *testing.T) {
 func (w *world) decides(technician, head caller, at string) {
 	t := w.t
 	t.Helper()
-	if got := w.incident("2026-01").Due; got != "due Mon 26 Oct 16:10 GMT, in 2 days 23 hours" {
+	if got := w.incident("2026-01").Due; got != "due Mon 26 Oct 2026 16:10 GMT, in 2 days 23 hours" {
 		t.Errorf("at first it is %s", got)
 	}
 	w.reaches("2026-10-25 09:10") // clocks were put back in the night
-	if got := w.incident("2026-01").Due; got != "due Mon 26 Oct 16:10 GMT, in 1 day 7 hours" {
+	if got := w.incident("2026-01").Due; got != "due Mon 26 Oct 2026 16:10 GMT, in 1 day 7 hours" {
 		t.Errorf("on Sunday it is %s", got)
 	}
 	technician, head = technician.renewed("Morgan Ellis"), head.renewed("Jo Marsh")
@@ -143,7 +143,7 @@ func (w *world) decides(technician, head caller, at string) {
 	}
 	w.allShown()
 	i := w.incident("2026-01")
-	if len(i.Aware) != 2 || i.Aware[0].TellBy.String() != "Mon 26 Oct 2026 16:10 GMT" || i.Due != "due Mon 26 Oct 15:50 GMT, in 1 day 6 hours" {
+	if len(i.Aware) != 2 || i.Aware[0].TellBy.String() != "Mon 26 Oct 2026 16:10 GMT" || i.Due != "due Mon 26 Oct 2026 15:50 GMT, in 1 day 6 hours" {
 		t.Errorf("corrected it is %s, %+v", i.Due, i.Aware)
 	}
 	told, ok := i.Told(incident.Regulator)
@@ -154,7 +154,7 @@ func (w *world) decides(technician, head caller, at string) {
 		t.Errorf("contacts: %+v", i.Contacts)
 	}
 	w.reaches("2026-10-26 18:00")
-	if i := w.incident("2026-01"); i.Due != "was due Mon 26 Oct 15:50 GMT, 2 hours 10 minutes ago" || !i.Over {
+	if i := w.incident("2026-01"); i.Due != "was due Mon 26 Oct 2026 15:50 GMT, 2 hours 10 minutes ago" || !i.Over {
 		t.Errorf("on Monday evening it %s", i.Due)
 	}
 }

@@ -46,7 +46,7 @@ func doingIncidents(t *testing.T, x *talk, answers map[string]string) {
 		t.Errorf("the laptop shows as\n%s", people)
 	}
 	people = good(t, "caretaker-collector", "incident", "list", "--school", schoolName, "--data", x.Data)
-	if !strings.Contains(people, made.Number) || !strings.Contains(people, "due Mon 26 Oct 16:10 GMT, ") || !strings.Contains(people, "regulator: not decided") {
+	if !strings.Contains(people, made.Number) || !strings.Contains(people, "due Mon 26 Oct 2026 16:10 GMT, ") || !strings.Contains(people, "regulator: not decided") {
 		t.Errorf("listed as\n%s", people)
 	}
 	for _, c := range [][]string{

@@ -44,17 +44,40 @@ func (w *world) tells(kind notify.Kind, address, role string) notify.ChannelStat
 // under the same Message-ID, as it may.
 func (w *world) delivered(s *notifytest.MailServer, n int) []notifytest.Letter {
 	w.t.Helper()
-	w.untilPassing(5*time.Minute, fmt.Sprintf("%d notices are delivered", n), func() bool {
-		return len(ask[[]notify.Logged](w, "notice.log", struct{}{})) >= n
-	})
-	var letters []notifytest.Letter
-	for _, l := range s.Letters() {
-		if !slices.ContainsFunc(letters, func(o notifytest.Letter) bool { return o.Header("Message-ID") == l.Header("Message-ID") }) {
-			letters = append(letters, l)
+	until(w.t, fmt.Sprintf("%d notices are delivered", n), func() bool {
+		if len(ask[[]notify.Logged](w, "notice.log", struct{}{})) >= n && len(alerts(s)) >= n {
+			return true
 		}
-	}
+		if !w.telling() { // or it would be too late at once
+			w.clock.Advance(5 * time.Minute)
+		}
+		return false
+	})
+	letters := alerts(s)
 	if len(letters) != n {
 		w.t.Fatalf("%d letters came, want %d: %+v", len(letters), n, letters)
+	}
+	return letters
+}
+
+// telling reports whether a notice is being handed over.
+func (w *world) telling() bool {
+	w.t.Helper()
+	now := w.clock.Now()
+	return slices.ContainsFunc(ask[collectorapp.NoticesAnswer](w, "notice.list", struct{}{}).Channels, func(c notify.ChannelStatus) bool {
+		return c.Waiting != "" && !c.Next.After(now)
+	})
+}
+
+// alerts are the letters that came, each once, but those that only bring a
+// checkpoint of the record or the summary of a month: they tell of nothing new.
+func alerts(s *notifytest.MailServer) []notifytest.Letter {
+	var letters []notifytest.Letter
+	for _, l := range s.Letters() {
+		known := slices.ContainsFunc(letters, func(o notifytest.Letter) bool { return o.Header("Message-ID") == l.Header("Message-ID") })
+		if !known && !strings.HasSuffix(l.Header("Subject"), ": checkpoint of the record") && !strings.Contains(l.Header("Subject"), ": Summary of ") {
+			letters = append(letters, l)
+		}
 	}
 	return letters
 }
@@ -114,20 +137,17 @@ func TestPeopleAreToldOnce(t *testing.T) {
 	}
 
 	// Rebuilt, and started again: nothing more.
+	must(t, l.stop())
 	ask[collectorapp.RebuildAnswer](w, "view.rebuild", struct{}{})
 	w.quietly(3, server)
-	must(t, l.stop())
 	must(t, c.stop())
 	must(t, os.RemoveAll(filepath.Join(w.data, "view")))
 	c = w.collect()
 	w.quietly(3, server)
 
-	// Antivirus has hours to come back before it is a breach. The next morning's
-	// digest has what could wait, and once only.
-	if second := w.delivered(server, 2)[1]; !strings.Contains(second.Data, "AV-01") || strings.Contains(second.Data, "ENC-01") {
-		t.Errorf("the second letter is %s", second.Data)
-	}
-	digest := w.delivered(server, 3)[2]
+	// The next morning's digest has what could wait, and once only. Antivirus has
+	// four hours to come back in which the laptop is online, and it is off.
+	digest := w.delivered(server, 2)[1]
 	if !strings.Contains(digest.Data, "What is new since the last notice.") || strings.Contains(digest.Data, "ENC-01") || strings.Contains(digest.Data, "AV-01") {
 		t.Errorf("the digest is %s", digest.Data)
 	}
@@ -139,7 +159,7 @@ func TestPeopleAreToldOnce(t *testing.T) {
 	ask[collectorapp.RebuildAnswer](w, "view.rebuild", struct{}{})
 	w.quietly(20, server)
 	for _, s := range ask[collectorapp.NoticesAnswer](w, "notice.list", struct{}{}).Channels {
-		if s.Delivered != 3 || s.Waiting != "" || s.Attempts != 0 {
+		if s.Delivered != 2 || s.Waiting != "" || s.Attempts != 0 {
 			t.Errorf("the way is %+v", s)
 		}
 	}

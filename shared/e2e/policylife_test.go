@@ -131,7 +131,7 @@ func TestAPolicyIsPreviewedDraftedApprovedAndPublished(t *testing.T) {
 	}
 
 	// What the record says of it.
-	if e := w.entries()[published.Entry]; !slices.ContainsFunc(e.Sections, func(s collectorapp.SectionView) bool { return s.Name == "policy-approval" && s.Class == "kept" }) {
+	if e := w.entry(published.Entry); !slices.ContainsFunc(e.Sections, func(s collectorapp.SectionView) bool { return s.Name == "policy-approval" && s.Class == "kept" }) {
 		t.Errorf("the entry of the policy has no approval: %+v", e)
 	}
 	if got := head.ask(at, nil, &now); got != http.StatusOK || now.Number != 2 || now.Drafter != "Morgan Ellis" || now.Approver != "Priya Anand" || now.ReviewBy != "2027-07-01" || now.ReviewDue || now.Unapproved || len(now.Drafts) != 0 {

@@ -15,12 +15,15 @@ func TestPromisesHaveTests(t *testing.T) {
 	if len(rows) != 11 {
 		t.Fatalf("the table has %d promises, want 11", len(rows))
 	}
-	_, cases, _ := strings.Cut(string(text), "## What they survive")
+	_, cases, _ := strings.Cut(string(text), "## What people decide")
 	survived := regexp.MustCompile(`(?m)^\| ()([^|]+\|[^|]+)\|$`).FindAllStringSubmatch(cases, -1)
 	if len(survived) < 20 {
 		t.Fatalf("the table of what they survive has %d rows", len(survived))
 	}
 	for _, row := range survived[1:] { // without the heading
+		if strings.HasPrefix(row[2], " ---") || strings.Contains(row[2], "Tests that would fail") {
+			continue // the heads of the two tables
+		}
 		what, tests, _ := strings.Cut(row[2], "|")
 		rows = append(rows, []string{row[0], strings.TrimSpace(what), tests})
 	}

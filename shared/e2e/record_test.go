@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,14 @@ func (w *world) status(school posture.SchoolID) collectorapp.SchoolStatus {
 	}
 	w.t.Fatalf("nothing is known of the record of %s", school)
 	return collectorapp.SchoolStatus{}
+}
+
+// looksWait checks how many looks at a school's devices wait to be recorded.
+func (w *world) looksWait(school posture.SchoolID, want int) {
+	w.t.Helper()
+	if words := strings.Join(w.status(school).Trouble, "; "); !strings.Contains(words, fmt.Sprintf("%d looks at devices wait", want)) {
+		w.t.Errorf("%d looks should wait to be recorded: %s", want, words)
+	}
 }
 
 // only returns the one school of a world.
@@ -144,7 +153,8 @@ func TestADamagedRecordStopsItsOwnSchoolAlone(t *testing.T) {
 	refusedWith(t, w.do("token.create", collectorapp.TokenArguments{School: string(hurt), Uses: 1, Lifetime: time.Hour, Ownership: "school-single-user"}, new(collectorapp.TokenAnswer)), schoolName, "is stopped", ".seg")
 	p := w.signIn(c, "dpo")
 	p.shows("/schools/"+string(hurt), "Part of the record of "+schoolName+" cannot be read", "Nothing has been recorded for this school since", ".seg", "from a backup")
-	p.shows("/schools/"+string(hurt)+"/devices/"+mine.device, "cannot be read", "hb-lt-014")
+	p.shows("/schools/"+string(hurt)+"/devices/"+mine.device, "Part of the record of "+schoolName+" cannot be read")
+	w.looksWait(hurt, 1)
 	p.shows("/", "Part of the record of "+schoolName+" cannot be read")
 	if _, body := p.get("/schools/" + string(whole)); strings.Contains(body, "cannot be read") {
 		t.Error("the other school's pages speak of damage")
@@ -244,7 +254,8 @@ func TestARecordThatFailsWhileItRunsStopsAlone(t *testing.T) {
 	}
 	pages = w.signIn(c, "dpo") // two hours end a session
 	pages.shows("/schools/"+string(hurt), "Nothing is being recorded for "+schoolName, "Laptops keep their reports", "tries again every minute")
-	pages.shows("/schools/"+string(hurt)+"/devices/"+mine.device, "Nothing is being recorded", "hb-lt-014")
+	pages.shows("/schools/"+string(hurt)+"/devices/"+mine.device, "Nothing is being recorded for "+schoolName)
+	w.looksWait(hurt, 1)
 
 	must(t, os.Remove(media))
 	must(t, os.Rename(media+".away", media))

@@ -81,7 +81,7 @@ func TestTokensThatAdmitNobodySaySo(t *testing.T) {
 	t.Run("another collector's fingerprint", func(t *testing.T) {
 		forged := parsed
 		forged.Fingerprint[0] ^= 1
-		refusedWith(t, enrol("sixth", forged.String()), "authority")
+		refusedWith(t, enrol("sixth", forged.String()), "not the one that this laptop knows")
 	})
 	t.Run("mistyped", func(t *testing.T) {
 		refusedWith(t, enrol("seventh", fresh.Token[:20]+"x"+fresh.Token[20:]), "mistyped")

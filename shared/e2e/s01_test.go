@@ -13,7 +13,9 @@ import (
 	"github.com/caretaker-school/caretaker/collector/api"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/register"
+	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
@@ -145,10 +147,60 @@ func TestS1(t *testing.T) {
 	if n := len(b.Sheet.Spans); after.State != string(evidence.Unprotected) || len(grown.Sheet.Spans) != n+1 || !begins(grown.Sheet.Spans, b.Sheet.Spans) {
 		t.Errorf("the timeline was %+v and is %+v", b.Sheet.Spans, grown.Sheet.Spans)
 	}
+	s1Quarantine(t, w, l, dpo, path, b)
 	strangerVerifies(t, w.dir, answer.Sealed, b)
 	if dir := os.Getenv("CARETAKER_KEEP_EVIDENCE"); dir != "" {
 		must(t, os.WriteFile(filepath.Join(dir, "hb-lt-014.evidence"), answer.Sealed, 0o644))
 	}
+}
+
+// s1Quarantine: once the office has marked it lost, later contact is recorded
+// and acknowledged, and changes nothing that is shown: it stands apart.
+func s1Quarantine(t *testing.T, w *world, l *laptop, dpo caller, path string, b *evidence.Bundle) {
+	t.Helper()
+	aware := incident.NewMoment(w.clock.Now(), "Europe/London")
+	opened := ask[collectorapp.IncidentAnswer](w, "incident.change", collectorapp.IncidentChange{
+		Change: incident.Change{What: incident.Open, Kind: incident.LostDevice, Aware: &aware}, Words: "left on the 16:20 train", Devices: []string{l.device}, Lost: true,
+	})
+	w.allShown()
+	before := l.shown()
+	l.becomes("windows-laptop")
+	marked := w.clock.Now().Add(2 * time.Hour)
+	l.at(marked)
+	w.untilPassing(time.Second, "what it says is acknowledged and apart", func() bool {
+		q := l.shown().Quarantine
+		return l.status().Waiting == 0 && q != nil && q.Reports+q.Contacts > 0 && !q.LastContact.Before(marked)
+	})
+	w.allShown()
+	after := l.shown()
+	if after.LastReport != before.LastReport || !after.LastContact.Equal(before.LastContact) || standing(after, "ENC-02") != standing(before, "ENC-02") || standing(after, "ENC-02") == view.Met {
+		t.Errorf("what it said while lost shows: report %d, ENC-02 %s; it was report %d, %s", after.LastReport, standing(after, "ENC-02"), before.LastReport, standing(before, "ENC-02"))
+	}
+	var again api.Evidence
+	dpo.key = ask[collectorapp.KeyAnswer](w, "key.create", collectorapp.KeyArguments{Account: "Priya Anand", Label: "later", Lasts: time.Hour}).Key
+	if got := dpo.ask(path, nil, &again); got != http.StatusOK {
+		t.Fatalf("the officer asks once more: %d", got)
+	}
+	same, _, err := evidence.Verify(again.Sealed, evidence.Trust{})
+	must(t, err)
+	if then, now := sheet(t, b), sheet(t, same); then != now {
+		t.Errorf("what was proven of the moment was %s and is %s", then, now)
+	}
+	if now := w.sheetOf(l.device, w.clock.Now()); now.State != evidence.Unprotected {
+		t.Errorf("what a lost laptop says of itself is taken for evidence: %s", now.State)
+	}
+	// Found, by decision: it says anew how it is, and what was apart stays so.
+	apart := after.Quarantine.Reports
+	ask[collectorapp.IncidentAnswer](w, "incident.change", collectorapp.IncidentChange{
+		Incident: opened.ID, Change: incident.Change{What: incident.Found}, Words: "handed in at the station", Devices: []string{l.device},
+	})
+	w.untilPassing(time.Second, "it says anew how it is", func() bool {
+		return l.shown().LastReport > before.LastReport && standing(l.shown(), "ENC-02") == view.Met
+	})
+	if q := l.shown().Quarantine; q.Reports != apart || q.Spans[0].Until.IsZero() {
+		t.Errorf("what was apart is %+v", q)
+	}
+	w.rebuiltSame(l)
 }
 
 // begins reports whether a timeline goes on from another: its last span may
@@ -201,12 +253,12 @@ func s1Sheet(t *testing.T, b *evidence.Bundle, answer api.Evidence) {
 func s1Page(t *testing.T, page string) {
 	t.Helper()
 	for _, want := range []string{
-		"hb-lt-014 of " + schoolName,
+		"HB-LT-014 of " + schoolName,
 		"ENCRYPTED, and its keys were guarded, when it was last heard from, Fri 23 Oct 2026 15:52 BST: 28 minutes before.",
 		"since Tue 13 Oct 2026 11:00 BST",
 		"Fri 4 Sep 2026 08:00 BST", "not protected, after Mon 12 Oct 2026 09:00 BST, over by Tue 13 Oct 2026 11:00 BST",
 		"Not heard from between Fri 4 Sep 2026 08:00 BST and Mon 21 Sep 2026 09:00 BST",
-		"BitLocker XTS-AES-128, opened by recovery-password, tpm", "has a recovery key", "holds its recovery key",
+		"BitLocker XTS-AES-128, opened by a recovery password, its own chip (TPM)", "has a recovery key", "holds its recovery key",
 		"Screen lock  yes, after 10 minutes", "Cruzer Blade", "receipt: entry", "key ", "with token",
 		"whether it was asleep", "what was on the device",
 		"must be told by Mon 26 Oct 2026 16:10 GMT: 72 hours after Fri 23 Oct 2026 17:10 BST",

@@ -112,6 +112,9 @@ func TestS12(t *testing.T) {
 	if p.Policy == nil || p.Policy.Number != 1 || p.Policy.Title != seen.PolicyName {
 		t.Errorf("policy: %+v", p.Policy)
 	}
+	if want := (evidence.Judged{Now: p.Devices}); p.Judged == nil || *p.Judged != want {
+		t.Errorf("judged by the policy in force: %+v, want %+v", p.Judged, want)
+	}
 	s12Page(t, b)
 
 	// It verifies offline, by us and by a stranger, and stays what it is.

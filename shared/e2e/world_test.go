@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 const schoolName = "Hollybank Primary School"
@@ -161,14 +163,28 @@ type laptop struct {
 // laptop enrols a laptop over the given address and starts its agent.
 func (w *world) laptop(name, machine, address string) *laptop {
 	w.t.Helper()
-	l := &laptop{w: w, state: filepath.Join(w.dir, name), machine: filepath.Join(w.dir, name+"-machine")}
-	must(w.t, os.Mkdir(l.machine, 0o755))
-	l.becomes(machine)
+	l := w.unstarted(name, machine, address)
+	l.run()
+	return l
+}
+
+// unstarted enrols a laptop and does not start its agent.
+func (w *world) unstarted(name, machine, address string) *laptop {
+	w.t.Helper()
+	l := w.newMachine(name, machine)
 	token := ask[collectorapp.TokenAnswer](w, "token.create", tokenFor(address))
 	id, err := agentapp.Enroll(w.t.Context(), agentapp.EnrollConfig{State: l.state, Token: token.Token}, w.clock)
 	must(w.t, err)
 	l.device = string(id.Device)
-	l.run()
+	return l
+}
+
+// newMachine is a laptop that nobody has enrolled yet.
+func (w *world) newMachine(name, machine string) *laptop {
+	w.t.Helper()
+	l := &laptop{w: w, state: filepath.Join(w.dir, name), machine: filepath.Join(w.dir, name+"-machine")}
+	must(w.t, os.Mkdir(l.machine, 0o755))
+	l.becomes(machine)
 	return l
 }
 
@@ -223,10 +239,23 @@ func standing(d view.DeviceDetail, rule string) view.Standing {
 	return worst
 }
 
-// entries lists the whole ledger.
+// entries lists the whole ledger, but who looked: whoever asks for it does.
 func (w *world) entries() []collectorapp.EntryView {
 	w.t.Helper()
-	return ask[[]collectorapp.EntryView](w, "ledger.show", collectorapp.LedgerArguments{Count: 10_000})
+	all := ask[[]collectorapp.EntryView](w, "ledger.show", collectorapp.LedgerArguments{Count: 10_000})
+	return slices.DeleteFunc(all, func(e collectorapp.EntryView) bool { return e.Kind == proof.KindLook.String() })
+}
+
+// entry is the entry of an index.
+func (w *world) entry(index uint64) collectorapp.EntryView {
+	w.t.Helper()
+	for _, e := range w.entries() {
+		if uint64(e.Index) == index {
+			return e
+		}
+	}
+	w.t.Fatalf("there is no entry %d", index)
+	return collectorapp.EntryView{}
 }
 
 // verified checks the whole ledger.

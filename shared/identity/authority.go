@@ -44,6 +44,8 @@ type Authority struct {
 	Certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 	pool        *x509.CertPool
+	former      []*x509.Certificate // those before it, the first first
+	shown       [][]byte            // beside its own certificate: vouchers and those before it
 
 	mu     sync.Mutex // guards server
 	server *tls.Certificate
@@ -61,12 +63,10 @@ func NewAuthority(dir string, school posture.SchoolID, now time.Time) (*Authorit
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
-	template, err := template(now, authorityLifetime)
+	template, err := authorityTemplate(school, now)
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
-	template.Subject = pkix.Name{CommonName: "Caretaker " + string(school), Organization: []string{string(school)}}
-	template.IsCA, template.MaxPathLenZero, template.KeyUsage = true, true, x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
@@ -81,17 +81,42 @@ func NewAuthority(dir string, school posture.SchoolID, now time.Time) (*Authorit
 	return newAuthority(school, der, key)
 }
 
-// LoadAuthority reads a school's authority from the folder dir.
+// LoadAuthority reads a school's authority from the folder dir: the last one, if
+// it was replaced.
 func LoadAuthority(dir string, school posture.SchoolID) (*Authority, error) {
-	key, err := readKey[*ecdsa.PrivateKey](filepath.Join(dir, authorityKeyFile))
+	n, err := generations(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load authority: %w", err)
 	}
-	der, err := readPEM(filepath.Join(dir, authorityFile), pemCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("load authority: %w", err)
+	var a *Authority
+	var former []*x509.Certificate
+	var shown [][]byte
+	for g := 1; g <= n; g++ {
+		keyAt, at, voucherAt := generation(g)
+		key, err := readKey[*ecdsa.PrivateKey](filepath.Join(dir, keyAt))
+		if err != nil {
+			return nil, fmt.Errorf("load authority: %w", err)
+		}
+		der, err := readPEM(filepath.Join(dir, at), pemCertificate)
+		if err != nil {
+			return nil, fmt.Errorf("load authority: %w", err)
+		}
+		if g > 1 {
+			voucher, err := readPEM(filepath.Join(dir, voucherAt), pemCertificate)
+			if err != nil {
+				return nil, fmt.Errorf("load authority: %w", err)
+			}
+			former, shown = append(former, a.Certificate), append(shown, voucher, a.Certificate.Raw)
+		}
+		if a, err = newAuthority(school, der, key); err != nil {
+			return nil, err
+		}
 	}
-	return newAuthority(school, der, key)
+	a.former, a.shown = former, shown
+	for _, c := range former {
+		a.pool.AddCert(c)
+	}
+	return a, nil
 }
 
 func newAuthority(school posture.SchoolID, der []byte, key *ecdsa.PrivateKey) (*Authority, error) {
@@ -174,7 +199,7 @@ func (a *Authority) Server(now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the collector's certificate: %w", err)
 	}
-	a.server = &tls.Certificate{Certificate: [][]byte{der, a.Certificate.Raw}, PrivateKey: key, Leaf: leaf}
+	a.server = &tls.Certificate{Certificate: append([][]byte{der, a.Certificate.Raw}, a.shown...), PrivateKey: key, Leaf: leaf}
 	return a.server, nil
 }
 

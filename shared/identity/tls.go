@@ -166,8 +166,12 @@ func (t *Trusted) Heard(told, own time.Time) {
 
 // Client is what a device needs to open a connection to the collector.
 type Client struct {
-	School      posture.SchoolID
-	Authority   []byte // the school's authority, DER
+	School    posture.SchoolID
+	Authority []byte   // the school's authority, DER
+	Others    [][]byte // authorities that are trusted beside it, DER
+	// Learned is told of an authority that one that is trusted vouches for, DER;
+	// nil if nobody wants to know.
+	Learned     func(authority []byte)
 	Trusted     *Trusted
 	Certificate func() (*tls.Certificate, error) // asked for each connection, so that it can change
 }
@@ -178,7 +182,15 @@ func (c Client) Config() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the school's authority: %w", err)
 	}
-	config := clientConfig(c.School, c.Trusted, func(tls.ConnectionState) (*x509.Certificate, error) { return authority, nil })
+	known := []*x509.Certificate{authority}
+	for _, der := range c.Others {
+		other, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("read another of the school's authorities: %w", err)
+		}
+		known = append(known, other)
+	}
+	config := clientConfig(c.School, c.Trusted, func(tls.ConnectionState) ([]*x509.Certificate, error) { return known, nil }, c.Learned)
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.Certificate() }
 	return config, nil
 }
@@ -187,21 +199,21 @@ func (c Client) Config() (*tls.Config, error) {
 // token: the collector must show the authority of that fingerprint and a
 // certificate by it.
 func PinnedConfig(school posture.SchoolID, fingerprint proof.Digest, trusted *Trusted) *tls.Config {
-	return clientConfig(school, trusted, func(state tls.ConnectionState) (*x509.Certificate, error) {
+	return clientConfig(school, trusted, func(state tls.ConnectionState) ([]*x509.Certificate, error) {
 		for _, c := range state.PeerCertificates[1:] {
 			hash := sha256.Sum256(c.Raw)
 			if c.IsCA && bytes.Equal(hash[:], fingerprint[:]) {
-				return c, nil
+				return []*x509.Certificate{c}, nil
 			}
 		}
 		return nil, errors.New("the collector does not show the authority that the token names")
-	})
+	}, nil)
 }
 
 // clientConfig verifies the collector by hand because a laptop's clock may be
 // wrong: a certificate is judged at the trusted time, or at its own beginning
 // if that is later.
-func clientConfig(school posture.SchoolID, trusted *Trusted, authority func(tls.ConnectionState) (*x509.Certificate, error)) *tls.Config {
+func clientConfig(school posture.SchoolID, trusted *Trusted, authorities func(tls.ConnectionState) ([]*x509.Certificate, error), tell func([]byte)) *tls.Config {
 	config := baseConfig()
 	config.ServerName = ServerName(school)
 	config.InsecureSkipVerify = true // VerifyConnection below always runs and does the verifying
@@ -209,12 +221,15 @@ func clientConfig(school posture.SchoolID, trusted *Trusted, authority func(tls.
 		if len(state.PeerCertificates) == 0 {
 			return errors.New("verify the collector: it shows no certificate")
 		}
-		root, err := authority(state)
+		known, err := authorities(state)
 		if err != nil {
 			return fmt.Errorf("verify the collector: %w", err)
 		}
-		roots := x509.NewCertPool()
-		roots.AddCert(root)
+		shown := state.PeerCertificates[1:]
+		all, roots := trust(known, shown, trusted.Now()), x509.NewCertPool()
+		for _, root := range all {
+			roots.AddCert(root)
+		}
 		leaf, at := state.PeerCertificates[0], trusted.Now()
 		if at.Before(leaf.NotBefore) {
 			at = leaf.NotBefore
@@ -224,6 +239,11 @@ func clientConfig(school posture.SchoolID, trusted *Trusted, authority func(tls.
 		}
 		if err := leaf.VerifyHostname(ServerName(school)); err != nil {
 			return fmt.Errorf("verify the collector: %w", err)
+		}
+		if tell != nil {
+			for _, root := range learned(known, all, shown) {
+				tell(root)
+			}
 		}
 		return nil
 	}

@@ -145,7 +145,8 @@ func deviceKind(systems *kind) *kind {
 // schoolKinds adds the facts that only the collector has.
 func (v *vocabulary) schoolKinds() {
 	v.contact = newKind("Contact",
-		&field{name: "lastAt", typ: types.TimestampType, past: true, get: func(item any) ref.Val { return instant(item.(*Contact).LastAt) }})
+		&field{name: "lastAt", typ: types.TimestampType, past: true, get: func(item any) ref.Val { return instant(item.(*Contact).LastAt) }},
+		sinceRead("silence", func(x *Contact) p.Reading[time.Duration] { return x.Silence }))
 	v.coverage = newKind("Coverage",
 		flagRead("encryptionProven", func(x *Coverage) p.Reading[bool] { return x.EncryptionProven }),
 		pastRead("encryptionAt", readEncryptionAt))
@@ -164,7 +165,9 @@ func (v *vocabulary) schoolKinds() {
 		flagRead("held", func(x *Allocation) p.Reading[bool] { return x.Held }),
 		flagRead("ends", func(x *Allocation) p.Reading[bool] { return x.Ends }),
 		timeRead("endsAt", readEndsAt),
-		flagRead("leaver", func(x *Allocation) p.Reading[bool] { return x.Leaver }))
+		flagRead("leaver", func(x *Allocation) p.Reading[bool] { return x.Leaver }),
+		flagRead("guest", func(x *Allocation) p.Reading[bool] { return x.Guest }),
+		numberRead("administrators", func(x *Allocation) p.Reading[int64] { return x.Administrators }))
 	v.acceptableUse = newKind("AcceptableUse",
 		flagRead("acknowledged", func(x *AcceptableUse) p.Reading[bool] { return x.Acknowledged }))
 }

@@ -142,7 +142,7 @@ func (l *Loaded) judge(side Side, c context, which func(rule string) bool) []pos
 }
 
 func (l *Loaded) judgeRule(r *loadedRule, c context) []posture.Finding {
-	if !r.Covers(c.assignment.Ownership) {
+	if !r.Covers(c.assignment.Ownership) || c.assignment.Investigation && r.aboutMedia() {
 		return r.notCovered()
 	}
 	c.maxAge = r.MaxAge
@@ -203,6 +203,9 @@ func (r *loadedRule) on(s posture.Subject, vars *scope, covers *verdict) posture
 		}
 	}
 	f := finding(&r.Rule, s, r.require.eval(vars))
+	if e, ok := vars.subject.executable(); ok && f.Result == posture.Fail {
+		f.Message += " " + about(e)
+	}
 	for i, variant := range r.variants {
 		if v := variant.eval(vars); v.known && v.value {
 			f.Severity, f.Grace = r.Variants[i].Severity, r.Variants[i].Grace

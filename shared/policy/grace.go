@@ -27,3 +27,20 @@ func (r Rule) NeverPauses() string {
 // It is not for what never pauses, even if a policy that was published before
 // this was refused says so.
 func (r Rule) Pauses() bool { return r.GraceIn == SchoolDays && r.NeverPauses() == "" }
+
+// NeverWaits says why the grace of a rule may not wait for the device to be
+// online, or nothing if it may.
+func (r Rule) NeverWaits() string {
+	silence := func(fact string) bool { return fact == "contact" || fact == "coverage" || fact == "allocation" }
+	switch {
+	case r.Urgent():
+		return "it is about encryption"
+	case r.Side == AtSchool && slices.ContainsFunc(r.Facts, silence):
+		return "it is about a device of which nothing may be heard again"
+	}
+	return ""
+}
+
+// Waits reports whether the grace of the rule is counted in time online alone.
+// Like Pauses it is not for what must not wait, whatever an older policy says.
+func (r Rule) Waits() bool { return r.GraceIn == OnlineTime && r.NeverWaits() == "" }

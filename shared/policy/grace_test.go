@@ -31,3 +31,23 @@ func TestWhatNeverPauses(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatNeverWaits(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		rule  Rule
+		waits bool
+	}{
+		{"antivirus", Rule{Side: OnDevice, Facts: []string{"antivirus"}, Severity: posture.Critical, GraceIn: OnlineTime}, true},
+		{"antivirus by the clock", Rule{Side: OnDevice, Facts: []string{"antivirus"}, Severity: posture.Critical}, false},
+		{"encryption", Rule{Side: OnDevice, Facts: []string{"encryption"}, GraceIn: OnlineTime}, false},
+		{"silence", Rule{Side: AtSchool, Facts: []string{"contact"}, GraceIn: OnlineTime}, false},
+		{"a proof that grows old", Rule{Side: AtSchool, Facts: []string{"coverage"}, GraceIn: OnlineTime}, false},
+		{"a loan that ends", Rule{Side: AtSchool, Facts: []string{"allocation"}, GraceIn: OnlineTime}, false},
+		{"the agent's health", Rule{Side: AtSchool, Facts: []string{"agent"}, GraceIn: OnlineTime}, true},
+	} {
+		if got := row.rule.Waits(); got != row.waits {
+			t.Errorf("%s: waits %v", row.name, got)
+		}
+	}
+}

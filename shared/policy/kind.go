@@ -25,7 +25,7 @@ type field struct {
 	words []string // if any, the only values that the field can have
 	of    *kind    // the kind of the objects in it, if any
 	most  int      // how many items or characters it can hold
-	past  bool     // it is a moment that must have passed
+	past  bool     // it is a moment that must have passed, or the time since one
 	get   func(item any) ref.Val
 }
 
@@ -94,6 +94,14 @@ func pastRead[T any](name string, get func(*T) posture.Reading[time.Time]) *fiel
 
 func durationRead[T any](name string, get func(*T) posture.Reading[time.Duration]) *field {
 	return reading(name, types.DurationType, get, func(v time.Duration) ref.Val { return types.Duration{Duration: v} })
+}
+
+// sinceRead is the time since a moment that has passed: it depends on the time of
+// judging as that moment's age does.
+func sinceRead[T any](name string, get func(*T) posture.Reading[time.Duration]) *field {
+	f := durationRead(name, get)
+	f.past = true
+	return f
 }
 
 // seconds returns a number of seconds as a span of time. What no span can hold

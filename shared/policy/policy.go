@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -33,12 +34,12 @@ const (
 // Clock says which time counts towards a grace period.
 type Clock string
 
-// The clocks of a grace period. Where a collector has no calendar or does not
-// count hours online, it counts calendar time.
+// The clocks of a grace period. Where a collector has no calendar, school days
+// are calendar time.
 const (
 	CalendarTime Clock = ""            // every hour counts
 	SchoolDays   Clock = "school-days" // days on which the school is open
-	OnlineTime   Clock = "online"      // hours in which the device could reach the collector
+	OnlineTime   Clock = "online"      // time in which the device reached the collector
 )
 
 // Policy is a named, numbered set of compiled rules.
@@ -131,6 +132,24 @@ func (r Rule) Covers(class posture.Ownership) bool {
 	return false
 }
 
+// asideFacts are the facts that a machine for investigations has of others'
+// media.
+var asideFacts = []string{"media", "media-events", "register"}
+
+// aboutMedia reports whether the rule is about the media in a device and nothing
+// else.
+func (r Rule) aboutMedia() bool {
+	if r.For == "medium" {
+		return true
+	}
+	for _, f := range r.Facts {
+		if !slices.Contains(asideFacts, f) {
+			return false
+		}
+	}
+	return len(r.Facts) > 0
+}
+
 // Variant overrides severity and grace for some subjects. Where its condition
 // cannot be told, it does not hold.
 type Variant struct {
@@ -152,6 +171,13 @@ type Assignment struct {
 	Groups      []string          `json:"groups,omitempty"`
 	PersonalUse bool              `json:"personalUse"` // personal use is allowed, so names of programs are withheld
 	MediaKey    uint64            `json:"mediaKey"`    // version of the school's media key
+	// Investigation says that the device is set aside to say which medium was
+	// found. What is in it is nobody's there: no rule about media is for it, and
+	// it opens no file of theirs.
+	Investigation bool `json:"investigation,omitempty"`
+	// Reveal names executables, by SHA-256, of which a device that withholds
+	// names tells them all the same.
+	Reveal []string `json:"reveal,omitempty"`
 }
 
 // Rule returns the rule with an identifier.

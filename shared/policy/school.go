@@ -26,6 +26,9 @@ type SchoolFacts struct {
 // that was never heard from was last heard from when it enrolled.
 type Contact struct {
 	LastAt time.Time `json:"lastAt"` // by the collector's clock
+	// Silence is the time since then, without days on which the school is known
+	// to be closed; weekends in term count.
+	Silence posture.Reading[time.Duration] `json:"silence"`
 }
 
 // Coverage is how far the device's own answers go.
@@ -66,6 +69,10 @@ type Allocation struct {
 	Ends   posture.Reading[bool]      `json:"ends"`   // it is a loan with an end
 	EndsAt posture.Reading[time.Time] `json:"endsAt"` // when the loan ends
 	Leaver posture.Reading[bool]      `json:"leaver"` // the person has left and not returned it
+	Guest  posture.Reading[bool]      `json:"guest"`  // it is a guest's or supply teacher's
+	// Administrators is how many accounts of people can administer the device, as
+	// it last said; whose they are stays on the device.
+	Administrators posture.Reading[int64] `json:"administrators"`
 }
 
 // AcceptableUse says whether the person who has the device acknowledged the

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"time"
+
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -198,5 +200,14 @@ func systemKind() *kind {
 			p.Laptop, p.Desktop, p.Server, p.Virtual),
 		textRead("manufacturer", func(x *p.System) p.Reading[string] { return x.Manufacturer }),
 		textRead("model", func(x *p.System) p.Reading[string] { return x.Model }),
+		textRead("systemUUID", func(x *p.System) p.Reading[string] { return x.SystemUUID }),
+		textRead("systemSerial", func(x *p.System) p.Reading[string] { return x.SystemSerial }),
+		textRead("boardSerial", func(x *p.System) p.Reading[string] { return x.BoardSerial }),
+		textRead("chassisSerial", func(x *p.System) p.Reading[string] { return x.ChassisSerial }),
+		textRead("agentProgram", func(x *p.System) p.Reading[string] { return x.AgentProgram }),
+		timeRead("agentChangedAt", func(x *p.System) p.Reading[time.Time] { return x.AgentChangedAt }),
+		timeRead("agentStoppedFrom", func(x *p.System) p.Reading[time.Time] { return x.AgentStoppedFrom }),
+		timeRead("agentStoppedUntil", func(x *p.System) p.Reading[time.Time] { return x.AgentStoppedUntil }),
+		timeRead("agentStateLostAt", func(x *p.System) p.Reading[time.Time] { return x.AgentStateLostAt }),
 	)
 }

@@ -1,5 +1,7 @@
 package posture
 
+import "time"
+
 // SchoolID identifies a school. It is made by the collector, holds 1 to 63
 // bytes of a-z, 0-9 and '-', and says nothing about the school.
 type SchoolID string
@@ -57,4 +59,20 @@ type System struct {
 	Chassis      Reading[Chassis] `json:"chassis"`
 	Manufacturer Reading[string]  `json:"manufacturer"`
 	Model        Reading[string]  `json:"model"`
+
+	// By which the same hardware is known again after it was set up anew: keyed
+	// hashes, each of one number that its maker wrote into it. Not asked without
+	// the school's key; unsupported where the maker wrote none of its own.
+	SystemUUID    Reading[string] `json:"systemUUID,omitzero"`
+	SystemSerial  Reading[string] `json:"systemSerial,omitzero"`
+	BoardSerial   Reading[string] `json:"boardSerial,omitzero"`
+	ChassisSerial Reading[string] `json:"chassisSerial,omitzero"`
+
+	// What happened to the agent itself, as far as it can tell; not asked where
+	// it tells nothing of the sort. Who can alter the agent can have it lie.
+	AgentProgram      Reading[string]    `json:"agentProgram,omitzero"`      // SHA-256 of its program
+	AgentChangedAt    Reading[time.Time] `json:"agentChangedAt,omitzero"`    // when it last found itself another program of the same version; the zero time if never
+	AgentStoppedFrom  Reading[time.Time] `json:"agentStoppedFrom,omitzero"`  // from when it last did not run although the device was switched on; the zero time if never
+	AgentStoppedUntil Reading[time.Time] `json:"agentStoppedUntil,omitzero"` // until when
+	AgentStateLostAt  Reading[time.Time] `json:"agentStateLostAt,omitzero"`  // when it last found its state damaged, or set back; the zero time if never
 }

@@ -50,6 +50,21 @@ const (
 	Gone     MediumAction = "gone"    // attached when the agent stopped, found missing when it started
 )
 
+// Words says what happened as people say it; what has no words stands as it is.
+func (a MediumAction) Words() string {
+	switch a {
+	case Attached:
+		return "put in"
+	case Detached:
+		return "taken out"
+	case Present:
+		return "found in place when the agent started"
+	case Gone:
+		return "found missing when the agent started"
+	}
+	return string(a)
+}
+
 // MediumEvent is one line of the log of media that came and went.
 type MediumEvent struct {
 	Number    uint64          `json:"number"` // from 1, without gaps, over the life of the agent's state

@@ -24,12 +24,13 @@ const (
 	KindPurge      Kind = 8  // bodies were forgotten: counts only
 	KindNotice     Kind = 9  // people were told of something
 	KindGap        Kind = 10 // a device's reports are missing, with what is known of why
+	KindLook       Kind = 11 // somebody looked at what is recorded of people
 )
 
 var kindNames = map[Kind]string{
 	KindReport: "report", KindContacts: "contacts", KindEnrolment: "enrolment", KindToken: "token",
 	KindPolicy: "policy", KindAssignment: "assignment", KindDecision: "decision", KindPurge: "purge",
-	KindNotice: "notice", KindGap: "gap",
+	KindNotice: "notice", KindGap: "gap", KindLook: "look",
 }
 
 // String returns the kind in one word, or its number if this version does not

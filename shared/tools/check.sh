@@ -19,7 +19,7 @@ for os in windows darwin; do
 	# What only another system uses is not unused.
 	GOOS=$os golangci-lint run --disable unused,unparam
 done
-shellcheck shared/tools/*.sh .ci/run
+shellcheck shared/tools/*.sh installers/*/*.sh installers/linux/*/*.sh .ci/run
 
 echo 'check: generated files are current'
 (cd shared/wire && buf lint)

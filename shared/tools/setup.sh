@@ -59,8 +59,14 @@ test)
 	;;
 beds)
 	packages qemu-system-x86 busybox-static cpio kmod cryptsetup-bin dmsetup udev e2fsprogs \
-		dosfstools util-linux iproute2 dash xz-utils debootstrap debian-archive-keyring osslsigncode
+		dosfstools util-linux iproute2 dash xz-utils debootstrap debian-archive-keyring osslsigncode wixl msitools buildah
 	wine
+	;;
+installers)
+	packages git make wixl msitools osslsigncode
+	;;
+container)
+	command -v podman >/dev/null 2>&1 || command -v buildah >/dev/null 2>&1 || docker info >/dev/null 2>&1 || packages buildah
 	;;
 bench)
 	# openssl and node_exporter are peers, unshare gives the agent a laptop of

@@ -41,6 +41,17 @@ func encodeSystem(s posture.System) (*pb.System, error) {
 		Chassis:      chassis().encode(s.Chassis),
 		Manufacturer: encodeText(s.Manufacturer, maxName),
 		Model:        encodeText(s.Model, maxName),
+
+		SystemUuid:    encodeText(s.SystemUUID, maxWord),
+		SystemSerial:  encodeText(s.SystemSerial, maxWord),
+		BoardSerial:   encodeText(s.BoardSerial, maxWord),
+		ChassisSerial: encodeText(s.ChassisSerial, maxWord),
+
+		AgentProgram:      encodeHash(s.AgentProgram),
+		AgentChangedAt:    encodeInstant(s.AgentChangedAt),
+		AgentStoppedFrom:  encodeInstant(s.AgentStoppedFrom),
+		AgentStoppedUntil: encodeInstant(s.AgentStoppedUntil),
+		AgentStateLostAt:  encodeInstant(s.AgentStateLostAt),
 	}, err
 }
 
@@ -57,6 +68,17 @@ func decodeSystem(m *pb.System) (posture.System, error) {
 		Chassis:      chassis().decode(m.GetChassis()),
 		Manufacturer: decodeText(m.GetManufacturer(), maxName),
 		Model:        decodeText(m.GetModel(), maxName),
+
+		SystemUUID:    decodeText(m.GetSystemUuid(), maxWord),
+		SystemSerial:  decodeText(m.GetSystemSerial(), maxWord),
+		BoardSerial:   decodeText(m.GetBoardSerial(), maxWord),
+		ChassisSerial: decodeText(m.GetChassisSerial(), maxWord),
+
+		AgentProgram:      decodeHash(m.GetAgentProgram()),
+		AgentChangedAt:    decodeInstant(m.GetAgentChangedAt()),
+		AgentStoppedFrom:  decodeInstant(m.GetAgentStoppedFrom()),
+		AgentStoppedUntil: decodeInstant(m.GetAgentStoppedUntil()),
+		AgentStateLostAt:  decodeInstant(m.GetAgentStateLostAt()),
 	}, err
 }
 

@@ -83,6 +83,8 @@ func (f *filler) fillStruct(t testing.TB, v reflect.Value) {
 		e.Serial = posture.Read(hash(f.n))
 	case *posture.MediumEvent:
 		e.Serial = posture.Read(hash(f.n))
+	case *posture.System:
+		e.AgentProgram = posture.Read(hash(f.n))
 	case *posture.Executable:
 		e.SHA256 = posture.Read(hash(f.n))
 	case *posture.Facts:

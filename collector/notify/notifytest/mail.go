@@ -13,7 +13,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"io"
 	"math/big"
+	"mime/quotedprintable"
 	"net"
 	"slices"
 	"strings"
@@ -40,6 +42,16 @@ func (l Letter) Header(name string) string {
 		}
 	}
 	return ""
+}
+
+// Text returns the letter's text as its reader sees it.
+func (l Letter) Text() string {
+	_, body, _ := strings.Cut(l.Data, "\r\n\r\n")
+	text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
 // MailServer is a mail server on this machine.

@@ -371,6 +371,8 @@ func (l *laptop) Checkpoint(c proof.Checkpoint, _ []byte) error {
 
 func (l *laptop) SendFull(why string) error { return l.note(func() { l.full = append(l.full, why) }) }
 
+func (l *laptop) ReleaseOffered(string, time.Duration) error { return nil }
+
 func (l *laptop) AssessNow(who string) error {
 	return l.note(func() { l.asked = append(l.asked, who) })
 }

@@ -230,7 +230,7 @@ func TestCertificateIsRenewedEvenAfterItsEnd(t *testing.T) {
 	// It keeps itself: KeepCertificate asks by itself when the time has come.
 	ctx, cancel := context.WithCancel(t.Context())
 	kept := make(chan error, 1)
-	go func() { kept <- d.KeepCertificate(ctx, c.clock, slog.New(slog.DiscardHandler)) }()
+	go func() { kept <- d.KeepCertificate(ctx, c.clock, slog.New(slog.DiscardHandler), func(error) {}) }()
 	before := loaded.Certificate
 	c.clock.Advance(61 * day) // and it stands still while the certificate is renewed
 	for string(before) == string(loaded.Certificate) {
@@ -291,7 +291,9 @@ func (l *laptop) SendFull(reason string) error {
 	return nil
 }
 func (l *laptop) AssessNow(string) error { return nil }
-func (l *laptop) Ended(reason error)     { l.note(func() { l.ended = append(l.ended, reason.Error()) }) }
+
+func (l *laptop) ReleaseOffered(string, time.Duration) error { return nil }
+func (l *laptop) Ended(reason error)                         { l.note(func() { l.ended = append(l.ended, reason.Error()) }) }
 
 func newLaptop(t *testing.T, c *collector, limit int64) *laptop {
 	t.Helper()

@@ -130,3 +130,29 @@ func TestWindowsRowsSayWhatWasMeasured(t *testing.T) {
 		t.Error("what is no measure is taken for one")
 	}
 }
+
+func TestPagesAreReadFromBenchmarks(t *testing.T) {
+	const out = `BenchmarkPages/schools-2         	       5	  11555960 ns/op	     17810 bytes	      2560 gzip-bytes	         2.338 median-ms	        47.61 p95-ms	 5417579 B/op	   20803 allocs/op
+BenchmarkPages/overview-2 	5	2864950 ns/op	42956 bytes	4975 gzip-bytes	2.471 median-ms	4.305 p95-ms
+BenchmarkPages/devices/first-2 	5	5332247 ns/op	168044 bytes	4421 gzip-bytes	4.876 median-ms	6.944 p95-ms
+BenchmarkPages/devices/search-tag-2 	5	3401750 ns/op	9116 bytes	2770 gzip-bytes	103.259 median-ms	4.185 p95-ms
+BenchmarkPages/device-2 	5	2919982 ns/op	39351 bytes	5688 gzip-bytes	2.770 median-ms	3.962 p95-ms
+BenchmarkPages/breaches/all-2 	5	4130889 ns/op	53869 bytes	3431 gzip-bytes	4.196 median-ms	4.849 p95-ms
+BenchmarkPages/devices.csv-2 	5	102836484 ns/op	12818000 bytes	27662656 B/op
+`
+	rows, err := pageRows(metricsOf(out))
+	if err != nil || len(rows) != 8 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	for i, want := range map[int]struct {
+		ours float64
+		ok   bool
+	}{0: {2.471, true}, 3: {103.259, false}, 6: {2.338, true}, 7: {168.044, false}} {
+		if rows[i].ours != want.ours || rows[i].ok() != want.ok {
+			t.Errorf("%+v, want %v", rows[i], want)
+		}
+	}
+	if _, err := pageRows(nil); err == nil {
+		t.Error("nothing was measured, and that is no error")
+	}
+}

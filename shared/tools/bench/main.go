@@ -49,7 +49,9 @@ func measures() []measure {
 		{"agent", (*bench).agentAtRest},
 		{"reports", (*bench).reports},
 		{"memory", (*bench).memory},
+		{"return", (*bench).comeBack},
 		{"view", (*bench).view},
+		{"pages", (*bench).pages},
 		{"windows", (*bench).windows},
 	}
 }

@@ -72,7 +72,7 @@ func walkCommand() *cobra.Command {
 		Use: "walk ROOT", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			limits := system.WalkLimits{Depth: 24, Files: 300_000, Time: 10 * time.Minute}
-			found, _ := probe.Executables(c.Context(), system.New(args[0]), nil, false, limits)
+			found, _ := probe.Executables(c.Context(), system.New(args[0]), nil, nil, limits)
 			hashed := 0
 			for _, e := range found.Items {
 				if e.SHA256.Known() {

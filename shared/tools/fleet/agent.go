@@ -286,6 +286,9 @@ func (a *agent) Policy([]byte) error { return nil }
 func (a *agent) Assignment([]byte) error { return nil }
 
 // AssessNow implements uplink.Handler.
+// ReleaseOffered implements uplink.Handler: a laptop of the fleet runs what it runs.
+func (a *agent) ReleaseOffered(string, time.Duration) error { return nil }
+
 func (a *agent) AssessNow(string) error { return a.say() }
 
 // Ended implements uplink.Handler.

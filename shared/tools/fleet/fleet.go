@@ -174,25 +174,13 @@ func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error, o
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll(agents)) }()
-	var g errgroup.Group
-	g.SetLimit(atOnce)
 	gate := make(chan struct{})
 	release := sync.OnceFunc(func() { close(gate) })
 	defer release()
 	for _, a := range agents {
 		a.gate = gate
-		g.Go(func() error {
-			for range reports {
-				if err := a.do(ctx, found); err != nil {
-					return err
-				}
-			}
-			var err error
-			a.sends, err = readAhead(a.spool)
-			return err
-		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := haveReports(ctx, agents, reports); err != nil {
 		return err
 	}
 	for _, a := range agents {
@@ -214,6 +202,74 @@ func (f *fleet) burst(ctx context.Context, n, reports int, ready func() error, o
 	return over(f.clock.Now().Sub(began))
 }
 
+// haveReports gives each laptop so many reports that wait to be sent.
+func haveReports(ctx context.Context, agents []*agent, reports int) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, a := range agents {
+		g.Go(func() error {
+			for range reports {
+				if err := a.do(ctx, found); err != nil {
+					return err
+				}
+			}
+			var err error
+			a.sends, err = readAhead(a.spool)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// comeBack has n laptops, each with reports that wait, connect one after the other
+// within a time and send them, once ready has returned. It calls over with how long
+// it took from then until the last of them had sent everything, before the laptops
+// are closed.
+func (f *fleet) comeBack(ctx context.Context, n, reports int, within time.Duration, ready func() error, over func(took time.Duration) error) (err error) {
+	agents, err := f.openAll(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll(agents)) }()
+	if err := haveReports(ctx, agents, reports); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	began := f.clock.Now()
+	if err := f.connectWithin(ctx, ctx, agents, within); err != nil {
+		return err
+	}
+	if err := f.welcomed(ctx, n); err != nil {
+		return err
+	}
+	if err := allEmpty(ctx, agents); err != nil {
+		return err
+	}
+	return over(f.clock.Now().Sub(began))
+}
+
+// connectWithin has laptops connect one after the other, evenly within a time. Their
+// streams last until streams ends.
+func (f *fleet) connectWithin(ctx, streams context.Context, agents []*agent, within time.Duration) error {
+	began := f.clock.Now()
+	for i, a := range agents {
+		due := began.Add(within * time.Duration(i) / time.Duration(len(agents)))
+		passed, stop := f.clock.After(due.Sub(f.clock.Now()))
+		select {
+		case <-passed:
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
+		}
+		if err := a.connect(streams); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // idle connects n laptops, has each send its first report, calls connected
 // and keeps the streams open until ctx ends.
 func (f *fleet) idle(ctx context.Context, n int, within time.Duration, connected func() error) (err error) {
@@ -224,24 +280,15 @@ func (f *fleet) idle(ctx context.Context, n int, within time.Duration, connected
 	defer func() { err = errors.Join(err, closeAll(agents)) }()
 	streams, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	began := f.clock.Now()
-	for i, a := range agents {
-		due := began.Add(within * time.Duration(i) / time.Duration(n))
-		passed, stop := f.clock.After(due.Sub(f.clock.Now()))
-		select {
-		case <-passed:
-		case <-ctx.Done():
-			stop()
-			return ctx.Err()
-		}
+	for _, a := range agents {
 		if a.memory.Chain.Sequence == 0 {
 			if err := a.do(ctx, found); err != nil {
 				return err
 			}
 		}
-		if err := a.connect(streams); err != nil {
-			return err
-		}
+	}
+	if err := f.connectWithin(ctx, streams, agents, within); err != nil {
+		return err
 	}
 	if err := f.welcomed(ctx, n); err != nil {
 		return err

@@ -74,7 +74,7 @@ func root() *cobra.Command {
 	f.StringVar(&o.machines, "machines", "shared/e2e/testdata/machines", "folder of recorded machines")
 	f.IntVar(&o.agents, "agents", 100, "how many laptops")
 	f.DurationVar(&o.patience, "patience", 10*time.Minute, "how long to wait for the collector; 0 for ever")
-	c.AddCommand(enrollCommand(o), burstCommand(o), idleCommand(o), dayCommand(o), streamsCommand(o))
+	c.AddCommand(enrollCommand(o), burstCommand(o), returnCommand(o), idleCommand(o), dayCommand(o), streamsCommand(o))
 	return c
 }
 
@@ -154,6 +154,24 @@ func burstCommand(o *options) *cobra.Command {
 	c.Flags().IntVar(&reports, "reports", 20, "reports of each laptop")
 	c.Flags().BoolVar(&wait, "wait", false, "when all are connected and have their reports, print a line and wait for one on standard input")
 	c.Flags().StringVar(&profile, "profile", "", "write what the processor does from then on to this file")
+	return c
+}
+
+func returnCommand(o *options) *cobra.Command {
+	var reports int
+	var within time.Duration
+	c := &cobra.Command{
+		Use: "return", Short: "Give each reports that wait, then have them come back within a time and send them", Args: cobra.NoArgs,
+		Long: "Return gives each laptop reports that wait, prints a line when they lie there, waits for one on standard input, and has the laptops come back.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.work(c, func(ctx context.Context, f *fleet) error {
+				return f.comeBack(ctx, o.agents, reports, within, func() error { return o.started(c, f) },
+					func(took time.Duration) error { return o.print(c, f, took) })
+			})
+		},
+	}
+	c.Flags().IntVar(&reports, "reports", 12, "reports of each laptop that wait")
+	c.Flags().DurationVar(&within, "within", time.Minute, "how long it takes until all have come back")
 	return c
 }
 

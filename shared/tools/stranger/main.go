@@ -50,7 +50,7 @@ func verify(name, trusted string) (string, error) { //nolint:gocognit // step by
 	lines := strings.Split(string(file), "\n")
 	var b bundle
 	if len(lines) != 4 || lines[3] != "" || json.Unmarshal([]byte(lines[1]), &b) != nil ||
-		b.Format < 1 || b.Format > 2 || lines[0] != "caretaker evidence v"+strconv.Itoa(b.Format) {
+		b.Format < 1 || b.Format > 3 || lines[0] != "caretaker evidence v"+strconv.Itoa(b.Format) {
 		return "", errors.New("it is not evidence")
 	}
 	parts := strings.SplitN(b.Key, "+", 3) // origin, hash, 1 byte of algorithm and the key

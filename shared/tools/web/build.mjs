@@ -24,6 +24,12 @@ if (/GDS Transport|crest|url\((?!["']?atkinson-)/i.test(style.css)) {
 }
 writeFileSync(join(assets, "caretaker.css"), style.css.trim() + "\n");
 
+// What keeps an open page up to date: a library that exchanges only what
+// differs, and our own few lines after it.
+const morph = readFileSync(join(modules, "idiomorph", "dist", "idiomorph.min.js"), "utf8");
+const live = readFileSync(join(here, "scripts", "live.js"), "utf8");
+writeFileSync(join(assets, "live.js"), `/* idiomorph, 0BSD */\n${morph.trim()}\n${live}`);
+
 const font = join(modules, "@fontsource-variable", "atkinson-hyperlegible-next");
 for (const part of ["latin", "latin-ext"]) {
   copyFileSync(

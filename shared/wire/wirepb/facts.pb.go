@@ -445,9 +445,27 @@ type System struct {
 	// Maker of the computer. Purpose: recognised on the page and in the asset register.
 	Manufacturer *Text `protobuf:"bytes,9,opt,name=manufacturer,proto3" json:"manufacturer,omitempty"`
 	// Model of the computer. Purpose: recognised on the page and in the asset register.
-	Model         *Text `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Model *Text `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
+	// The firmware's UUID, hashed with the school's key: the UUID itself never leaves the laptop. Purpose: a laptop that was set up anew is recognised, by a person, as the one it was.
+	SystemUuid *Text `protobuf:"bytes,11,opt,name=system_uuid,json=systemUuid,proto3" json:"system_uuid,omitempty"`
+	// The computer's serial number, hashed in the same way. Purpose: the same.
+	SystemSerial *Text `protobuf:"bytes,12,opt,name=system_serial,json=systemSerial,proto3" json:"system_serial,omitempty"`
+	// The board's serial number, hashed in the same way. Purpose: the same, for a laptop whose case was changed.
+	BoardSerial *Text `protobuf:"bytes,13,opt,name=board_serial,json=boardSerial,proto3" json:"board_serial,omitempty"`
+	// The case's serial number, hashed in the same way. Purpose: the same, for a laptop whose board was changed.
+	ChassisSerial *Text `protobuf:"bytes,14,opt,name=chassis_serial,json=chassisSerial,proto3" json:"chassis_serial,omitempty"`
+	// SHA-256 of the agent's own program. Purpose: an agent that is not the one that was installed shows.
+	AgentProgram *Text `protobuf:"bytes,20,opt,name=agent_program,json=agentProgram,proto3" json:"agent_program,omitempty"`
+	// When the agent last found another program of itself although its version had not changed; 0 for never. Purpose: tampering shows.
+	AgentChangedAt *Instant `protobuf:"bytes,21,opt,name=agent_changed_at,json=agentChangedAt,proto3" json:"agent_changed_at,omitempty"`
+	// From when the agent last did not run although the device was switched on; 0 for never. Purpose: tampering shows.
+	AgentStoppedFrom *Instant `protobuf:"bytes,22,opt,name=agent_stopped_from,json=agentStoppedFrom,proto3" json:"agent_stopped_from,omitempty"`
+	// Until when. Purpose: the same.
+	AgentStoppedUntil *Instant `protobuf:"bytes,23,opt,name=agent_stopped_until,json=agentStoppedUntil,proto3" json:"agent_stopped_until,omitempty"`
+	// When the agent last found what it keeps between two reports damaged, or set back to an earlier state; 0 for never. Purpose: tampering shows.
+	AgentStateLostAt *Instant `protobuf:"bytes,24,opt,name=agent_state_lost_at,json=agentStateLostAt,proto3" json:"agent_state_lost_at,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *System) Reset() {
@@ -546,6 +564,69 @@ func (x *System) GetManufacturer() *Text {
 func (x *System) GetModel() *Text {
 	if x != nil {
 		return x.Model
+	}
+	return nil
+}
+
+func (x *System) GetSystemUuid() *Text {
+	if x != nil {
+		return x.SystemUuid
+	}
+	return nil
+}
+
+func (x *System) GetSystemSerial() *Text {
+	if x != nil {
+		return x.SystemSerial
+	}
+	return nil
+}
+
+func (x *System) GetBoardSerial() *Text {
+	if x != nil {
+		return x.BoardSerial
+	}
+	return nil
+}
+
+func (x *System) GetChassisSerial() *Text {
+	if x != nil {
+		return x.ChassisSerial
+	}
+	return nil
+}
+
+func (x *System) GetAgentProgram() *Text {
+	if x != nil {
+		return x.AgentProgram
+	}
+	return nil
+}
+
+func (x *System) GetAgentChangedAt() *Instant {
+	if x != nil {
+		return x.AgentChangedAt
+	}
+	return nil
+}
+
+func (x *System) GetAgentStoppedFrom() *Instant {
+	if x != nil {
+		return x.AgentStoppedFrom
+	}
+	return nil
+}
+
+func (x *System) GetAgentStoppedUntil() *Instant {
+	if x != nil {
+		return x.AgentStoppedUntil
+	}
+	return nil
+}
+
+func (x *System) GetAgentStateLostAt() *Instant {
+	if x != nil {
+		return x.AgentStateLostAt
 	}
 	return nil
 }
@@ -1885,7 +1966,7 @@ type Security struct {
 	AutoRun *Truth `protobuf:"bytes,14,opt,name=auto_run,json=autoRun,proto3" json:"auto_run,omitempty"`
 	// The person who mostly uses it can administer it; decided on the device, never who. Purpose: CFG-04.
 	DailyUserAdmin *Truth `protobuf:"bytes,15,opt,name=daily_user_admin,json=dailyUserAdmin,proto3" json:"daily_user_admin,omitempty"`
-	// How many people's accounts can administer it. Purpose: CFG-04.
+	// How many people's accounts can administer it. Purpose: CFG-04, CFG-05.
 	Administrators *Number `protobuf:"bytes,16,opt,name=administrators,proto3" json:"administrators,omitempty"`
 	// Threats found and not dealt with, as a number. Purpose: AV-03.
 	OpenDetections *Number `protobuf:"bytes,17,opt,name=open_detections,json=openDetections,proto3" json:"open_detections,omitempty"`
@@ -2295,7 +2376,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\x04gaps\x18\x03 \x03(\v2\x11.caretaker.v1.GapR\x04gaps\"i\n" +
 	"\rSystemSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
-	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.SystemR\x05items\"\xa7\x03\n" +
+	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.SystemR\x05items\"\xd3\a\n" +
 	"\x06System\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x1a\n" +
 	"\bplatform\x18\x02 \x01(\tR\bplatform\x12\"\n" +
@@ -2308,7 +2389,17 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\achassis\x18\b \x01(\v2\x12.caretaker.v1.TextR\achassis\x126\n" +
 	"\fmanufacturer\x18\t \x01(\v2\x12.caretaker.v1.TextR\fmanufacturer\x12(\n" +
 	"\x05model\x18\n" +
-	" \x01(\v2\x12.caretaker.v1.TextR\x05model\"m\n" +
+	" \x01(\v2\x12.caretaker.v1.TextR\x05model\x123\n" +
+	"\vsystem_uuid\x18\v \x01(\v2\x12.caretaker.v1.TextR\n" +
+	"systemUuid\x127\n" +
+	"\rsystem_serial\x18\f \x01(\v2\x12.caretaker.v1.TextR\fsystemSerial\x125\n" +
+	"\fboard_serial\x18\r \x01(\v2\x12.caretaker.v1.TextR\vboardSerial\x129\n" +
+	"\x0echassis_serial\x18\x0e \x01(\v2\x12.caretaker.v1.TextR\rchassisSerial\x127\n" +
+	"\ragent_program\x18\x14 \x01(\v2\x12.caretaker.v1.TextR\fagentProgram\x12?\n" +
+	"\x10agent_changed_at\x18\x15 \x01(\v2\x15.caretaker.v1.InstantR\x0eagentChangedAt\x12C\n" +
+	"\x12agent_stopped_from\x18\x16 \x01(\v2\x15.caretaker.v1.InstantR\x10agentStoppedFrom\x12E\n" +
+	"\x13agent_stopped_until\x18\x17 \x01(\v2\x15.caretaker.v1.InstantR\x11agentStoppedUntil\x12D\n" +
+	"\x13agent_state_lost_at\x18\x18 \x01(\v2\x15.caretaker.v1.InstantR\x10agentStateLostAt\"m\n" +
 	"\x11EncryptionSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
 	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.VolumeR\x05items\"\xeb\x04\n" +
@@ -2528,87 +2619,96 @@ var file_caretaker_v1_facts_proto_depIdxs = []int32{
 	0,  // 7: caretaker.v1.System.chassis:type_name -> caretaker.v1.Text
 	0,  // 8: caretaker.v1.System.manufacturer:type_name -> caretaker.v1.Text
 	0,  // 9: caretaker.v1.System.model:type_name -> caretaker.v1.Text
-	5,  // 10: caretaker.v1.EncryptionSection.origin:type_name -> caretaker.v1.Origin
-	9,  // 11: caretaker.v1.EncryptionSection.items:type_name -> caretaker.v1.Volume
-	0,  // 12: caretaker.v1.Volume.filesystem:type_name -> caretaker.v1.Text
-	2,  // 13: caretaker.v1.Volume.capacity:type_name -> caretaker.v1.Number
-	0,  // 14: caretaker.v1.Volume.encryption:type_name -> caretaker.v1.Text
-	0,  // 15: caretaker.v1.Volume.protection:type_name -> caretaker.v1.Text
-	0,  // 16: caretaker.v1.Volume.method:type_name -> caretaker.v1.Text
-	0,  // 17: caretaker.v1.Volume.cipher:type_name -> caretaker.v1.Text
-	2,  // 18: caretaker.v1.Volume.progress:type_name -> caretaker.v1.Number
-	1,  // 19: caretaker.v1.Volume.used_space:type_name -> caretaker.v1.Truth
-	1,  // 20: caretaker.v1.Volume.hardware:type_name -> caretaker.v1.Truth
-	0,  // 21: caretaker.v1.Volume.protectors:type_name -> caretaker.v1.Text
-	1,  // 22: caretaker.v1.Volume.recovery_key:type_name -> caretaker.v1.Truth
-	5,  // 23: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
-	11, // 24: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
-	0,  // 25: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
-	1,  // 26: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
-	1,  // 27: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
-	1,  // 28: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
-	1,  // 29: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
-	0,  // 30: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
-	3,  // 31: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
-	1,  // 32: caretaker.v1.Antivirus.current:type_name -> caretaker.v1.Truth
-	1,  // 33: caretaker.v1.Antivirus.passive:type_name -> caretaker.v1.Truth
-	5,  // 34: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
-	13, // 35: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
-	0,  // 36: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
-	2,  // 37: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
-	1,  // 38: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
-	0,  // 39: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
-	14, // 40: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
-	0,  // 41: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
-	0,  // 42: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
-	0,  // 43: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
-	5,  // 44: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
-	16, // 45: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
-	0,  // 46: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
-	5,  // 47: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
-	18, // 48: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
-	0,  // 49: caretaker.v1.Program.signer:type_name -> caretaker.v1.Text
-	5,  // 50: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
-	20, // 51: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
-	5,  // 52: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
-	21, // 53: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
-	0,  // 54: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
-	0,  // 55: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
-	0,  // 56: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
-	0,  // 57: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
-	0,  // 58: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
-	5,  // 59: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
-	23, // 60: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
-	1,  // 61: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
-	3,  // 62: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
-	2,  // 63: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
-	2,  // 64: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
-	3,  // 65: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
-	3,  // 66: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
-	1,  // 67: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
-	1,  // 68: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
-	1,  // 69: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
-	1,  // 70: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
-	2,  // 71: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
-	1,  // 72: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
-	1,  // 73: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
-	1,  // 74: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
-	1,  // 75: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
-	2,  // 76: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
-	2,  // 77: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
-	1,  // 78: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
-	1,  // 79: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
-	3,  // 80: caretaker.v1.Security.updates_installed_at:type_name -> caretaker.v1.Instant
-	1,  // 81: caretaker.v1.Security.password_on_wake:type_name -> caretaker.v1.Truth
-	1,  // 82: caretaker.v1.Security.password_required:type_name -> caretaker.v1.Truth
-	1,  // 83: caretaker.v1.Security.system_integrity:type_name -> caretaker.v1.Truth
-	1,  // 84: caretaker.v1.Security.programs_assessed:type_name -> caretaker.v1.Truth
-	25, // 85: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
-	86, // [86:86] is the sub-list for method output_type
-	86, // [86:86] is the sub-list for method input_type
-	86, // [86:86] is the sub-list for extension type_name
-	86, // [86:86] is the sub-list for extension extendee
-	0,  // [0:86] is the sub-list for field type_name
+	0,  // 10: caretaker.v1.System.system_uuid:type_name -> caretaker.v1.Text
+	0,  // 11: caretaker.v1.System.system_serial:type_name -> caretaker.v1.Text
+	0,  // 12: caretaker.v1.System.board_serial:type_name -> caretaker.v1.Text
+	0,  // 13: caretaker.v1.System.chassis_serial:type_name -> caretaker.v1.Text
+	0,  // 14: caretaker.v1.System.agent_program:type_name -> caretaker.v1.Text
+	3,  // 15: caretaker.v1.System.agent_changed_at:type_name -> caretaker.v1.Instant
+	3,  // 16: caretaker.v1.System.agent_stopped_from:type_name -> caretaker.v1.Instant
+	3,  // 17: caretaker.v1.System.agent_stopped_until:type_name -> caretaker.v1.Instant
+	3,  // 18: caretaker.v1.System.agent_state_lost_at:type_name -> caretaker.v1.Instant
+	5,  // 19: caretaker.v1.EncryptionSection.origin:type_name -> caretaker.v1.Origin
+	9,  // 20: caretaker.v1.EncryptionSection.items:type_name -> caretaker.v1.Volume
+	0,  // 21: caretaker.v1.Volume.filesystem:type_name -> caretaker.v1.Text
+	2,  // 22: caretaker.v1.Volume.capacity:type_name -> caretaker.v1.Number
+	0,  // 23: caretaker.v1.Volume.encryption:type_name -> caretaker.v1.Text
+	0,  // 24: caretaker.v1.Volume.protection:type_name -> caretaker.v1.Text
+	0,  // 25: caretaker.v1.Volume.method:type_name -> caretaker.v1.Text
+	0,  // 26: caretaker.v1.Volume.cipher:type_name -> caretaker.v1.Text
+	2,  // 27: caretaker.v1.Volume.progress:type_name -> caretaker.v1.Number
+	1,  // 28: caretaker.v1.Volume.used_space:type_name -> caretaker.v1.Truth
+	1,  // 29: caretaker.v1.Volume.hardware:type_name -> caretaker.v1.Truth
+	0,  // 30: caretaker.v1.Volume.protectors:type_name -> caretaker.v1.Text
+	1,  // 31: caretaker.v1.Volume.recovery_key:type_name -> caretaker.v1.Truth
+	5,  // 32: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
+	11, // 33: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
+	0,  // 34: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
+	1,  // 35: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
+	1,  // 36: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
+	1,  // 37: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
+	1,  // 38: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
+	0,  // 39: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
+	3,  // 40: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
+	1,  // 41: caretaker.v1.Antivirus.current:type_name -> caretaker.v1.Truth
+	1,  // 42: caretaker.v1.Antivirus.passive:type_name -> caretaker.v1.Truth
+	5,  // 43: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
+	13, // 44: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
+	0,  // 45: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
+	2,  // 46: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
+	1,  // 47: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
+	0,  // 48: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
+	14, // 49: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
+	0,  // 50: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
+	0,  // 51: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
+	0,  // 52: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
+	5,  // 53: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
+	16, // 54: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
+	0,  // 55: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
+	5,  // 56: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
+	18, // 57: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
+	0,  // 58: caretaker.v1.Program.signer:type_name -> caretaker.v1.Text
+	5,  // 59: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
+	20, // 60: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
+	5,  // 61: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
+	21, // 62: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
+	0,  // 63: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
+	0,  // 64: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
+	0,  // 65: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
+	0,  // 66: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
+	0,  // 67: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
+	5,  // 68: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
+	23, // 69: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
+	1,  // 70: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
+	3,  // 71: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
+	2,  // 72: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
+	2,  // 73: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
+	3,  // 74: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
+	3,  // 75: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
+	1,  // 76: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
+	1,  // 77: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
+	1,  // 78: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
+	1,  // 79: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
+	2,  // 80: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
+	1,  // 81: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
+	1,  // 82: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
+	1,  // 83: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
+	1,  // 84: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
+	2,  // 85: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
+	2,  // 86: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
+	1,  // 87: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
+	1,  // 88: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
+	3,  // 89: caretaker.v1.Security.updates_installed_at:type_name -> caretaker.v1.Instant
+	1,  // 90: caretaker.v1.Security.password_on_wake:type_name -> caretaker.v1.Truth
+	1,  // 91: caretaker.v1.Security.password_required:type_name -> caretaker.v1.Truth
+	1,  // 92: caretaker.v1.Security.system_integrity:type_name -> caretaker.v1.Truth
+	1,  // 93: caretaker.v1.Security.programs_assessed:type_name -> caretaker.v1.Truth
+	25, // 94: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
+	95, // [95:95] is the sub-list for method output_type
+	95, // [95:95] is the sub-list for method input_type
+	95, // [95:95] is the sub-list for extension type_name
+	95, // [95:95] is the sub-list for extension extendee
+	0,  // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_caretaker_v1_facts_proto_init() }

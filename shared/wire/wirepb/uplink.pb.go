@@ -31,6 +31,9 @@ type EnrollRequest struct {
 	Platform           string                 `protobuf:"bytes,4,opt,name=platform,proto3" json:"platform,omitempty"`
 	Hostname           string                 `protobuf:"bytes,5,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	AgentVersion       string                 `protobuf:"bytes,6,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	Claim              []byte                 `protobuf:"bytes,7,opt,name=claim,proto3" json:"claim,omitempty"`               // 16 bytes that the device made; with them it asks again without the token
+	Manufacturer       string                 `protobuf:"bytes,8,opt,name=manufacturer,proto3" json:"manufacturer,omitempty"` // of the computer, for whoever approves it
+	Model              string                 `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -107,6 +110,27 @@ func (x *EnrollRequest) GetAgentVersion() string {
 	return ""
 }
 
+func (x *EnrollRequest) GetClaim() []byte {
+	if x != nil {
+		return x.Claim
+	}
+	return nil
+}
+
+func (x *EnrollRequest) GetManufacturer() string {
+	if x != nil {
+		return x.Manufacturer
+	}
+	return ""
+}
+
+func (x *EnrollRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 type EnrollResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	School        string                 `protobuf:"bytes,1,opt,name=school,proto3" json:"school,omitempty"`
@@ -118,6 +142,7 @@ type EnrollResponse struct {
 	MediaKey      []byte                 `protobuf:"bytes,7,opt,name=media_key,json=mediaKey,proto3" json:"media_key,omitempty"`    // 32 bytes: serials of media are hashed with it
 	Policy        *SignedDocument        `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	Assignment    *SignedDocument        `protobuf:"bytes,9,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	Waiting       *Waiting               `protobuf:"bytes,10,opt,name=waiting,proto3" json:"waiting,omitempty"` // then there is nothing else but the school
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,6 +240,67 @@ func (x *EnrollResponse) GetAssignment() *SignedDocument {
 	return nil
 }
 
+func (x *EnrollResponse) GetWaiting() *Waiting {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+// Waiting says that somebody has to approve the device. The code by which it
+// is recognised, both ends make of the device's key.
+type Waiting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UntilUnixMs   int64                  `protobuf:"varint,1,opt,name=until_unix_ms,json=untilUnixMs,proto3" json:"until_unix_ms,omitempty"` // then it is forgotten
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`                                 // one sentence, for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Waiting) Reset() {
+	*x = Waiting{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Waiting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Waiting) ProtoMessage() {}
+
+func (x *Waiting) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
+func (*Waiting) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Waiting) GetUntilUnixMs() int64 {
+	if x != nil {
+		return x.UntilUnixMs
+	}
+	return 0
+}
+
+func (x *Waiting) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type RenewRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	CertificateRequest []byte                 `protobuf:"bytes,1,opt,name=certificate_request,json=certificateRequest,proto3" json:"certificate_request,omitempty"`
@@ -224,7 +310,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[2]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +322,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[2]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +335,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{2}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RenewRequest) GetCertificateRequest() []byte {
@@ -268,7 +354,7 @@ type RenewResponse struct {
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[3]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +366,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[3]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,12 +379,164 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{3}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RenewResponse) GetCertificate() []byte {
 	if x != nil {
 		return x.Certificate
+	}
+	return nil
+}
+
+type PartRequest struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	CertificateRequest []byte                 `protobuf:"bytes,1,opt,name=certificate_request,json=certificateRequest,proto3" json:"certificate_request,omitempty"` // for the key that this machine has made, PKCS #10, DER
+	Machine            []string               `protobuf:"bytes,2,rep,name=machine,proto3" json:"machine,omitempty"`                                                 // keyed hashes of the system's UUID and of the serial numbers of system, board and chassis; "" where not known
+	Platform           string                 `protobuf:"bytes,3,opt,name=platform,proto3" json:"platform,omitempty"`
+	Hostname           string                 `protobuf:"bytes,4,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	AgentVersion       string                 `protobuf:"bytes,5,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	Moved              bool                   `protobuf:"varint,6,opt,name=moved,proto3" json:"moved,omitempty"` // it found by itself that its state comes from other hardware
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *PartRequest) Reset() {
+	*x = PartRequest{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartRequest) ProtoMessage() {}
+
+func (x *PartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartRequest.ProtoReflect.Descriptor instead.
+func (*PartRequest) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PartRequest) GetCertificateRequest() []byte {
+	if x != nil {
+		return x.CertificateRequest
+	}
+	return nil
+}
+
+func (x *PartRequest) GetMachine() []string {
+	if x != nil {
+		return x.Machine
+	}
+	return nil
+}
+
+func (x *PartRequest) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *PartRequest) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *PartRequest) GetAgentVersion() string {
+	if x != nil {
+		return x.AgentVersion
+	}
+	return ""
+}
+
+func (x *PartRequest) GetMoved() bool {
+	if x != nil {
+		return x.Moved
+	}
+	return false
+}
+
+type PartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keeps         bool                   `protobuf:"varint,1,opt,name=keeps,proto3" json:"keeps,omitempty"`       // it is the device of that name, and goes on with the key that it had
+	Recorded      uint64                 `protobuf:"varint,2,opt,name=recorded,proto3" json:"recorded,omitempty"` // with keeps: sequence of the last report in the ledger; 0 for none
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`          // with keeps: of that report's statement
+	Own           *EnrollResponse        `protobuf:"bytes,4,opt,name=own,proto3" json:"own,omitempty"`            // otherwise: it is a device of its own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartResponse) Reset() {
+	*x = PartResponse{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartResponse) ProtoMessage() {}
+
+func (x *PartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartResponse.ProtoReflect.Descriptor instead.
+func (*PartResponse) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PartResponse) GetKeeps() bool {
+	if x != nil {
+		return x.Keeps
+	}
+	return false
+}
+
+func (x *PartResponse) GetRecorded() uint64 {
+	if x != nil {
+		return x.Recorded
+	}
+	return 0
+}
+
+func (x *PartResponse) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *PartResponse) GetOwn() *EnrollResponse {
+	if x != nil {
+		return x.Own
 	}
 	return nil
 }
@@ -314,7 +552,7 @@ type SignedDocument struct {
 
 func (x *SignedDocument) Reset() {
 	*x = SignedDocument{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[4]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +564,7 @@ func (x *SignedDocument) String() string {
 func (*SignedDocument) ProtoMessage() {}
 
 func (x *SignedDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[4]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +577,7 @@ func (x *SignedDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedDocument.ProtoReflect.Descriptor instead.
 func (*SignedDocument) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{4}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignedDocument) GetDocument() []byte {
@@ -364,7 +602,7 @@ type AgentMessage struct {
 
 func (x *AgentMessage) Reset() {
 	*x = AgentMessage{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[5]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +614,7 @@ func (x *AgentMessage) String() string {
 func (*AgentMessage) ProtoMessage() {}
 
 func (x *AgentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[5]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +627,7 @@ func (x *AgentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentMessage.ProtoReflect.Descriptor instead.
 func (*AgentMessage) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{5}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AgentMessage) GetMessage() isAgentMessage_Message {
@@ -475,13 +713,16 @@ type Hello struct {
 	Acknowledged  uint64                 `protobuf:"varint,7,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"` // sequence of the last report acknowledged; 0 for none
 	Spooled       uint64                 `protobuf:"varint,8,opt,name=spooled,proto3" json:"spooled,omitempty"`           // reports that wait
 	Dropped       uint64                 `protobuf:"varint,9,opt,name=dropped,proto3" json:"dropped,omitempty"`           // reports that the full spool dropped, ever
+	Told          string                 `protobuf:"bytes,12,opt,name=told,proto3" json:"told,omitempty"`                 // hash of the key by which this machine asked who it is, if it was told that it keeps the name; "" otherwise
+	System        string                 `protobuf:"bytes,10,opt,name=system,proto3" json:"system,omitempty"`             // for which it takes releases, such as "linux-amd64"; "" if it takes none
+	Update        *UpdateNote            `protobuf:"bytes,11,opt,name=update,proto3" json:"update,omitempty"`             // how its last attempt to update itself ended, if it did not end well
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[6]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +734,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[6]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +747,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{6}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Hello) GetWireVersion() uint32 {
@@ -572,6 +813,27 @@ func (x *Hello) GetDropped() uint64 {
 	return 0
 }
 
+func (x *Hello) GetTold() string {
+	if x != nil {
+		return x.Told
+	}
+	return ""
+}
+
+func (x *Hello) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *Hello) GetUpdate() *UpdateNote {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
 // Report carries a signed statement and the bodies of its new sections.
 type Report struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -584,7 +846,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[7]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +858,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[7]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +871,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{7}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Report) GetStatement() []byte {
@@ -644,7 +906,7 @@ type Section struct {
 
 func (x *Section) Reset() {
 	*x = Section{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[8]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +918,7 @@ func (x *Section) String() string {
 func (*Section) ProtoMessage() {}
 
 func (x *Section) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[8]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +931,7 @@ func (x *Section) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Section.ProtoReflect.Descriptor instead.
 func (*Section) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{8}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Section) GetName() string {
@@ -704,7 +966,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[9]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +978,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[9]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +991,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{9}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Contact) GetStatement() []byte {
@@ -757,7 +1019,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[10]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +1031,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[10]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +1044,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{10}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Progress) GetRequest() string {
@@ -811,6 +1073,7 @@ type CollectorMessage struct {
 	//	*CollectorMessage_Checkpoint
 	//	*CollectorMessage_AssessNow
 	//	*CollectorMessage_Refusal
+	//	*CollectorMessage_ReleaseOffered
 	Message       isCollectorMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -818,7 +1081,7 @@ type CollectorMessage struct {
 
 func (x *CollectorMessage) Reset() {
 	*x = CollectorMessage{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[11]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1093,7 @@ func (x *CollectorMessage) String() string {
 func (*CollectorMessage) ProtoMessage() {}
 
 func (x *CollectorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[11]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1106,7 @@ func (x *CollectorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectorMessage.ProtoReflect.Descriptor instead.
 func (*CollectorMessage) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{11}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CollectorMessage) GetMessage() isCollectorMessage_Message {
@@ -925,6 +1188,15 @@ func (x *CollectorMessage) GetRefusal() *Refusal {
 	return nil
 }
 
+func (x *CollectorMessage) GetReleaseOffered() *ReleaseOffered {
+	if x != nil {
+		if x, ok := x.Message.(*CollectorMessage_ReleaseOffered); ok {
+			return x.ReleaseOffered
+		}
+	}
+	return nil
+}
+
 type isCollectorMessage_Message interface {
 	isCollectorMessage_Message()
 }
@@ -961,6 +1233,10 @@ type CollectorMessage_Refusal struct {
 	Refusal *Refusal `protobuf:"bytes,8,opt,name=refusal,proto3,oneof"`
 }
 
+type CollectorMessage_ReleaseOffered struct {
+	ReleaseOffered *ReleaseOffered `protobuf:"bytes,9,opt,name=release_offered,json=releaseOffered,proto3,oneof"`
+}
+
 func (*CollectorMessage_Welcome) isCollectorMessage_Message() {}
 
 func (*CollectorMessage_Acknowledge) isCollectorMessage_Message() {}
@@ -977,6 +1253,8 @@ func (*CollectorMessage_AssessNow) isCollectorMessage_Message() {}
 
 func (*CollectorMessage_Refusal) isCollectorMessage_Message() {}
 
+func (*CollectorMessage_ReleaseOffered) isCollectorMessage_Message() {}
+
 // Welcome answers Hello.
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -990,7 +1268,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[12]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1280,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[12]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1293,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{12}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Welcome) GetWireVersion() uint32 {
@@ -1058,7 +1336,7 @@ type Acknowledge struct {
 
 func (x *Acknowledge) Reset() {
 	*x = Acknowledge{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[13]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1348,7 @@ func (x *Acknowledge) String() string {
 func (*Acknowledge) ProtoMessage() {}
 
 func (x *Acknowledge) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[13]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1361,7 @@ func (x *Acknowledge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acknowledge.ProtoReflect.Descriptor instead.
 func (*Acknowledge) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{13}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Acknowledge) GetSequence() uint64 {
@@ -1103,14 +1381,14 @@ func (x *Acknowledge) GetContact() uint64 {
 // SendFull asks for a report that carries every section.
 type SendFull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "conflict" or "unknown-section"
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // "gap", "conflict", "unknown-section", or "found": what it said while it was lost shows nowhere
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SendFull) Reset() {
 	*x = SendFull{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[14]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1400,7 @@ func (x *SendFull) String() string {
 func (*SendFull) ProtoMessage() {}
 
 func (x *SendFull) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[14]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1413,7 @@ func (x *SendFull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFull.ProtoReflect.Descriptor instead.
 func (*SendFull) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{14}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SendFull) GetReason() string {
@@ -1155,7 +1433,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[15]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1445,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[15]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1458,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{15}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -1200,7 +1478,7 @@ type AssessNow struct {
 
 func (x *AssessNow) Reset() {
 	*x = AssessNow{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[16]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1490,7 @@ func (x *AssessNow) String() string {
 func (*AssessNow) ProtoMessage() {}
 
 func (x *AssessNow) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[16]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1503,7 @@ func (x *AssessNow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssessNow.ProtoReflect.Descriptor instead.
 func (*AssessNow) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{16}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AssessNow) GetRequest() string {
@@ -1238,7 +1516,7 @@ func (x *AssessNow) GetRequest() string {
 // Refusal ends a stream with a reason.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "expired", "unknown", "revoked", "quota"
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`     // "malformed", "oversized", "signature", "expired", "unknown", "revoked", "quota", "twice": two machines answer to this name
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1246,7 +1524,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[17]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1536,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_caretaker_v1_uplink_proto_msgTypes[17]
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1549,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{17}
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1288,18 +1566,352 @@ func (x *Refusal) GetReason() string {
 	return ""
 }
 
+// UpdateNote says how an attempt of an agent to update itself ended.
+type UpdateNote struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"` // that it tried; "" if none was placed
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`   // why it does not run, one sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNote) Reset() {
+	*x = UpdateNote{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNote) ProtoMessage() {}
+
+func (x *UpdateNote) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNote.ProtoReflect.Descriptor instead.
+func (*UpdateNote) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *UpdateNote) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *UpdateNote) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ReleaseOffered says that a release is offered to the device, which asks for it
+// when it suits.
+type ReleaseOffered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	WithinSeconds uint32                 `protobuf:"varint,2,opt,name=within_seconds,json=withinSeconds,proto3" json:"within_seconds,omitempty"` // it asks at some moment within these, so that not all do at once
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseOffered) Reset() {
+	*x = ReleaseOffered{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseOffered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseOffered) ProtoMessage() {}
+
+func (x *ReleaseOffered) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseOffered.ProtoReflect.Descriptor instead.
+func (*ReleaseOffered) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReleaseOffered) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ReleaseOffered) GetWithinSeconds() uint32 {
+	if x != nil {
+		return x.WithinSeconds
+	}
+	return 0
+}
+
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Root          uint64                 `protobuf:"varint,1,opt,name=root,proto3" json:"root,omitempty"` // number of the publisher's root that the device follows; later ones are asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReleaseRequest) GetRoot() uint64 {
+	if x != nil {
+		return x.Root
+	}
+	return 0
+}
+
+type ReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"` // "" if nothing is offered
+	Roots         [][]byte               `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`     // TUF metadata, as the publisher signed it
+	Timestamp     []byte                 `protobuf:"bytes,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	Snapshot      []byte                 `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Targets       []byte                 `protobuf:"bytes,5,opt,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReleaseResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ReleaseResponse) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+func (x *ReleaseResponse) GetTimestamp() []byte {
+	if x != nil {
+		return x.Timestamp
+	}
+	return nil
+}
+
+func (x *ReleaseResponse) GetSnapshot() []byte {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *ReleaseResponse) GetTargets() []byte {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+type ReleasePartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	System        string                 `protobuf:"bytes,2,opt,name=system,proto3" json:"system,omitempty"` // such as "linux-amd64"
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleasePartRequest) Reset() {
+	*x = ReleasePartRequest{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleasePartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleasePartRequest) ProtoMessage() {}
+
+func (x *ReleasePartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleasePartRequest.ProtoReflect.Descriptor instead.
+func (*ReleasePartRequest) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReleasePartRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ReleasePartRequest) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *ReleasePartRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+type ReleasePartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"` // from that offset on; at most 256 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleasePartResponse) Reset() {
+	*x = ReleasePartResponse{}
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleasePartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleasePartResponse) ProtoMessage() {}
+
+func (x *ReleasePartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_caretaker_v1_uplink_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleasePartResponse.ProtoReflect.Descriptor instead.
+func (*ReleasePartResponse) Descriptor() ([]byte, []int) {
+	return file_caretaker_v1_uplink_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReleasePartResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_caretaker_v1_uplink_proto protoreflect.FileDescriptor
 
 const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\n" +
-	"\x19caretaker/v1/uplink.proto\x12\fcaretaker.v1\"\xdb\x01\n" +
+	"\x19caretaker/v1/uplink.proto\x12\fcaretaker.v1\"\xab\x02\n" +
 	"\rEnrollRequest\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12!\n" +
 	"\ftoken_secret\x18\x02 \x01(\fR\vtokenSecret\x12/\n" +
 	"\x13certificate_request\x18\x03 \x01(\fR\x12certificateRequest\x12\x1a\n" +
 	"\bplatform\x18\x04 \x01(\tR\bplatform\x12\x1a\n" +
 	"\bhostname\x18\x05 \x01(\tR\bhostname\x12#\n" +
-	"\ragent_version\x18\x06 \x01(\tR\fagentVersion\"\xd1\x02\n" +
+	"\ragent_version\x18\x06 \x01(\tR\fagentVersion\x12\x14\n" +
+	"\x05claim\x18\a \x01(\fR\x05claim\x12\"\n" +
+	"\fmanufacturer\x18\b \x01(\tR\fmanufacturer\x12\x14\n" +
+	"\x05model\x18\t \x01(\tR\x05model\"\x82\x03\n" +
 	"\x0eEnrollResponse\x12\x16\n" +
 	"\x06school\x18\x01 \x01(\tR\x06school\x12\x1f\n" +
 	"\vschool_name\x18\x02 \x01(\tR\n" +
@@ -1313,11 +1925,28 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\x06policy\x18\b \x01(\v2\x1c.caretaker.v1.SignedDocumentR\x06policy\x12<\n" +
 	"\n" +
 	"assignment\x18\t \x01(\v2\x1c.caretaker.v1.SignedDocumentR\n" +
-	"assignment\"?\n" +
+	"assignment\x12/\n" +
+	"\awaiting\x18\n" +
+	" \x01(\v2\x15.caretaker.v1.WaitingR\awaiting\"E\n" +
+	"\aWaiting\x12\"\n" +
+	"\runtil_unix_ms\x18\x01 \x01(\x03R\vuntilUnixMs\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"?\n" +
 	"\fRenewRequest\x12/\n" +
 	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\"1\n" +
 	"\rRenewResponse\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate\",\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\xcb\x01\n" +
+	"\vPartRequest\x12/\n" +
+	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12\x18\n" +
+	"\amachine\x18\x02 \x03(\tR\amachine\x12\x1a\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\x12\x1a\n" +
+	"\bhostname\x18\x04 \x01(\tR\bhostname\x12#\n" +
+	"\ragent_version\x18\x05 \x01(\tR\fagentVersion\x12\x14\n" +
+	"\x05moved\x18\x06 \x01(\bR\x05moved\"\x84\x01\n" +
+	"\fPartResponse\x12\x14\n" +
+	"\x05keeps\x18\x01 \x01(\bR\x05keeps\x12\x1a\n" +
+	"\brecorded\x18\x02 \x01(\x04R\brecorded\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x12.\n" +
+	"\x03own\x18\x04 \x01(\v2\x1c.caretaker.v1.EnrollResponseR\x03own\",\n" +
 	"\x0eSignedDocument\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\fR\bdocument\"\xdf\x01\n" +
 	"\fAgentMessage\x12+\n" +
@@ -1325,7 +1954,7 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\x06report\x18\x02 \x01(\v2\x14.caretaker.v1.ReportH\x00R\x06report\x121\n" +
 	"\acontact\x18\x03 \x01(\v2\x15.caretaker.v1.ContactH\x00R\acontact\x124\n" +
 	"\bprogress\x18\x04 \x01(\v2\x16.caretaker.v1.ProgressH\x00R\bprogressB\t\n" +
-	"\amessage\"\x97\x02\n" +
+	"\amessage\"\xf5\x02\n" +
 	"\x05Hello\x12!\n" +
 	"\fwire_version\x18\x01 \x01(\rR\vwireVersion\x12#\n" +
 	"\ragent_version\x18\x02 \x01(\tR\fagentVersion\x12\x16\n" +
@@ -1337,7 +1966,11 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\x04boot\x18\x06 \x01(\tR\x04boot\x12\"\n" +
 	"\facknowledged\x18\a \x01(\x04R\facknowledged\x12\x18\n" +
 	"\aspooled\x18\b \x01(\x04R\aspooled\x12\x18\n" +
-	"\adropped\x18\t \x01(\x04R\adropped\"w\n" +
+	"\adropped\x18\t \x01(\x04R\adropped\x12\x12\n" +
+	"\x04told\x18\f \x01(\tR\x04told\x12\x16\n" +
+	"\x06system\x18\n" +
+	" \x01(\tR\x06system\x120\n" +
+	"\x06update\x18\v \x01(\v2\x18.caretaker.v1.UpdateNoteR\x06update\"w\n" +
 	"\x06Report\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x121\n" +
@@ -1351,7 +1984,7 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\">\n" +
 	"\bProgress\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x18\n" +
-	"\apercent\x18\x02 \x01(\rR\apercent\"\xe7\x03\n" +
+	"\apercent\x18\x02 \x01(\rR\apercent\"\xb0\x04\n" +
 	"\x10CollectorMessage\x121\n" +
 	"\awelcome\x18\x01 \x01(\v2\x15.caretaker.v1.WelcomeH\x00R\awelcome\x12=\n" +
 	"\vacknowledge\x18\x02 \x01(\v2\x19.caretaker.v1.AcknowledgeH\x00R\vacknowledge\x125\n" +
@@ -1365,7 +1998,8 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"checkpoint\x128\n" +
 	"\n" +
 	"assess_now\x18\a \x01(\v2\x17.caretaker.v1.AssessNowH\x00R\tassessNow\x121\n" +
-	"\arefusal\x18\b \x01(\v2\x15.caretaker.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\arefusal\x18\b \x01(\v2\x15.caretaker.v1.RefusalH\x00R\arefusal\x12G\n" +
+	"\x0frelease_offered\x18\t \x01(\v2\x1c.caretaker.v1.ReleaseOfferedH\x00R\x0ereleaseOfferedB\t\n" +
 	"\amessage\"\x89\x01\n" +
 	"\aWelcome\x12!\n" +
 	"\fwire_version\x18\x01 \x01(\rR\vwireVersion\x12\"\n" +
@@ -1384,12 +2018,36 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\arequest\x18\x01 \x01(\tR\arequest\"5\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason2P\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\">\n" +
+	"\n" +
+	"UpdateNote\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"Q\n" +
+	"\x0eReleaseOffered\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12%\n" +
+	"\x0ewithin_seconds\x18\x02 \x01(\rR\rwithinSeconds\"$\n" +
+	"\x0eReleaseRequest\x12\x12\n" +
+	"\x04root\x18\x01 \x01(\x04R\x04root\"\x95\x01\n" +
+	"\x0fReleaseResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
+	"\x05roots\x18\x02 \x03(\fR\x05roots\x12\x1c\n" +
+	"\ttimestamp\x18\x03 \x01(\fR\ttimestamp\x12\x1a\n" +
+	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\x12\x18\n" +
+	"\atargets\x18\x05 \x01(\fR\atargets\"^\n" +
+	"\x12ReleasePartRequest\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
+	"\x06system\x18\x02 \x01(\tR\x06system\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\")\n" +
+	"\x13ReleasePartResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2P\n" +
 	"\tEnrolment\x12C\n" +
-	"\x06Enroll\x12\x1b.caretaker.v1.EnrollRequest\x1a\x1c.caretaker.v1.EnrollResponse2\x95\x01\n" +
+	"\x06Enroll\x12\x1b.caretaker.v1.EnrollRequest\x1a\x1c.caretaker.v1.EnrollResponse2\xf0\x02\n" +
 	"\x06Uplink\x12I\n" +
 	"\aConnect\x12\x1a.caretaker.v1.AgentMessage\x1a\x1e.caretaker.v1.CollectorMessage(\x010\x01\x12@\n" +
-	"\x05Renew\x12\x1a.caretaker.v1.RenewRequest\x1a\x1b.caretaker.v1.RenewResponseB:Z8github.com/caretaker-school/caretaker/shared/wire/wirepbb\x06proto3"
+	"\x05Renew\x12\x1a.caretaker.v1.RenewRequest\x1a\x1b.caretaker.v1.RenewResponse\x12F\n" +
+	"\aRelease\x12\x1c.caretaker.v1.ReleaseRequest\x1a\x1d.caretaker.v1.ReleaseResponse\x12R\n" +
+	"\vReleasePart\x12 .caretaker.v1.ReleasePartRequest\x1a!.caretaker.v1.ReleasePartResponse\x12=\n" +
+	"\x04Part\x12\x19.caretaker.v1.PartRequest\x1a\x1a.caretaker.v1.PartResponseB:Z8github.com/caretaker-school/caretaker/shared/wire/wirepbb\x06proto3"
 
 var (
 	file_caretaker_v1_uplink_proto_rawDescOnce sync.Once
@@ -1403,54 +2061,73 @@ func file_caretaker_v1_uplink_proto_rawDescGZIP() []byte {
 	return file_caretaker_v1_uplink_proto_rawDescData
 }
 
-var file_caretaker_v1_uplink_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_caretaker_v1_uplink_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_caretaker_v1_uplink_proto_goTypes = []any{
-	(*EnrollRequest)(nil),    // 0: caretaker.v1.EnrollRequest
-	(*EnrollResponse)(nil),   // 1: caretaker.v1.EnrollResponse
-	(*RenewRequest)(nil),     // 2: caretaker.v1.RenewRequest
-	(*RenewResponse)(nil),    // 3: caretaker.v1.RenewResponse
-	(*SignedDocument)(nil),   // 4: caretaker.v1.SignedDocument
-	(*AgentMessage)(nil),     // 5: caretaker.v1.AgentMessage
-	(*Hello)(nil),            // 6: caretaker.v1.Hello
-	(*Report)(nil),           // 7: caretaker.v1.Report
-	(*Section)(nil),          // 8: caretaker.v1.Section
-	(*Contact)(nil),          // 9: caretaker.v1.Contact
-	(*Progress)(nil),         // 10: caretaker.v1.Progress
-	(*CollectorMessage)(nil), // 11: caretaker.v1.CollectorMessage
-	(*Welcome)(nil),          // 12: caretaker.v1.Welcome
-	(*Acknowledge)(nil),      // 13: caretaker.v1.Acknowledge
-	(*SendFull)(nil),         // 14: caretaker.v1.SendFull
-	(*Checkpoint)(nil),       // 15: caretaker.v1.Checkpoint
-	(*AssessNow)(nil),        // 16: caretaker.v1.AssessNow
-	(*Refusal)(nil),          // 17: caretaker.v1.Refusal
+	(*EnrollRequest)(nil),       // 0: caretaker.v1.EnrollRequest
+	(*EnrollResponse)(nil),      // 1: caretaker.v1.EnrollResponse
+	(*Waiting)(nil),             // 2: caretaker.v1.Waiting
+	(*RenewRequest)(nil),        // 3: caretaker.v1.RenewRequest
+	(*RenewResponse)(nil),       // 4: caretaker.v1.RenewResponse
+	(*PartRequest)(nil),         // 5: caretaker.v1.PartRequest
+	(*PartResponse)(nil),        // 6: caretaker.v1.PartResponse
+	(*SignedDocument)(nil),      // 7: caretaker.v1.SignedDocument
+	(*AgentMessage)(nil),        // 8: caretaker.v1.AgentMessage
+	(*Hello)(nil),               // 9: caretaker.v1.Hello
+	(*Report)(nil),              // 10: caretaker.v1.Report
+	(*Section)(nil),             // 11: caretaker.v1.Section
+	(*Contact)(nil),             // 12: caretaker.v1.Contact
+	(*Progress)(nil),            // 13: caretaker.v1.Progress
+	(*CollectorMessage)(nil),    // 14: caretaker.v1.CollectorMessage
+	(*Welcome)(nil),             // 15: caretaker.v1.Welcome
+	(*Acknowledge)(nil),         // 16: caretaker.v1.Acknowledge
+	(*SendFull)(nil),            // 17: caretaker.v1.SendFull
+	(*Checkpoint)(nil),          // 18: caretaker.v1.Checkpoint
+	(*AssessNow)(nil),           // 19: caretaker.v1.AssessNow
+	(*Refusal)(nil),             // 20: caretaker.v1.Refusal
+	(*UpdateNote)(nil),          // 21: caretaker.v1.UpdateNote
+	(*ReleaseOffered)(nil),      // 22: caretaker.v1.ReleaseOffered
+	(*ReleaseRequest)(nil),      // 23: caretaker.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),     // 24: caretaker.v1.ReleaseResponse
+	(*ReleasePartRequest)(nil),  // 25: caretaker.v1.ReleasePartRequest
+	(*ReleasePartResponse)(nil), // 26: caretaker.v1.ReleasePartResponse
 }
 var file_caretaker_v1_uplink_proto_depIdxs = []int32{
-	4,  // 0: caretaker.v1.EnrollResponse.policy:type_name -> caretaker.v1.SignedDocument
-	4,  // 1: caretaker.v1.EnrollResponse.assignment:type_name -> caretaker.v1.SignedDocument
-	6,  // 2: caretaker.v1.AgentMessage.hello:type_name -> caretaker.v1.Hello
-	7,  // 3: caretaker.v1.AgentMessage.report:type_name -> caretaker.v1.Report
-	9,  // 4: caretaker.v1.AgentMessage.contact:type_name -> caretaker.v1.Contact
-	10, // 5: caretaker.v1.AgentMessage.progress:type_name -> caretaker.v1.Progress
-	8,  // 6: caretaker.v1.Report.sections:type_name -> caretaker.v1.Section
-	12, // 7: caretaker.v1.CollectorMessage.welcome:type_name -> caretaker.v1.Welcome
-	13, // 8: caretaker.v1.CollectorMessage.acknowledge:type_name -> caretaker.v1.Acknowledge
-	14, // 9: caretaker.v1.CollectorMessage.send_full:type_name -> caretaker.v1.SendFull
-	4,  // 10: caretaker.v1.CollectorMessage.policy:type_name -> caretaker.v1.SignedDocument
-	4,  // 11: caretaker.v1.CollectorMessage.assignment:type_name -> caretaker.v1.SignedDocument
-	15, // 12: caretaker.v1.CollectorMessage.checkpoint:type_name -> caretaker.v1.Checkpoint
-	16, // 13: caretaker.v1.CollectorMessage.assess_now:type_name -> caretaker.v1.AssessNow
-	17, // 14: caretaker.v1.CollectorMessage.refusal:type_name -> caretaker.v1.Refusal
-	0,  // 15: caretaker.v1.Enrolment.Enroll:input_type -> caretaker.v1.EnrollRequest
-	5,  // 16: caretaker.v1.Uplink.Connect:input_type -> caretaker.v1.AgentMessage
-	2,  // 17: caretaker.v1.Uplink.Renew:input_type -> caretaker.v1.RenewRequest
-	1,  // 18: caretaker.v1.Enrolment.Enroll:output_type -> caretaker.v1.EnrollResponse
-	11, // 19: caretaker.v1.Uplink.Connect:output_type -> caretaker.v1.CollectorMessage
-	3,  // 20: caretaker.v1.Uplink.Renew:output_type -> caretaker.v1.RenewResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	7,  // 0: caretaker.v1.EnrollResponse.policy:type_name -> caretaker.v1.SignedDocument
+	7,  // 1: caretaker.v1.EnrollResponse.assignment:type_name -> caretaker.v1.SignedDocument
+	2,  // 2: caretaker.v1.EnrollResponse.waiting:type_name -> caretaker.v1.Waiting
+	1,  // 3: caretaker.v1.PartResponse.own:type_name -> caretaker.v1.EnrollResponse
+	9,  // 4: caretaker.v1.AgentMessage.hello:type_name -> caretaker.v1.Hello
+	10, // 5: caretaker.v1.AgentMessage.report:type_name -> caretaker.v1.Report
+	12, // 6: caretaker.v1.AgentMessage.contact:type_name -> caretaker.v1.Contact
+	13, // 7: caretaker.v1.AgentMessage.progress:type_name -> caretaker.v1.Progress
+	21, // 8: caretaker.v1.Hello.update:type_name -> caretaker.v1.UpdateNote
+	11, // 9: caretaker.v1.Report.sections:type_name -> caretaker.v1.Section
+	15, // 10: caretaker.v1.CollectorMessage.welcome:type_name -> caretaker.v1.Welcome
+	16, // 11: caretaker.v1.CollectorMessage.acknowledge:type_name -> caretaker.v1.Acknowledge
+	17, // 12: caretaker.v1.CollectorMessage.send_full:type_name -> caretaker.v1.SendFull
+	7,  // 13: caretaker.v1.CollectorMessage.policy:type_name -> caretaker.v1.SignedDocument
+	7,  // 14: caretaker.v1.CollectorMessage.assignment:type_name -> caretaker.v1.SignedDocument
+	18, // 15: caretaker.v1.CollectorMessage.checkpoint:type_name -> caretaker.v1.Checkpoint
+	19, // 16: caretaker.v1.CollectorMessage.assess_now:type_name -> caretaker.v1.AssessNow
+	20, // 17: caretaker.v1.CollectorMessage.refusal:type_name -> caretaker.v1.Refusal
+	22, // 18: caretaker.v1.CollectorMessage.release_offered:type_name -> caretaker.v1.ReleaseOffered
+	0,  // 19: caretaker.v1.Enrolment.Enroll:input_type -> caretaker.v1.EnrollRequest
+	8,  // 20: caretaker.v1.Uplink.Connect:input_type -> caretaker.v1.AgentMessage
+	3,  // 21: caretaker.v1.Uplink.Renew:input_type -> caretaker.v1.RenewRequest
+	23, // 22: caretaker.v1.Uplink.Release:input_type -> caretaker.v1.ReleaseRequest
+	25, // 23: caretaker.v1.Uplink.ReleasePart:input_type -> caretaker.v1.ReleasePartRequest
+	5,  // 24: caretaker.v1.Uplink.Part:input_type -> caretaker.v1.PartRequest
+	1,  // 25: caretaker.v1.Enrolment.Enroll:output_type -> caretaker.v1.EnrollResponse
+	14, // 26: caretaker.v1.Uplink.Connect:output_type -> caretaker.v1.CollectorMessage
+	4,  // 27: caretaker.v1.Uplink.Renew:output_type -> caretaker.v1.RenewResponse
+	24, // 28: caretaker.v1.Uplink.Release:output_type -> caretaker.v1.ReleaseResponse
+	26, // 29: caretaker.v1.Uplink.ReleasePart:output_type -> caretaker.v1.ReleasePartResponse
+	6,  // 30: caretaker.v1.Uplink.Part:output_type -> caretaker.v1.PartResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_caretaker_v1_uplink_proto_init() }
@@ -1458,13 +2135,13 @@ func file_caretaker_v1_uplink_proto_init() {
 	if File_caretaker_v1_uplink_proto != nil {
 		return
 	}
-	file_caretaker_v1_uplink_proto_msgTypes[5].OneofWrappers = []any{
+	file_caretaker_v1_uplink_proto_msgTypes[8].OneofWrappers = []any{
 		(*AgentMessage_Hello)(nil),
 		(*AgentMessage_Report)(nil),
 		(*AgentMessage_Contact)(nil),
 		(*AgentMessage_Progress)(nil),
 	}
-	file_caretaker_v1_uplink_proto_msgTypes[11].OneofWrappers = []any{
+	file_caretaker_v1_uplink_proto_msgTypes[14].OneofWrappers = []any{
 		(*CollectorMessage_Welcome)(nil),
 		(*CollectorMessage_Acknowledge)(nil),
 		(*CollectorMessage_SendFull)(nil),
@@ -1473,6 +2150,7 @@ func file_caretaker_v1_uplink_proto_init() {
 		(*CollectorMessage_Checkpoint)(nil),
 		(*CollectorMessage_AssessNow)(nil),
 		(*CollectorMessage_Refusal)(nil),
+		(*CollectorMessage_ReleaseOffered)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1480,7 +2158,7 @@ func file_caretaker_v1_uplink_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_caretaker_v1_uplink_proto_rawDesc), len(file_caretaker_v1_uplink_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -31,7 +31,9 @@ const (
 // Enrolment admits a device that holds a token. The connection is TLS 1.3,
 // pinned by the device to the authority whose fingerprint the token carries.
 type EnrolmentClient interface {
-	// Enroll exchanges a token and a certificate request for a certificate.
+	// Enroll exchanges a token and a certificate request for a certificate, or has
+	// the device wait until somebody approves it. A device that waits asks again
+	// with its claim in place of the token.
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*EnrollResponse, error)
 }
 
@@ -60,7 +62,9 @@ func (c *enrolmentClient) Enroll(ctx context.Context, in *EnrollRequest, opts ..
 // Enrolment admits a device that holds a token. The connection is TLS 1.3,
 // pinned by the device to the authority whose fingerprint the token carries.
 type EnrolmentServer interface {
-	// Enroll exchanges a token and a certificate request for a certificate.
+	// Enroll exchanges a token and a certificate request for a certificate, or has
+	// the device wait until somebody approves it. A device that waits asks again
+	// with its claim in place of the token.
 	Enroll(context.Context, *EnrollRequest) (*EnrollResponse, error)
 	mustEmbedUnimplementedEnrolmentServer()
 }
@@ -131,8 +135,11 @@ var Enrolment_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Uplink_Connect_FullMethodName = "/caretaker.v1.Uplink/Connect"
-	Uplink_Renew_FullMethodName   = "/caretaker.v1.Uplink/Renew"
+	Uplink_Connect_FullMethodName     = "/caretaker.v1.Uplink/Connect"
+	Uplink_Renew_FullMethodName       = "/caretaker.v1.Uplink/Renew"
+	Uplink_Release_FullMethodName     = "/caretaker.v1.Uplink/Release"
+	Uplink_ReleasePart_FullMethodName = "/caretaker.v1.Uplink/ReleasePart"
+	Uplink_Part_FullMethodName        = "/caretaker.v1.Uplink/Part"
 )
 
 // UplinkClient is the client API for Uplink service.
@@ -147,6 +154,15 @@ type UplinkClient interface {
 	// Renew exchanges a certificate request, signed by the device's known key,
 	// for a new certificate of the same device.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
+	// Release returns what the publisher signed of the release that is offered to
+	// the device. The device believes the publisher's signatures alone.
+	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// ReleasePart returns a part of that release's program for the device's system.
+	ReleasePart(ctx context.Context, in *ReleasePartRequest, opts ...grpc.CallOption) (*ReleasePartResponse, error)
+	// Part asks who this machine is, if two machines answer to one name or it
+	// was copied to other hardware. It exchanges a certificate request for a key
+	// of its own. Until that is known the call fails with FAILED_PRECONDITION.
+	Part(ctx context.Context, in *PartRequest, opts ...grpc.CallOption) (*PartResponse, error)
 }
 
 type uplinkClient struct {
@@ -180,6 +196,36 @@ func (c *uplinkClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *uplinkClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, Uplink_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *uplinkClient) ReleasePart(ctx context.Context, in *ReleasePartRequest, opts ...grpc.CallOption) (*ReleasePartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleasePartResponse)
+	err := c.cc.Invoke(ctx, Uplink_ReleasePart_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *uplinkClient) Part(ctx context.Context, in *PartRequest, opts ...grpc.CallOption) (*PartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PartResponse)
+	err := c.cc.Invoke(ctx, Uplink_Part_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UplinkServer is the server API for Uplink service.
 // All implementations must embed UnimplementedUplinkServer
 // for forward compatibility.
@@ -192,6 +238,15 @@ type UplinkServer interface {
 	// Renew exchanges a certificate request, signed by the device's known key,
 	// for a new certificate of the same device.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
+	// Release returns what the publisher signed of the release that is offered to
+	// the device. The device believes the publisher's signatures alone.
+	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// ReleasePart returns a part of that release's program for the device's system.
+	ReleasePart(context.Context, *ReleasePartRequest) (*ReleasePartResponse, error)
+	// Part asks who this machine is, if two machines answer to one name or it
+	// was copied to other hardware. It exchanges a certificate request for a key
+	// of its own. Until that is known the call fails with FAILED_PRECONDITION.
+	Part(context.Context, *PartRequest) (*PartResponse, error)
 	mustEmbedUnimplementedUplinkServer()
 }
 
@@ -207,6 +262,15 @@ func (UnimplementedUplinkServer) Connect(grpc.BidiStreamingServer[AgentMessage, 
 }
 func (UnimplementedUplinkServer) Renew(context.Context, *RenewRequest) (*RenewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedUplinkServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedUplinkServer) ReleasePart(context.Context, *ReleasePartRequest) (*ReleasePartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleasePart not implemented")
+}
+func (UnimplementedUplinkServer) Part(context.Context, *PartRequest) (*PartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Part not implemented")
 }
 func (UnimplementedUplinkServer) mustEmbedUnimplementedUplinkServer() {}
 func (UnimplementedUplinkServer) testEmbeddedByValue()                {}
@@ -254,6 +318,60 @@ func _Uplink_Renew_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Uplink_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UplinkServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Uplink_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UplinkServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Uplink_ReleasePart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleasePartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UplinkServer).ReleasePart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Uplink_ReleasePart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UplinkServer).ReleasePart(ctx, req.(*ReleasePartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Uplink_Part_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UplinkServer).Part(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Uplink_Part_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UplinkServer).Part(ctx, req.(*PartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Uplink_ServiceDesc is the grpc.ServiceDesc for Uplink service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -264,6 +382,18 @@ var Uplink_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Uplink_Renew_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _Uplink_Release_Handler,
+		},
+		{
+			MethodName: "ReleasePart",
+			Handler:    _Uplink_ReleasePart_Handler,
+		},
+		{
+			MethodName: "Part",
+			Handler:    _Uplink_Part_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -25,13 +25,26 @@ import (
 // School is the name of the school whose laptop it is.
 const School = "Hollybank Primary School"
 
-// Options say with what to run an exchange. All fields are required but Log.
+// Options say with what to run an exchange. All fields are required but Log and
+// Apart.
 type Options struct {
 	Dir       string // an empty folder with a short path: sockets lie below it
 	Collector string // path of the program
 	Agent     string // path of the program that enrols and tells its status
 	Laptop    Laptop
 	Log       func(program string) io.Writer // of what the programs say of themselves
+	// Apart are two hosts for the two programs, instead of a Link between them.
+	Apart *Apart
+}
+
+// Apart are two hosts with a network of their caller's between.
+type Apart struct {
+	Collector, Agent []string // what goes before a command to run it there
+	// Address is where laptops reach the collector, and Listen where it listens.
+	Address, Listen string
+	// Unconnected is how long an agent may be without its collector until it is
+	// started again.
+	Unconnected time.Duration
 }
 
 // Laptop is how an agent runs so that it has something new to report.
@@ -47,8 +60,9 @@ type Laptop interface {
 // Exchange is both programs with a network between, talking.
 type Exchange struct {
 	Data, State string // folders
-	Network     *Link
+	Network     *Link  // nil on hosts apart
 	Device      string
+	Web         string // address of the pages
 
 	mu               sync.Mutex // guards the two programs
 	collector, agent *Process   // nil before their first start
@@ -81,17 +95,20 @@ func New(ctx context.Context, o Options) (x *Exchange, err error) {
 	if _, err := x.record.ask(ctx, "init", "--school", School); err != nil {
 		return x, err
 	}
-	if x.Network, err = NewLink(ctx, ""); err != nil {
-		return x, err
+	if o.Apart == nil {
+		if x.Network, err = NewLink(ctx, ""); err != nil {
+			return x, err
+		}
 	}
 	if err := x.StartCollector(ctx); err != nil {
 		return x, err
 	}
-	token, err := x.record.ask(ctx, "token", "create", "--address", x.Network.Address())
+	token, err := x.record.ask(ctx, "token", "create", "--address", x.address())
 	if err != nil {
 		return x, err
 	}
-	if _, err := Good(ctx, o.Agent, "enroll", "--state", x.State, "--token", strings.TrimSpace(token)); err != nil {
+	enrol := x.onAgent(o.Agent, "enroll", "--state", x.State, "--token", strings.TrimSpace(token))
+	if _, err := Good(ctx, enrol[0], enrol[1:]...); err != nil {
 		return x, err
 	}
 	if err := x.Talk(ctx); err != nil {
@@ -104,6 +121,22 @@ func New(ctx context.Context, o Options) (x *Exchange, err error) {
 	s, err := x.Status(ctx)
 	x.Device = s.Device
 	return x, err
+}
+
+// address is where laptops reach the collector.
+func (x *Exchange) address() string {
+	if x.o.Apart != nil {
+		return x.o.Apart.Address
+	}
+	return x.Network.Address()
+}
+
+// onAgent is a command as it runs on the laptop.
+func (x *Exchange) onAgent(command ...string) []string {
+	if x.o.Apart == nil {
+		return command
+	}
+	return append(append([]string{}, x.o.Apart.Agent...), command...)
 }
 
 // Close ends the programs and the network; the folders stay.
@@ -136,7 +169,7 @@ func (x *Exchange) Collector() *Process {
 
 // StartAgent starts the agent.
 func (x *Exchange) StartAgent() (err error) {
-	command := x.o.Laptop.Command(x.State)
+	command := x.onAgent(x.o.Laptop.Command(x.State)...)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.asked = 0
@@ -149,7 +182,12 @@ func (x *Exchange) StartAgent() (err error) {
 func (x *Exchange) StartCollector(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	p, err := Start(x.o.Log("collector"), x.o.Collector, "serve", "--data", x.Data, "--agents", "127.0.0.1:0", "--web", "127.0.0.1:0")
+	serve, listen := []string{x.o.Collector}, "127.0.0.1:0"
+	if a := x.o.Apart; a != nil {
+		serve, listen = append(append([]string{}, a.Collector...), x.o.Collector), a.Listen
+	}
+	serve = append(serve, "serve", "--data", x.Data, "--agents", listen, "--web", "127.0.0.1:0")
+	p, err := Start(x.o.Log("collector"), serve[0], serve[1:]...)
 	if err != nil {
 		return err
 	}
@@ -160,10 +198,12 @@ func (x *Exchange) StartCollector(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Says(ctx, "web "); err != nil {
+	if x.Web, err = p.Says(ctx, "web "); err != nil {
 		return err
 	}
-	x.Network.lead(address)
+	if x.Network != nil {
+		x.Network.lead(address)
+	}
 	return nil
 }
 
@@ -200,6 +240,9 @@ func (x *Exchange) Status(ctx context.Context) (agentapp.Status, error) {
 // asked to, than this does.
 func (x *Exchange) Restarts() int { return x.restarts }
 
+// Restart has a new agent, which assesses everything and connects at once.
+func (x *Exchange) Restart() error { return x.restart() }
+
 // restart has a new agent, which assesses everything and connects at once.
 func (x *Exchange) restart() error {
 	if p := x.Agent(); !p.isGone() {
@@ -222,7 +265,7 @@ func (x *Exchange) Talk(ctx context.Context) error {
 	if x.Agent().isGone() || x.asked >= x.o.Laptop.Asks() {
 		return x.restart()
 	}
-	soon, cancel := context.WithTimeout(ctx, unconnected)
+	soon, cancel := context.WithTimeout(ctx, x.alone())
 	defer cancel()
 	o, err := Command(soon, x.o.Collector, "device", "assess", x.Device, "--data", x.Data)
 	if x.asked++; err == nil && o.Status == 0 || ctx.Err() != nil {
@@ -254,6 +297,14 @@ func (x *Exchange) Hoard(ctx context.Context, reports int) error {
 		}
 	}
 	return x.Agent().Terminate()
+}
+
+// alone is how long an agent may be without its collector here.
+func (x *Exchange) alone() time.Duration {
+	if x.o.Apart != nil && x.o.Apart.Unconnected > 0 {
+		return x.o.Apart.Unconnected
+	}
+	return unconnected
 }
 
 // unconnected is how long an agent may be without its collector until it is
@@ -295,7 +346,7 @@ func (x *Exchange) Settle(ctx context.Context) (acknowledged uint64, err error) 
 		}
 		if last.Connected {
 			apart = time.Now()
-		} else if time.Since(apart) > unconnected {
+		} else if time.Since(apart) > x.alone() {
 			apart = time.Now()
 			return false, x.restart()
 		}

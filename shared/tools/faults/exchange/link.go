@@ -232,3 +232,10 @@ func (l *Link) pass(to net.Conn, chunk []byte, d Direction) bool {
 	}
 	return true
 }
+
+// Leads returns where new connections go.
+func (l *Link) Leads() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to
+}

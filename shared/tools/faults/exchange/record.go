@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -114,6 +115,9 @@ func (r *Record) Whole(ctx context.Context, acknowledged map[string]uint64) ([]s
 	return wrong, err
 }
 
+// shrinks is what of an answer grows less while time passes.
+var shrinks = regexp.MustCompile(`(?m)^\s*"graceLeft": \d+,?\n`)
+
 // shown is all that the command line shows of the view, and of what it is made
 // from.
 func (r *Record) shown(ctx context.Context) (map[string]string, error) {
@@ -131,7 +135,27 @@ func (r *Record) shown(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		shown[fmt.Sprint(args)] = out
+		if args[0] == "ledger" {
+			if out, err = withoutLooks(out); err != nil {
+				return nil, err
+			}
+		}
+		shown[fmt.Sprint(args)] = shrinks.ReplaceAllString(out, "")
 	}
 	return shown, nil
+}
+
+// withoutLooks leaves out of the entries of a ledger that somebody looked, as each
+// of these questions does.
+func withoutLooks(out string) (string, error) {
+	var entries []collectorapp.EntryView
+	if err := json.Unmarshal([]byte(out), &entries); err != nil {
+		return "", fmt.Errorf("read what the ledger holds: %w", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e collectorapp.EntryView) bool { return e.Kind == "look" })
+	for i := range entries {
+		entries[i].Index = 0 // by how many looks came between
+	}
+	text, err := json.MarshalIndent(entries, "", "  ")
+	return string(text), err
 }

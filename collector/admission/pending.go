@@ -1,0 +1,34 @@
+package admission
+
+import (
+	"time"
+
+	"github.com/caretaker-school/caretaker/shared/posture"
+)
+
+// Pending is a device that asked to be admitted and waits for somebody to
+// approve it, or was refused a while ago. What it says of itself, nobody has
+// proved.
+type Pending struct {
+	Code         string           `json:"code"`  // of its key
+	Token        string           `json:"token"` // identifier of the one with which it asked
+	Platform     posture.Platform `json:"platform"`
+	Hostname     string           `json:"hostname"`
+	Manufacturer string           `json:"manufacturer"`
+	Model        string           `json:"model"`
+	AgentVersion string           `json:"agentVersion"`
+	Why          string           `json:"why"`           // it was not admitted at once, in words
+	Asked        time.Time        `json:"asked"`         // when it first asked
+	Last         time.Time        `json:"last,omitzero"` // when it last asked, since this collector started
+	Ends         time.Time        `json:"ends"`          // then it is forgotten
+	Refused      time.Time        `json:"refused,omitzero"`
+	RefusedFor   string           `json:"refusedFor,omitempty"`
+}
+
+// Decided is what became of one device about which somebody decided.
+type Decided struct {
+	Code   string           `json:"code"`
+	Device posture.DeviceID `json:"device,omitempty"` // if it was admitted
+	Entry  uint64           `json:"entry,omitempty"`  // of the ledger, that holds the decision
+	Why    string           `json:"why,omitempty"`    // it could not be decided, in words; "" if it was
+}

@@ -1,0 +1,35 @@
+package web
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// settingPictures are the pages of settings as an administrator sees them, with
+// their forms.
+var settingPictures = []struct{ name, path string }{
+	{"settings-all", "/schools/hollybank/settings"},
+	{"overview-set-up", "/schools/hollybank"},
+	{"people-kept", "/schools/hollybank/settings/people"},
+	{"person-kept", "/schools/hollybank/settings/people/robin?done=given"},
+	{"tokens-kept", "/schools/hollybank/settings/tokens?done=end"},
+	{"keys-kept", "/schools/hollybank/settings/keys"},
+	{"calendar-set", "/schools/hollybank/settings/calendar?year=2028&done=set"},
+	{"retention-set", "/schools/hollybank/settings/retention?done=set"},
+	{"notices-set", "/schools/hollybank/settings/notices?done=tested"},
+}
+
+func TestSettingsHaveNoBarriers(t *testing.T) {
+	axe := filepath.Join("..", "..", "shared", "tools", "web", "node_modules", "axe-core", "axe.min.js")
+	script, err := os.ReadFile(axe)
+	tool(t, "axe-core", axe, err)
+	ctx := startBrowser(t)
+	base := serve(t)
+	signInAs(t, ctx, base, "administrator everywhere")
+	for _, l := range looks {
+		for _, p := range settingPictures {
+			t.Run(l.name+"/"+p.name, func(t *testing.T) { lookAt(t, ctx, base, string(script), l, p.name, p.path) })
+		}
+	}
+}
