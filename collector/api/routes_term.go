@@ -58,7 +58,13 @@ type TermReports struct {
 
 // TermReport is a report with its signatures.
 type TermReport struct {
-	Term   string            `json:"term"` // its first day
+	Term string `json:"term"` // its first day
+	SchoolReport
+	Report summary.Report `json:"report"`
+}
+
+// SchoolReport is what the reports of terms and of years have in common.
+type SchoolReport struct {
 	Number int               `json:"number"`
 	Entry  uint64            `json:"entry"`
 	Digest string            `json:"digest"` // SHA-256 of the report's bytes
@@ -66,7 +72,10 @@ type TermReport struct {
 	At     time.Time         `json:"at"`
 	Signed []view.TermSigned `json:"signed"`
 	Data   []byte            `json:"data"` // the report's bytes, the same each time
-	Report summary.Report    `json:"report"`
+}
+
+func newSchoolReport(r view.Signable, number int) SchoolReport {
+	return SchoolReport{number, r.Entry, r.Digest, r.By, r.At, append([]view.TermSigned{}, r.Signed...), r.Data}
 }
 
 // TermReason is why a report is made.
@@ -82,7 +91,7 @@ type TermSignature struct {
 
 func newTermReport(r view.TermReport, number int) (TermReport, error) {
 	told, err := summary.Decode(r.Data)
-	return TermReport{r.Term, number, r.Entry, r.Digest, r.By, r.At, append([]view.TermSigned{}, r.Signed...), r.Data, told}, err
+	return TermReport{r.Term, newSchoolReport(r.Signable, number), told}, err
 }
 
 func (d *door) termReports(r *http.Request, v visit) (any, error) {
@@ -90,49 +99,64 @@ func (d *door) termReports(r *http.Request, v visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := TermReports{Reports: []TermReport{}}
+	reports, err := readable(v, list, newTermReport)
+	return TermReports{reports}, err
+}
+
+// readable are the reports that an account may read, each with its number.
+func readable[R view.SchoolReport, T any](v visit, list []R, tell func(R, int) (T, error)) ([]T, error) {
+	reports := []T{}
 	numbers := map[string]int{}
 	for _, one := range list {
-		numbers[one.Term]++
+		numbers[one.Of()]++
 		if !one.Whole() && !v.account.May(v.school.ID, access.ReadTermDrafts) {
 			continue
 		}
-		told, err := newTermReport(one, numbers[one.Term])
+		told, err := tell(one, numbers[one.Of()])
 		if err != nil {
 			return nil, err
 		}
-		answer.Reports = append(answer.Reports, told)
+		reports = append(reports, told)
 	}
-	return answer, nil
+	return reports, nil
 }
 
-func termDecision(v visit, reason string) (decision.Decision, error) {
-	made := decision.Decision{Kind: decision.TermReport, By: v.account.Name, At: v.now, Reason: reason}
+// reportDecision is the decision to make or to sign a report.
+func reportDecision(v visit, kind decision.Kind, reason string) (decision.Decision, error) {
+	made := decision.Decision{Kind: kind, By: v.account.Name, At: v.now, Reason: reason}
 	if err := made.CheckNew(); err != nil {
 		return made, bad("%s", err.Error())
 	}
 	return made, nil
 }
 
-// numbered answers with a report that was made or signed.
+// numbered answers with a report of a term that was made or signed.
 func (d *door) numbered(r *http.Request, v visit, made view.TermReport, err error) (any, error) {
+	return answered(made, err, func() ([]view.TermReport, error) {
+		return d.Queries.TermReports(r.Context(), v.school.ID, made.Term, v.now)
+	}, newTermReport)
+}
+
+// answered tells of a report that was made or signed, with its number among all of
+// its term or year.
+func answered[R view.SchoolReport, T any](made R, err error, all func() ([]R, error), tell func(R, int) (T, error)) (any, error) {
 	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {
 		return nil, &problem{Status: http.StatusConflict, Detail: refused.Error()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.Queries.TermReports(r.Context(), v.school.ID, made.Term, v.now)
+	list, err := all()
 	if err != nil {
 		return nil, err
 	}
 	number := len(list)
 	for i, one := range list {
-		if one.Entry == made.Entry {
+		if one.Common().Entry == made.Common().Entry {
 			number = i + 1
 		}
 	}
-	return newTermReport(made, number)
+	return tell(made, number)
 }
 
 func (d *door) makeTerm(r *http.Request, v visit) (any, error) {
@@ -140,7 +164,7 @@ func (d *door) makeTerm(r *http.Request, v visit) (any, error) {
 	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
-	decided, err := termDecision(v, asked.Reason)
+	decided, err := reportDecision(v, decision.TermReport, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +178,7 @@ func signTerm(as access.Role) func(*door, *http.Request, visit) (any, error) {
 		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
-		decided, err := termDecision(v, asked.Reason)
+		decided, err := reportDecision(v, decision.TermReport, asked.Reason)
 		if err != nil {
 			return nil, err
 		}

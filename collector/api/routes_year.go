@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -65,15 +64,9 @@ type YearReports struct {
 
 // YearReport is the report of a school year with its signatures.
 type YearReport struct {
-	Year   string            `json:"year"`
-	Number int               `json:"number"`
-	Entry  uint64            `json:"entry"`
-	Digest string            `json:"digest"` // SHA-256 of the report's bytes
-	By     string            `json:"by,omitempty"`
-	At     time.Time         `json:"at"`
-	Signed []view.TermSigned `json:"signed"`
-	Data   []byte            `json:"data"` // the report's bytes, the same each time
-	Report summary.Year      `json:"report"`
+	Year string `json:"year"`
+	SchoolReport
+	Report summary.Year `json:"report"`
 }
 
 // YearEvidence is a report with what proves it.
@@ -92,7 +85,7 @@ type YearSignature struct {
 
 func newYearReport(r view.YearReport, number int) (YearReport, error) {
 	told, err := summary.DecodeYear(r.Data)
-	return YearReport{r.Year, number, r.Entry, r.Digest, r.By, r.At, append([]view.TermSigned{}, r.Signed...), r.Data, told}, err
+	return YearReport{r.Year, newSchoolReport(r.Signable, number), told}, err
 }
 
 func (d *door) yearReports(r *http.Request, v visit) (any, error) {
@@ -100,20 +93,8 @@ func (d *door) yearReports(r *http.Request, v visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := YearReports{Reports: []YearReport{}}
-	numbers := map[string]int{}
-	for _, one := range list {
-		numbers[one.Year]++
-		if !one.Whole() && !v.account.May(v.school.ID, access.ReadTermDrafts) {
-			continue
-		}
-		told, err := newYearReport(one, numbers[one.Year])
-		if err != nil {
-			return nil, err
-		}
-		answer.Reports = append(answer.Reports, told)
-	}
-	return answer, nil
+	reports, err := readable(v, list, newYearReport)
+	return YearReports{reports}, err
 }
 
 func (d *door) yearEvidence(r *http.Request, v visit) (any, error) {
@@ -137,33 +118,11 @@ func (d *door) yearEvidence(r *http.Request, v visit) (any, error) {
 	return answer, err
 }
 
-func yearDecision(v visit, reason string) (decision.Decision, error) {
-	made := decision.Decision{Kind: decision.YearReport, By: v.account.Name, At: v.now, Reason: reason}
-	if err := made.CheckNew(); err != nil {
-		return made, bad("%s", err.Error())
-	}
-	return made, nil
-}
-
-// numberedYear answers with a report that was made or signed.
+// numberedYear answers with a report of a year that was made or signed.
 func (d *door) numberedYear(r *http.Request, v visit, made view.YearReport, err error) (any, error) {
-	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {
-		return nil, &problem{Status: http.StatusConflict, Detail: refused.Error()}
-	}
-	if err != nil {
-		return nil, err
-	}
-	list, err := d.Queries.YearReports(r.Context(), v.school.ID, made.Year, v.now)
-	if err != nil {
-		return nil, err
-	}
-	number := len(list)
-	for i, one := range list {
-		if one.Entry == made.Entry {
-			number = i + 1
-		}
-	}
-	return newYearReport(made, number)
+	return answered(made, err, func() ([]view.YearReport, error) {
+		return d.Queries.YearReports(r.Context(), v.school.ID, made.Year, v.now)
+	}, newYearReport)
 }
 
 func (d *door) makeYear(r *http.Request, v visit) (any, error) {
@@ -171,7 +130,7 @@ func (d *door) makeYear(r *http.Request, v visit) (any, error) {
 	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
-	decided, err := yearDecision(v, asked.Reason)
+	decided, err := reportDecision(v, decision.YearReport, asked.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +144,7 @@ func signYear(as access.Role) func(*door, *http.Request, visit) (any, error) {
 		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
-		decided, err := yearDecision(v, asked.Reason)
+		decided, err := reportDecision(v, decision.YearReport, asked.Reason)
 		if err != nil {
 			return nil, err
 		}

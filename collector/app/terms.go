@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,40 +114,77 @@ func (c *collector) MakeTerm(ctx context.Context, id posture.SchoolID, d decisio
 		return decision.TermReportSections(d, data, salts)
 	})
 	c.show(ctx, s)
-	return view.TermReport{Term: term, Entry: entry + 1, Digest: summary.Digest(data), Data: data, By: d.By, At: d.At}, err
+	return view.TermReport{Term: term, Signable: view.Signable{Entry: entry + 1, Digest: summary.Digest(data), Data: data, By: d.By, At: d.At}}, err
 }
 
 // SignTerm signs a report of a term in a role: number of its reports, or the
 // last.
-func (c *collector) SignTerm(ctx context.Context, id posture.SchoolID, d decision.Decision, term string, number int, as access.Role) (view.TermReport, error) {
+func (c *collector) SignTerm(ctx context.Context, id posture.SchoolID, d decision.Decision, term string, number int, as access.Role) (r view.TermReport, err error) {
+	err = c.signReport(ctx, id, d, as, ofTerm, func() (*view.Signable, error) {
+		r, err = c.termReport(ctx, id, term, number)
+		return &r.Signable, err
+	})
+	return r, err
+}
+
+// reportOf is a kind of report that two people sign.
+type reportOf struct {
+	what    string // of which it is
+	both    string // who sign it
+	second  access.Role
+	right   access.Right // of the second
+	section func(decision.Decision, *view.Signable, access.Role, [2][proof.SaltSize]byte) ([]proof.Section, error)
+}
+
+var ofTerm = reportOf{
+	"term", "head and business manager", access.Business, access.SignAsBusiness,
+	func(d decision.Decision, r *view.Signable, as access.Role, salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
+		return decision.TermSignatureSections(d, decision.TermSignature{Entry: r.Entry, Digest: r.Digest, As: string(as)}, salts)
+	},
+}
+
+// signReport signs a report of a kind in a role, and puts the signature on what find
+// finds.
+func (c *collector) signReport(ctx context.Context, id posture.SchoolID, d decision.Decision, as access.Role, of reportOf, find func() (*view.Signable, error)) error {
 	c.signing.Lock()
 	defer c.signing.Unlock()
 	s, err := c.deciding(ctx, string(id))
 	if err != nil {
-		return view.TermReport{}, err
+		return err
 	}
-	r, err := c.termReport(ctx, id, term, number)
+	r, err := find()
 	if err != nil {
-		return view.TermReport{}, err
+		return err
 	}
 	for _, signed := range r.Signed {
 		if signed.As == string(as) {
-			return view.TermReport{}, &decision.RefusedError{Why: "this report is signed already by the " + roleWords(as)}
+			return &decision.RefusedError{Why: "this report is signed already by the " + roleWords(as)}
 		}
 		if signed.By == "" || breach.SamePerson(signed.By, d.By) {
-			return view.TermReport{}, &decision.RefusedError{Why: "head and business manager are two people: this one has signed already"}
+			return &decision.RefusedError{Why: of.both + " are two people: this one has signed already"}
 		}
 	}
-	signature := decision.TermSignature{Entry: r.Entry, Digest: r.Digest, As: string(as)}
 	entry, err := s.record(ctx, c.clock.Now(), func(salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
-		return decision.TermSignatureSections(d, signature, salts)
+		return of.section(d, r, as, salts)
 	})
 	if err != nil {
-		return view.TermReport{}, err
+		return err
 	}
 	c.show(ctx, s)
 	r.Signed = append(r.Signed, view.TermSigned{As: string(as), By: d.By, At: d.At, Entry: entry + 1, Digest: r.Digest})
-	return r, nil
+	return nil
+}
+
+// signer is who signs a report by command, in a role: never the console.
+func (of reportOf) signer(as, key string) (access.Right, error) {
+	right := map[access.Role]access.Right{access.Head: access.SignAsHead, of.second: of.right}[access.Role(as)]
+	switch {
+	case right == "":
+		return "", fmt.Errorf("a %s's report is signed as %s or %s, not as %.40q", of.what, access.Head, of.second, as)
+	case key == "":
+		return "", fmt.Errorf("the console is neither head nor %s: whoever signs gives an access key of their account with --key", roleWords(of.second))
+	}
+	return right, nil
 }
 
 func roleWords(as access.Role) string {
@@ -162,14 +200,20 @@ func roleWords(as access.Role) string {
 // termReport returns a report of a term: that of a number, or the last.
 func (c *collector) termReport(ctx context.Context, id posture.SchoolID, term string, number int) (view.TermReport, error) {
 	list, err := c.view.Queries().TermReports(ctx, id, term, c.clock.Now())
+	return numbered(list, err, term, number, "of a term that begins on")
+}
+
+// numbered is the report of a number, or the last, of a term or year; no term or
+// year has none.
+func numbered[R view.SchoolReport](list []R, err error, of string, number int, words string) (none R, _ error) {
 	if err != nil {
-		return view.TermReport{}, err
+		return none, err
 	}
 	if number == 0 {
 		number = len(list)
 	}
-	if term == "" || number < 1 || number > len(list) {
-		return view.TermReport{}, &decision.RefusedError{Why: fmt.Sprintf("there is no such report of a term that begins on %.40q: make it first", term)}
+	if of == "" || number < 1 || number > len(list) {
+		return none, &decision.RefusedError{Why: fmt.Sprintf("there is no such report %s %.40q: make it first", words, of)}
 	}
 	return list[number-1], nil
 }
@@ -191,25 +235,32 @@ func (c *collector) EndedTerms(ctx context.Context, id posture.SchoolID, now tim
 			continue
 		}
 		one := view.SchoolTerm{ID: t.ID, Name: t.Name, From: t.From, To: t.To, Reports: []view.TermReport{}}
-		for _, r := range reports {
-			if r.Term == t.ID {
-				one.Reports = append(one.Reports, r)
-			}
-		}
+		one.Reports = append(one.Reports, reportsOf(reports, t.ID)...)
 		list = append(list, one)
 	}
 	slices.Reverse(list)
 	return list, nil
 }
 
-// termDecision is the decision of whoever makes or signs a report by command.
-func (c *collector) termDecision(a TermArguments, id posture.SchoolID, right access.Right) (decision.Decision, error) {
-	by, err := c.decider(a.Key, id, right)
-	if a.Reason == "" {
-		a.Reason = usualTermReason
+// reportsOf picks the reports of a term or year.
+func reportsOf[R view.SchoolReport](all []R, of string) (list []R) {
+	for _, r := range all {
+		if r.Of() == of {
+			list = append(list, r)
+		}
 	}
-	d := decision.Decision{Kind: decision.TermReport, By: by, At: c.clock.Now(), Reason: a.Reason}
+	return list
+}
+
+// reportDecision is the decision of whoever makes or signs a report by command.
+func (c *collector) reportDecision(kind decision.Kind, key, reason, usual string, id posture.SchoolID, right access.Right) (decision.Decision, error) {
+	by, err := c.decider(key, id, right)
+	d := decision.Decision{Kind: kind, By: by, At: c.clock.Now(), Reason: cmp.Or(reason, usual)}
 	return d, errors.Join(err, d.CheckNew())
+}
+
+func (c *collector) termDecision(a TermArguments, id posture.SchoolID, right access.Right) (decision.Decision, error) {
+	return c.reportDecision(decision.TermReport, a.Key, a.Reason, usualTermReason, id, right)
 }
 
 func answerTerm(r view.TermReport, err error) (TermAnswer, error) {
@@ -237,12 +288,9 @@ func (c *collector) signTerm(ctx context.Context, a TermArguments) (TermAnswer, 
 	if err != nil {
 		return TermAnswer{}, err
 	}
-	right := map[access.Role]access.Right{access.Head: access.SignAsHead, access.Business: access.SignAsBusiness}[access.Role(a.As)]
-	if right == "" {
-		return TermAnswer{}, fmt.Errorf("a term's report is signed as %s or %s, not as %.40q", access.Head, access.Business, a.As)
-	}
-	if a.Key == "" {
-		return TermAnswer{}, errors.New("the console is neither head nor business manager: whoever signs gives an access key of their account with --key")
+	right, err := ofTerm.signer(a.As, a.Key)
+	if err != nil {
+		return TermAnswer{}, err
 	}
 	d, err := c.termDecision(a, s.ID, right)
 	if err != nil {

@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
-	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/evidence"
@@ -106,11 +104,7 @@ func (c *collector) EndedYears(ctx context.Context, id posture.SchoolID, now tim
 				one.Terms = append(one.Terms, terms[i])
 			}
 		}
-		for _, r := range reports {
-			if r.Year == y.id {
-				one.Reports = append(one.Reports, r)
-			}
-		}
+		one.Reports = append(one.Reports, reportsOf(reports, y.id)...)
 		list = append(list, one)
 	}
 	return list, nil
@@ -150,7 +144,7 @@ func (c *collector) MakeYear(ctx context.Context, id posture.SchoolID, d decisio
 		return decision.YearReportSections(d, data, salts)
 	})
 	c.show(ctx, s)
-	return view.YearReport{Year: year, Entry: entry + 1, Digest: summary.Digest(data), Data: data, By: d.By, At: d.At}, err
+	return view.YearReport{Year: year, Signable: view.Signable{Entry: entry + 1, Digest: summary.Digest(data), Data: data, By: d.By, At: d.At}}, err
 }
 
 // yearParts gathers what the report of a year is made of: of each term the last
@@ -213,51 +207,26 @@ func (c *collector) between(ctx context.Context, s *school, y yearOf) (summary.B
 	return b, err
 }
 
+var ofYear = reportOf{
+	"year", "head and data-protection officer", access.DPO, access.SignAsOfficer,
+	func(d decision.Decision, r *view.Signable, as access.Role, salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
+		return decision.YearSignatureSections(d, decision.YearSignature{Entry: r.Entry, Digest: r.Digest, As: string(as)}, salts)
+	},
+}
+
 // SignYear signs a report of a year in a role: number of its reports, or the last.
-func (c *collector) SignYear(ctx context.Context, id posture.SchoolID, d decision.Decision, year string, number int, as access.Role) (view.YearReport, error) {
-	c.signing.Lock()
-	defer c.signing.Unlock()
-	s, err := c.deciding(ctx, string(id))
-	if err != nil {
-		return view.YearReport{}, err
-	}
-	r, err := c.yearReport(ctx, id, year, number)
-	if err != nil {
-		return view.YearReport{}, err
-	}
-	for _, signed := range r.Signed {
-		if signed.As == string(as) {
-			return view.YearReport{}, &decision.RefusedError{Why: "this report is signed already by the " + roleWords(as)}
-		}
-		if signed.By == "" || breach.SamePerson(signed.By, d.By) {
-			return view.YearReport{}, &decision.RefusedError{Why: "head and data-protection officer are two people: this one has signed already"}
-		}
-	}
-	signature := decision.YearSignature{Entry: r.Entry, Digest: r.Digest, As: string(as)}
-	entry, err := s.record(ctx, c.clock.Now(), func(salts [2][proof.SaltSize]byte) ([]proof.Section, error) {
-		return decision.YearSignatureSections(d, signature, salts)
+func (c *collector) SignYear(ctx context.Context, id posture.SchoolID, d decision.Decision, year string, number int, as access.Role) (r view.YearReport, err error) {
+	err = c.signReport(ctx, id, d, as, ofYear, func() (*view.Signable, error) {
+		r, err = c.yearReport(ctx, id, year, number)
+		return &r.Signable, err
 	})
-	if err != nil {
-		return view.YearReport{}, err
-	}
-	c.show(ctx, s)
-	r.Signed = append(r.Signed, view.TermSigned{As: string(as), By: d.By, At: d.At, Entry: entry + 1, Digest: r.Digest})
-	return r, nil
+	return r, err
 }
 
 // yearReport returns a report of a year: that of a number, or the last.
 func (c *collector) yearReport(ctx context.Context, id posture.SchoolID, year string, number int) (view.YearReport, error) {
 	list, err := c.view.Queries().YearReports(ctx, id, year, c.clock.Now())
-	if err != nil {
-		return view.YearReport{}, err
-	}
-	if number == 0 {
-		number = len(list)
-	}
-	if year == "" || number < 1 || number > len(list) {
-		return view.YearReport{}, &decision.RefusedError{Why: fmt.Sprintf("there is no such report of the school year %.40q: make it first", year)}
-	}
-	return list[number-1], nil
+	return numbered(list, err, year, number, "of the school year")
 }
 
 // SealYear seals a report of a year with what proves it: its signatures, and the
@@ -308,14 +277,8 @@ func (c *collector) ProveYear(ctx context.Context, id posture.SchoolID, r view.Y
 	return sealed, b.FileName(), nil
 }
 
-// yearDecision is the decision of whoever makes or signs a report by command.
 func (c *collector) yearDecision(a YearArguments, id posture.SchoolID, right access.Right) (decision.Decision, error) {
-	by, err := c.decider(a.Key, id, right)
-	if a.Reason == "" {
-		a.Reason = usualYearReason
-	}
-	d := decision.Decision{Kind: decision.YearReport, By: by, At: c.clock.Now(), Reason: a.Reason}
-	return d, errors.Join(err, d.CheckNew())
+	return c.reportDecision(decision.YearReport, a.Key, a.Reason, usualYearReason, id, right)
 }
 
 func answerYear(r view.YearReport, err error) (YearAnswer, error) {
@@ -343,12 +306,9 @@ func (c *collector) signYear(ctx context.Context, a YearArguments) (YearAnswer, 
 	if err != nil {
 		return YearAnswer{}, err
 	}
-	right := map[access.Role]access.Right{access.Head: access.SignAsHead, access.DPO: access.SignAsOfficer}[access.Role(a.As)]
-	if right == "" {
-		return YearAnswer{}, fmt.Errorf("a year's report is signed as %s or %s, not as %.40q", access.Head, access.DPO, a.As)
-	}
-	if a.Key == "" {
-		return YearAnswer{}, errors.New("the console is neither head nor data-protection officer: whoever signs gives an access key of their account with --key")
+	right, err := ofYear.signer(a.As, a.Key)
+	if err != nil {
+		return YearAnswer{}, err
 	}
 	d, err := c.yearDecision(a, s.ID, right)
 	if err != nil {

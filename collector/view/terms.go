@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -19,20 +20,40 @@ type SchoolTerm struct {
 	Reports []TermReport `json:"reports"`
 }
 
-// TermReport is a report of a term as it was made.
+// TermReport is a report of a term as it was made, as summary.Decode reads it.
 type TermReport struct {
-	Term   string    `json:"term"`  // its first day
+	Term string `json:"term"` // its first day
+	Signable
+}
+
+// Of is the first day of the term.
+func (r TermReport) Of() string { return r.Term }
+
+// Signable is what the reports of terms and of years have in common: bytes that two
+// people sign.
+type Signable struct {
 	Entry  uint64    `json:"entry"` // of the ledger, counted from 1
 	Digest string    `json:"digest"`
-	Data   []byte    `json:"data"` // the report, as summary.Decode reads it
+	Data   []byte    `json:"data"`
 	By     string    `json:"by,omitempty"`
 	At     time.Time `json:"at"`
 	// Signed are the signatures, the head's first. They are joined when asked for.
 	Signed []TermSigned `json:"signed,omitempty"`
 }
 
-// Whole reports whether head and business manager have signed.
-func (r TermReport) Whole() bool { return len(r.Signed) == 2 }
+// Whole reports whether both have signed: the head, and the business manager of a
+// term or the data-protection officer of a year.
+func (r Signable) Whole() bool { return len(r.Signed) == 2 }
+
+// Common is what a report of either kind has in common with the other.
+func (r Signable) Common() Signable { return r }
+
+// SchoolReport is the report of a term or of a year.
+type SchoolReport interface {
+	Of() string // the term or year
+	Common() Signable
+	Whole() bool
+}
 
 // TermSigned is a signature on a report: who gave it, until that is forgotten.
 type TermSigned struct {
@@ -47,11 +68,15 @@ type TermSigned struct {
 const mostTerms = 200
 
 // PutTermReport records a report.
-func (tx *Tx) PutTermReport(r TermReport) error {
-	if err := tx.room(roomy + 2*len(r.Data)); err != nil {
+func (tx *Tx) PutTermReport(r TermReport) error { return tx.putReport(famTerm, r) }
+
+// putReport records a report in a family of them.
+func (tx *Tx) putReport(family string, r SchoolReport) error {
+	common := r.Common()
+	if err := tx.room(roomy + 2*len(common.Data)); err != nil {
 		return err
 	}
-	return tx.putJSON(number(text(key(tx.school, famTerm), r.Term), r.Entry), r)
+	return tx.putJSON(number(text(key(tx.school, family), r.Of()), common.Entry), r)
 }
 
 // PutTermSigned records a signature on the report of an entry. The first of a
@@ -76,19 +101,26 @@ func (tx *Tx) sign(family string, report uint64, s TermSigned) error {
 // TermReports lists the reports of a school's terms, the oldest first; of one
 // term if its first day is given.
 func (q *Queries) TermReports(ctx context.Context, school posture.SchoolID, term string, now time.Time) ([]TermReport, error) {
-	list := []TermReport{}
-	prefix := key(school, famTerm)
-	if term != "" {
-		prefix = text(prefix, term)
+	return reports(ctx, q, key(school, famTerm), school, term, now, func(r *reader, one *TermReport) (err error) {
+		one.Signed, err = r.signatures(famSigned, one.Signable, "head", "business-manager")
+		return err
+	})
+}
+
+// reports lists the reports of a family, the oldest first; of one term or year if
+// it is given. join puts its signatures on one.
+func reports[R SchoolReport](ctx context.Context, q *Queries, prefix []byte, school posture.SchoolID, of string, now time.Time, join func(*reader, *R) error) ([]R, error) {
+	list := []R{}
+	if of != "" {
+		prefix = text(prefix, of)
 	}
 	err := q.read(ctx, school, now, func(r *reader) error {
 		return r.each(prefix, nil, true, func(k []byte, item *badger.Item) (bool, error) {
-			var one TermReport
+			var one R
 			if err := item.Value(func(data []byte) error { return unmarshal(data, &one) }); err != nil {
-				return false, fmt.Errorf("read the report of a term: %w", err)
+				return false, fmt.Errorf("read the report of a term or a year: %w", err)
 			}
-			var err error
-			if one.Signed, err = r.signatures(famSigned, one.Entry, one.Digest, "head", "business-manager"); err != nil {
+			if err := join(r, &one); err != nil {
 				return false, err
 			}
 			list = append(list, one)
@@ -96,4 +128,19 @@ func (q *Queries) TermReports(ctx context.Context, school posture.SchoolID, term
 		})
 	})
 	return list, err
+}
+
+// signatures returns those that are on a report, in the order of the roles.
+func (r *reader) signatures(family string, on Signable, roles ...string) (list []TermSigned, err error) {
+	for _, as := range roles {
+		var s TermSigned
+		ok, err := r.getJSON(text(binary.BigEndian.AppendUint64(key(r.school.ID, family), on.Entry), as), &s)
+		if err != nil {
+			return nil, err
+		}
+		if ok && s.Digest == on.Digest {
+			list = append(list, s)
+		}
+	}
+	return list, nil
 }

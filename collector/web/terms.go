@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -81,26 +80,126 @@ func termAddress(school posture.SchoolID, term string) string {
 	return address
 }
 
-// readable lists the terms with the reports of each that an account may read,
+// readable keeps the reports of a term or year that an account may read, and notes
+// which of all of them each is.
+func readable[R view.SchoolReport](v visit, all []R, numbers map[uint64]int) (may []R) {
+	drafts := v.account.May(v.school.ID, access.ReadTermDrafts)
+	for n, one := range all {
+		numbers[one.Common().Entry] = n + 1
+		if drafts || one.Whole() {
+			may = append(may, one)
+		}
+	}
+	return may
+}
+
+// reportLines are the lines of the reports of a term or year at an address, which
+// are signed by two.
+func reportLines[R view.SchoolReport](reports []R, numbers map[uint64]int, address, signers string) (lines []termLine) {
+	for _, one := range reports {
+		n := strconv.Itoa(numbers[one.Common().Entry])
+		line := termLine{"Report " + n, address + "?number=" + n, "Signed by " + signers}
+		if !one.Whole() {
+			line.State = strconv.Itoa(len(one.Common().Signed)) + " of 2 signatures"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// meant is the report that an address names, with its number and that of the last
+// one; ErrNotFound if there is none among them.
+func meant[R view.SchoolReport](r *http.Request, reports []R, numbers map[uint64]int) (one R, number, latest int, err error) {
+	wanted, _ := strconv.Atoi(r.URL.Query().Get("number"))
+	for _, found := range reports {
+		if latest = numbers[found.Common().Entry]; wanted == 0 || latest == wanted {
+			one, number = found, latest
+		}
+	}
+	if number == 0 {
+		return one, 0, 0, view.ErrNotFound
+	}
+	return one, number, latest, nil
+}
+
+// signing is a role in which a report is signed.
+type signing struct {
+	as    access.Role
+	words string
+	may   *bool // that the account signs in it; not any more if somebody has
+}
+
+// signatureBox is a line for each role.
+func signatureBox(c clockwork, given []view.TermSigned, roles ...signing) (lines []termSignature) {
+	for _, role := range roles {
+		line := termSignature{As: role.words}
+		for _, one := range given {
+			if one.As == string(role.as) {
+				line.By, line.At, *role.may = one.By, c.moment(one.At), false
+				if line.By == "" {
+					line.By = "Signed; who did was forgotten"
+				}
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// makeReport makes a report by what a form says, and leads to its page.
+func (s *site) makeReport(w http.ResponseWriter, r *http.Request, v visit, d decision.Decision, field string, make func(decision.Decision) (address string, err error)) error {
+	if _, err := readReason(w, r); err != nil {
+		return err
+	}
+	d.By, d.At = v.account.Name, v.now
+	address, err := make(d)
+	if isRefusal(err) {
+		return s.showTerms(w, r, v, http.StatusUnprocessableEntity, []wrong{{field, sentence(err.Error())}})
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, address, http.StatusSeeOther)
+	return nil
+}
+
+// signReport signs a report by what a form says, and leads back to its page, where
+// done is added to the address.
+func (s *site) signReport(
+	w http.ResponseWriter, r *http.Request, v visit, kind decision.Kind, address, done string,
+	show func(http.ResponseWriter, *http.Request, visit, int, string, []wrong) error, sign func(d decision.Decision, number int) error,
+) error {
+	reason, err := readReason(w, r)
+	if err != nil {
+		return err
+	}
+	d := decision.Decision{Kind: kind, By: v.account.Name, At: v.now, Reason: reason}
+	if err := d.CheckNew(); err != nil {
+		return show(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", "Say what you checked."}})
+	}
+	number, err := strconv.Atoi(r.URL.Query().Get("number"))
+	if err != nil { // nobody signs what they were not shown
+		return view.ErrNotFound
+	}
+	if err = sign(d, number); isRefusal(err) {
+		return show(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", sentence(err.Error())}})
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, address+"?number="+strconv.Itoa(number)+done, http.StatusSeeOther)
+	return nil
+}
+
+// readableTerms lists the terms with the reports of each that an account may read,
 // and the numbers that these have.
 func (s *site) readableTerms(r *http.Request, v visit) (terms []view.SchoolTerm, numbers map[uint64]int, err error) {
 	terms, err = s.Reports.EndedTerms(r.Context(), v.school.ID, v.now)
-	if err != nil {
-		return nil, nil, err
-	}
 	numbers = map[uint64]int{}
-	all := v.account.May(v.school.ID, access.ReadTermDrafts)
 	for i := range terms {
-		var may []view.TermReport
-		for n, one := range terms[i].Reports {
-			numbers[one.Entry] = n + 1
-			if all || one.Whole() {
-				may = append(may, one)
-			}
-		}
-		terms[i].Reports = may
+		terms[i].Reports = readable(v, terms[i].Reports, numbers)
 	}
-	return terms, numbers, nil
+	return terms, numbers, err
 }
 
 func (s *site) terms(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -115,14 +214,7 @@ func (s *site) showTerms(w http.ResponseWriter, r *http.Request, v visit, status
 	page := termsPage{MayMake: v.account.May(v.school.ID, access.MakeTerms), Signed: !v.account.May(v.school.ID, access.ReadTermDrafts), Wrong: bad}
 	for _, t := range terms {
 		row := termRow{Name: t.Name, From: t.From, To: t.To, Address: termAddress(v.school.ID, t.ID)}
-		for _, one := range t.Reports {
-			n := strconv.Itoa(numbers[one.Entry])
-			line := termLine{"Report " + n, row.Address + "?number=" + n, "Signed by head and business manager"}
-			if !one.Whole() {
-				line.State = strconv.Itoa(len(one.Signed)) + " of 2 signatures"
-			}
-			row.Reports = append(row.Reports, line)
-		}
+		row.Reports = reportLines(t.Reports, numbers, row.Address, "head and business manager")
 		page.Rows = append(page.Rows, row)
 	}
 	if page.Years, err = s.yearRows(r, v); err != nil {
@@ -138,21 +230,13 @@ func (s *site) termOf(r *http.Request, v visit) (one view.TermReport, number, la
 	if err != nil {
 		return one, 0, 0, err
 	}
-	wanted, _ := strconv.Atoi(r.URL.Query().Get("number"))
+	var reports []view.TermReport
 	for _, t := range terms {
-		if t.ID != r.PathValue("term") {
-			continue
-		}
-		for _, found := range t.Reports {
-			if latest = numbers[found.Entry]; wanted == 0 || latest == wanted {
-				one, number = found, latest
-			}
+		if t.ID == r.PathValue("term") {
+			reports = t.Reports
 		}
 	}
-	if number == 0 {
-		return one, 0, 0, view.ErrNotFound
-	}
-	return one, number, latest, nil
+	return meant(r, reports, numbers)
 }
 
 func (s *site) term(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -178,22 +262,7 @@ func (s *site) showTerm(w http.ResponseWriter, r *http.Request, v visit, status 
 	if latest > number {
 		page.Corrected = page.Address + "?number=" + strconv.Itoa(latest)
 	}
-	for _, role := range []struct {
-		as    access.Role
-		words string
-		may   *bool
-	}{{access.Head, "Head", &page.MayHead}, {access.Business, "Business manager", &page.MayBuy}} {
-		line := termSignature{As: role.words}
-		for _, given := range one.Signed {
-			if given.As == string(role.as) {
-				line.By, line.At, *role.may = given.By, c.moment(given.At), false
-				if line.By == "" {
-					line.By = "Signed; who did was forgotten"
-				}
-			}
-		}
-		page.Signatures = append(page.Signatures, line)
-	}
+	page.Signatures = signatureBox(c, one.Signed, signing{access.Head, "Head", &page.MayHead}, signing{access.Business, "Business manager", &page.MayBuy})
 	title := page.Title
 	title = titleOf(title, bad)
 	return s.write(w, status, "term", s.page(v, title, "terms"), page)
@@ -234,44 +303,20 @@ func (s *site) termFile(w http.ResponseWriter, r *http.Request, v visit) error {
 }
 
 func (s *site) makeTerm(w http.ResponseWriter, r *http.Request, v visit) error {
-	if _, err := readReason(w, r); err != nil {
-		return err
-	}
-	d := decision.Decision{Kind: decision.TermReport, By: v.account.Name, At: v.now, Reason: "the report of the term"}
-	made, err := s.Reports.MakeTerm(r.Context(), v.school.ID, d, r.PathValue("term"))
-	if isRefusal(err) {
-		return s.showTerms(w, r, v, http.StatusUnprocessableEntity, []wrong{{"terms", sentence(err.Error())}})
-	}
-	if err != nil {
-		return err
-	}
-	http.Redirect(w, r, termAddress(v.school.ID, made.Term), http.StatusSeeOther)
-	return nil
+	d := decision.Decision{Kind: decision.TermReport, Reason: "the report of the term"}
+	return s.makeReport(w, r, v, d, "terms", func(d decision.Decision) (string, error) {
+		made, err := s.Reports.MakeTerm(r.Context(), v.school.ID, d, r.PathValue("term"))
+		return termAddress(v.school.ID, made.Term), err
+	})
 }
 
 // signTerm signs a report in a role.
 func signTerm(as access.Role) func(*site, http.ResponseWriter, *http.Request, visit) error {
 	return func(s *site, w http.ResponseWriter, r *http.Request, v visit) error {
-		reason, err := readReason(w, r)
-		if err != nil {
+		term := r.PathValue("term")
+		return s.signReport(w, r, v, decision.TermReport, termAddress(v.school.ID, term), "&done=signed", s.showTerm, func(d decision.Decision, number int) error {
+			_, err := s.Reports.SignTerm(r.Context(), v.school.ID, d, term, number, as)
 			return err
-		}
-		d := decision.Decision{Kind: decision.TermReport, By: v.account.Name, At: v.now, Reason: reason}
-		if err := d.CheckNew(); err != nil {
-			return s.showTerm(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", "Say what you checked."}})
-		}
-		number, err := strconv.Atoi(r.URL.Query().Get("number"))
-		if err != nil { // nobody signs what they were not shown
-			return view.ErrNotFound
-		}
-		_, err = s.Reports.SignTerm(r.Context(), v.school.ID, d, r.PathValue("term"), number, as)
-		if _, refused := errors.AsType[*decision.RefusedError](err); refused {
-			return s.showTerm(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", sentence(err.Error())}})
-		}
-		if err != nil {
-			return err
-		}
-		http.Redirect(w, r, termAddress(v.school.ID, r.PathValue("term"))+"?number="+strconv.Itoa(number)+"&done=signed", http.StatusSeeOther)
-		return nil
+		})
 	}
 }

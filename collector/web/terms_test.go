@@ -44,7 +44,7 @@ func newTermly(t testing.TB) *termly {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := view.TermReport{Term: autumn.ID, Entry: entry, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now}
+		one := view.TermReport{Term: autumn.ID, Signable: view.Signable{Entry: entry, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now}}
 		for _, as := range signed {
 			one.Signed = append(one.Signed, view.TermSigned{As: as, By: "The " + as, At: now, Digest: one.Digest})
 		}

@@ -52,22 +52,11 @@ func yearAddress(school posture.SchoolID, year string) string {
 // and the numbers that these have.
 func (s *site) readableYears(r *http.Request, v visit) (years []view.SchoolYear, numbers map[uint64]int, err error) {
 	years, err = s.Reports.EndedYears(r.Context(), v.school.ID, v.now)
-	if err != nil {
-		return nil, nil, err
-	}
 	numbers = map[uint64]int{}
-	all := v.account.May(v.school.ID, access.ReadTermDrafts)
 	for i := range years {
-		var may []view.YearReport
-		for n, one := range years[i].Reports {
-			numbers[one.Entry] = n + 1
-			if all || one.Whole() {
-				may = append(may, one)
-			}
-		}
-		years[i].Reports = may
+		years[i].Reports = readable(v, years[i].Reports, numbers)
 	}
-	return years, numbers, nil
+	return years, numbers, err
 }
 
 // yearRows are the lines of the list of years.
@@ -78,14 +67,7 @@ func (s *site) yearRows(r *http.Request, v visit) (rows []termRow, err error) {
 	}
 	for _, y := range years {
 		row := termRow{Name: y.ID, From: y.From, To: y.To, Address: yearAddress(v.school.ID, y.ID)}
-		for _, one := range y.Reports {
-			n := strconv.Itoa(numbers[one.Entry])
-			line := termLine{"Report " + n, row.Address + "?number=" + n, "Signed by head and data-protection officer"}
-			if !one.Whole() {
-				line.State = strconv.Itoa(len(one.Signed)) + " of 2 signatures"
-			}
-			row.Reports = append(row.Reports, line)
-		}
+		row.Reports = reportLines(y.Reports, numbers, row.Address, "head and data-protection officer")
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -98,21 +80,13 @@ func (s *site) yearOf(r *http.Request, v visit) (one view.YearReport, number, la
 	if err != nil {
 		return one, 0, 0, err
 	}
-	wanted, _ := strconv.Atoi(r.URL.Query().Get("number"))
+	var reports []view.YearReport
 	for _, y := range years {
-		if y.ID != r.PathValue("year") {
-			continue
-		}
-		for _, found := range y.Reports {
-			if latest = numbers[found.Entry]; wanted == 0 || latest == wanted {
-				one, number = found, latest
-			}
+		if y.ID == r.PathValue("year") {
+			reports = y.Reports
 		}
 	}
-	if number == 0 {
-		return one, 0, 0, view.ErrNotFound
-	}
-	return one, number, latest, nil
+	return meant(r, reports, numbers)
 }
 
 func (s *site) year(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -137,22 +111,7 @@ func (s *site) showYear(w http.ResponseWriter, r *http.Request, v visit, status 
 	if latest > number {
 		page.Corrected = page.Address + "?number=" + strconv.Itoa(latest)
 	}
-	for _, role := range []struct {
-		as    access.Role
-		words string
-		may   *bool
-	}{{access.Head, "Head", &page.MayHead}, {access.DPO, "Data-protection officer", &page.MayOfficer}} {
-		line := termSignature{As: role.words}
-		for _, given := range one.Signed {
-			if given.As == string(role.as) {
-				line.By, line.At, *role.may = given.By, c.moment(given.At), false
-				if line.By == "" {
-					line.By = "Signed; who did was forgotten"
-				}
-			}
-		}
-		page.Signatures = append(page.Signatures, line)
-	}
+	page.Signatures = signatureBox(c, one.Signed, signing{access.Head, "Head", &page.MayHead}, signing{access.DPO, "Data-protection officer", &page.MayOfficer})
 	return s.write(w, status, "year", s.page(v, titleOf(page.Title, bad), "terms"), page)
 }
 
@@ -170,44 +129,20 @@ func (s *site) yearFile(w http.ResponseWriter, r *http.Request, v visit) error {
 }
 
 func (s *site) makeYear(w http.ResponseWriter, r *http.Request, v visit) error {
-	if _, err := readReason(w, r); err != nil {
-		return err
-	}
-	d := decision.Decision{Kind: decision.YearReport, By: v.account.Name, At: v.now, Reason: "the report of the school year"}
-	made, err := s.Reports.MakeYear(r.Context(), v.school.ID, d, r.PathValue("year"))
-	if isRefusal(err) {
-		return s.showTerms(w, r, v, http.StatusUnprocessableEntity, []wrong{{"years", sentence(err.Error())}})
-	}
-	if err != nil {
-		return err
-	}
-	http.Redirect(w, r, yearAddress(v.school.ID, made.Year), http.StatusSeeOther)
-	return nil
+	d := decision.Decision{Kind: decision.YearReport, Reason: "the report of the school year"}
+	return s.makeReport(w, r, v, d, "years", func(d decision.Decision) (string, error) {
+		made, err := s.Reports.MakeYear(r.Context(), v.school.ID, d, r.PathValue("year"))
+		return yearAddress(v.school.ID, made.Year), err
+	})
 }
 
 // signYear signs a report in a role.
 func signYear(as access.Role) func(*site, http.ResponseWriter, *http.Request, visit) error {
 	return func(s *site, w http.ResponseWriter, r *http.Request, v visit) error {
-		reason, err := readReason(w, r)
-		if err != nil {
+		year := r.PathValue("year")
+		return s.signReport(w, r, v, decision.YearReport, yearAddress(v.school.ID, year), "", s.showYear, func(d decision.Decision, number int) error {
+			_, err := s.Reports.SignYear(r.Context(), v.school.ID, d, year, number, as)
 			return err
-		}
-		d := decision.Decision{Kind: decision.YearReport, By: v.account.Name, At: v.now, Reason: reason}
-		if err := d.CheckNew(); err != nil {
-			return s.showYear(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", "Say what you checked."}})
-		}
-		number, err := strconv.Atoi(r.URL.Query().Get("number"))
-		if err != nil { // nobody signs what they were not shown
-			return view.ErrNotFound
-		}
-		_, err = s.Reports.SignYear(r.Context(), v.school.ID, d, r.PathValue("year"), number, as)
-		if isRefusal(err) {
-			return s.showYear(w, r, v, http.StatusUnprocessableEntity, reason, []wrong{{"words", sentence(err.Error())}})
-		}
-		if err != nil {
-			return err
-		}
-		http.Redirect(w, r, yearAddress(v.school.ID, r.PathValue("year"))+"?number="+strconv.Itoa(number), http.StatusSeeOther)
-		return nil
+		})
 	}
 }

@@ -42,7 +42,7 @@ func newYearly(t testing.TB, summer summary.Report) yearly {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := view.YearReport{Year: y.Year, Entry: entry, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now}
+		one := view.YearReport{Year: y.Year, Signable: view.Signable{Entry: entry, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now}}
 		for _, as := range signed {
 			one.Signed = append(one.Signed, view.TermSigned{As: as, By: "The " + as, At: now, Digest: one.Digest})
 		}
