@@ -3,6 +3,7 @@ package projection
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -256,8 +257,8 @@ func TestALieIsADisagreement(t *testing.T) {
 	if len(d.Disagreements) != 1 || d.Disagreements[0] != "ENC-01" {
 		t.Errorf("disagreements: %v", d.Disagreements)
 	}
-	if got := standing(t, d, "LIF-02"); got.Standing != view.NotMet {
-		t.Errorf("LIF-02: got %s", got.Standing)
+	if got := standing(t, d, "LIF-02"); got.Standing != view.NotMet || !strings.HasSuffix(got.Message, "It judged a rule otherwise than the collector does from the same facts. Install the agent again; if that does not mend it, find out whether somebody changed it.") {
+		t.Errorf("LIF-02: got %s, %q", got.Standing, got.Message)
 	}
 }
 

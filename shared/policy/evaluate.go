@@ -206,6 +206,9 @@ func (r *loadedRule) on(s posture.Subject, vars *scope, covers *verdict) posture
 	if e, ok := vars.subject.executable(); ok && f.Result == posture.Fail {
 		f.Message += " " + about(e)
 	}
+	if f.Result == posture.Fail {
+		f.Message += r.sick(vars)
+	}
 	for i, variant := range r.variants {
 		if v := variant.eval(vars); v.known && v.value {
 			f.Severity, f.Grace = r.Variants[i].Severity, r.Variants[i].Grace
