@@ -49,19 +49,21 @@ nightly: build setup-test setup-beds $(TOOLS)/nfpm ## everything slow and comple
 	@shared/tools/nightly.sh $(if $(filter file,$(origin FUZZTIME)),1m,$(FUZZTIME))
 
 .PHONY: installers
-installers: setup-installers $(TOOLS)/nfpm ## build the packages of both programs for Linux and the agent's for Windows, in dist/
-	@for target in linux/amd64 linux/arm64 windows/amd64 windows/arm64; do \
+installers: setup-installers $(TOOLS)/nfpm ## build the packages of both programs for Linux and the agent's for Windows and macOS, in dist/
+	@for target in linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64; do \
 		dir=dist/$${target%/*}-$${target#*/} && \
 		echo "installers: programs for $$target" && \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} && \
 		case $$GOOS in \
 		linux) $(AGENT) -o $$dir/caretaker-agent ./agent && $(COLLECT) -o $$dir/caretaker-collector ./collector ;; \
 		windows) $(AGENT) -o $$dir/caretaker-agent.exe ./agent && $(COLLECT) -o $$dir/caretaker-collector.exe ./collector ;; \
+		darwin) $(AGENT) -o $$dir/caretaker-agent ./agent ;; \
 		esac || exit 1; \
 	done
 	@PATH='$(TOOLS)':"$$PATH" installers/linux/build.sh dist '$(VERSION)'
 	@installers/windows/build.sh dist '$(VERSION)'
-	@cd dist && ls -l *.deb *.rpm *.msi
+	@installers/macos/build.sh dist '$(VERSION)'
+	@cd dist && ls -l *.deb *.rpm *.msi *.pkg
 
 .PHONY: container
 container: setup-container ## build the collector's container for Linux, in dist/; needs podman, buildah or docker

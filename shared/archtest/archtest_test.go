@@ -67,6 +67,8 @@ var rules = []rule{
 	{in: "agent/app", may: []string{"agent/...", "shared/..."}},
 	{in: "agent", may: []string{"agent/...", "shared/..."}},
 
+	{in: "installers/macos", mayX: none},
+
 	{in: "collector/ledger", may: []string{"shared/proof", "shared/durable", "shared/clock", "shared/posture"}},
 	{in: "collector/roster", may: []string{"shared/wire", "collector/body", "collector/admission", "collector/incident", "collector/ledger", "collector/restricted", "shared/posture", "shared/proof", "shared/policy", "shared/clock", "shared/durable", "shared/identity"}},
 	{in: "collector/intake", may: []string{"shared/publisher", "collector/ledger", "collector/roster", "shared/wire", "shared/identity", "shared/proof", "shared/clock", "shared/posture", "shared/policy", "shared/release"}},
