@@ -106,7 +106,7 @@ func (m *macMediaList) serial(d storageDevice, a attachment) posture.Reading[str
 	if len(m.key) == 0 || a.kind == posture.OpticalMedium || a.bus == "sd" {
 		return posture.Unread[string](posture.Unsupported)
 	}
-	number := normaliseSerial(d.serial)
+	number := posture.NormaliseSerial(d.serial)
 	if a.bus == "usb" {
 		if m.usbErr != nil {
 			return posture.Unread[string](macAbsence(m.usbErr))
@@ -115,11 +115,11 @@ func (m *macMediaList) serial(d storageDevice, a attachment) posture.Reading[str
 		if u == nil {
 			return posture.Unread[string](posture.Unreadable)
 		}
-		if own := normaliseSerial(u.serial); tellsApart(own) {
+		if own := posture.NormaliseSerial(u.serial); posture.TellsApart(own) {
 			number = own
 		}
 	}
-	if !tellsApart(number) {
+	if !posture.TellsApart(number) {
 		return posture.Unread[string](posture.Unsupported)
 	}
 	return posture.Read(hashSerial(m.key, number))
@@ -219,7 +219,7 @@ func (m *macMediaList) phone(u usbDevice) {
 		Writable:   posture.Unread[bool](posture.NotVisible),
 		Encryption: posture.Unread[posture.EncryptionState](posture.NotVisible),
 	}
-	if number := normaliseSerial(u.serial); len(m.key) > 0 && tellsApart(number) {
+	if number := posture.NormaliseSerial(u.serial); len(m.key) > 0 && posture.TellsApart(number) {
 		phone.Serial = posture.Read(hashSerial(m.key, number))
 	}
 	m.found = append(m.found, phone)

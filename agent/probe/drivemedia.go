@@ -117,7 +117,7 @@ func (m *driveMedia) diskSerial(disk physicalDisk, a attachment) posture.Reading
 			return posture.Unread[string](disk.lineage.absent) // the next source could give another number
 		}
 		usb, _ := disk.lineage.usb()
-		if number := normaliseSerial(usb.serial); tellsApart(number) {
+		if number := posture.NormaliseSerial(usb.serial); posture.TellsApart(number) {
 			return posture.Read(hashSerial(m.key, number))
 		}
 	}
@@ -125,8 +125,8 @@ func (m *driveMedia) diskSerial(disk physicalDisk, a attachment) posture.Reading
 	if !serial.Known() {
 		return serial
 	}
-	number := normaliseSerial(serial.Value)
-	if !tellsApart(number) || isEUI(serial.Value) {
+	number := posture.NormaliseSerial(serial.Value)
+	if !posture.TellsApart(number) || isEUI(serial.Value) {
 		return posture.Unread[string](posture.Unsupported)
 	}
 	return posture.Read(hashSerial(m.key, number))
@@ -300,7 +300,7 @@ func (m *driveMedia) portableDevice(row system.Values, line lineage) posture.Med
 		Writable:   posture.Unread[bool](posture.NotVisible),
 		Encryption: posture.Unread[posture.EncryptionState](posture.NotVisible),
 	}
-	if number := normaliseSerial(usb.serial); known && len(m.key) > 0 && tellsApart(number) {
+	if number := posture.NormaliseSerial(usb.serial); known && len(m.key) > 0 && posture.TellsApart(number) {
 		phone.Serial = posture.Read(hashSerial(m.key, number))
 	}
 	return phone

@@ -38,7 +38,7 @@ func TestOneStickHasOneHash(t *testing.T) {
 		m := driveMedia{mediaList: mediaList{key: mediaKey}}
 		disk := physicalDisks([]system.Values{row})[0]
 		got := m.diskSerial(disk, disk.attachment(posture.Read(false)))
-		if want := posture.Read(hashSerial(mediaKey, normaliseSerial(c.onLinux))); got != want {
+		if want := posture.Read(hashSerial(mediaKey, posture.NormaliseSerial(c.onLinux))); got != want {
 			t.Errorf("%s: got %v, want what Linux makes of %q", c.parent, got, c.onLinux)
 		}
 	}

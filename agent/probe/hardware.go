@@ -26,15 +26,8 @@ func withHardware(ctx context.Context, sys system.Reader, q Question, answer pos
 	if len(q.MediaKey) == 0 || len(answer.Items) != 1 {
 		return answer
 	}
-	var found identity
-	switch on := sys.Platform(); {
-	case system.JudgesLinux && on == posture.Linux:
-		found = linuxIdentity(ctx, sys)
-	case system.JudgesWindows && on == posture.Windows:
-		found = windowsIdentity(ctx, sys)
-	case system.JudgesMacOS && on == posture.MacOS:
-		found = macIdentity(ctx, sys)
-	default:
+	found, ok := identityOf(ctx, sys)
+	if !ok {
 		return answer
 	}
 	item := &answer.Items[0]
@@ -43,6 +36,34 @@ func withHardware(ctx context.Context, sys system.Reader, q Question, answer pos
 	item.BoardSerial = hashHardware(q.MediaKey, "board-serial", found.board)
 	item.ChassisSerial = hashHardware(q.MediaKey, "chassis-serial", found.chassis)
 	return answer
+}
+
+// identityOf asks a machine for its own numbers; ok is false if this program
+// cannot ask such a machine.
+func identityOf(ctx context.Context, sys system.Reader) (found identity, ok bool) {
+	switch on := sys.Platform(); {
+	case system.JudgesLinux && on == posture.Linux:
+		return linuxIdentity(ctx, sys), true
+	case system.JudgesWindows && on == posture.Windows:
+		return windowsIdentity(ctx, sys), true
+	case system.JudgesMacOS && on == posture.MacOS:
+		return macIdentity(ctx, sys), true
+	}
+	return identity{}, false
+}
+
+// SerialNumber returns the serial number that this computer's maker gave it,
+// normalised; "" if there is none that tells it from others, or it cannot be read.
+// It is for whoever hides it before it leaves the laptop.
+func SerialNumber(ctx context.Context, sys system.Reader) string {
+	found, ok := identityOf(ctx, sys)
+	if !ok || !found.system.Known() {
+		return ""
+	}
+	if normal := posture.NormaliseSerial(found.system.Value); posture.TellsComputer(normal) {
+		return normal
+	}
+	return ""
 }
 
 // linuxIdentity asks the files that only root may read; without such firmware
@@ -94,14 +115,6 @@ var sharedUUIDs = []string{
 	"4C4C454400002010802080C04F202020", "FEFEFEFEFEFEFEFEFEFEFEFEFEFEFEFE", "0123456789ABCDEF0123456789ABCDEF",
 }
 
-// sharedSerials are what makers leave in place of a number, normalised.
-var sharedSerials = []string{
-	"TOBEFILLEDBYO.E.M.", "TOBEFILLEDBYOEM", "DEFAULTSTRING", "SYSTEMSERIALNUMBER", "BASEBOARDSERIALNUMBER", "BOARDSERIALNUMBER",
-	"CHASSISSERIALNUMBER", "SERIALNUMBER", "SERIAL", "NOTAPPLICABLE", "NOTSPECIFIED", "NOTAVAILABLE", "NOTDEFINED", "INVALID", "NONE", "N/A",
-	"UNKNOWN", "O.E.M.", "OEM", "EMPTY", "UNDEFINED", "STANDARD", "NUMBER", "TYPE1PRODUCTCONFIGID", "SN12345678", "XXXXXXXXXX",
-	"MB-1234567890", "1234567890ABCDEF", "0987654321", "87654321", "ABCDEFGHIJ", "VMWARE", "PARALLELS",
-}
-
 // identifies reports whether a number can tell one computer from another: it
 // was written for this one, and not left as all have it.
 func identifies(kind, number string) bool {
@@ -110,8 +123,7 @@ func identifies(kind, number string) bool {
 		return len(hex) == 32 && strings.Trim(hex, "0123456789ABCDEF") == "" && strings.Trim(hex, hex[:1]) != "" &&
 			!slices.Contains(sharedUUIDs, hex)
 	}
-	return tellsApart(number) && strings.ContainsAny(number, "0123456789") && !slices.Contains(sharedSerials, number) &&
-		strings.Trim(number, "0.-/:X") != ""
+	return posture.TellsComputer(number)
 }
 
 // hashHardware hashes a number with the school's key. What sort of number it is
@@ -120,7 +132,7 @@ func hashHardware(key []byte, kind string, number posture.Reading[string]) postu
 	if !number.Known() {
 		return number
 	}
-	normal := normaliseSerial(number.Value)
+	normal := posture.NormaliseSerial(number.Value)
 	if !identifies(kind, normal) {
 		return posture.Unread[string](posture.Unsupported)
 	}

@@ -72,7 +72,7 @@ func (m *mediaList) serialNumber(ctx context.Context, d *device, a attachment) p
 		if r.absent != posture.None {
 			return posture.Unread[string](r.absent) // the next source could give another number
 		}
-		if number := normaliseSerial(r.value); tellsApart(number) {
+		if number := posture.NormaliseSerial(r.value); posture.TellsApart(number) {
 			return posture.Read(number)
 		}
 	}
@@ -88,7 +88,7 @@ func (m *mediaList) serialNumber(ctx context.Context, d *device, a attachment) p
 	switch {
 	case !ok:
 		return posture.Unread[string](posture.Unreadable)
-	case !tellsApart(number):
+	case !posture.TellsApart(number):
 		return posture.Unread[string](posture.Unsupported)
 	}
 	return posture.Read(number)
@@ -103,32 +103,7 @@ func parseSerialPage(data []byte) (string, bool) {
 	if length > len(data)-4 {
 		return "", false
 	}
-	return normaliseSerial(string(data[4 : 4+length])), true
-}
-
-// normaliseSerial writes a serial number the way every system gives it: in
-// upper case, without what fills it up. Windows writes a space as '_'.
-func normaliseSerial(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r <= ' ' || r > '~' || r == '_' {
-			return -1
-		}
-		return r
-	}, s)
-	return strings.ToUpper(s)
-}
-
-// tellsApart reports whether a serial number can tell media apart: it is long
-// enough and not one of those that makers leave unchanged.
-func tellsApart(number string) bool {
-	if len(number) < 4 || strings.Trim(number, number[:1]) == "" {
-		return false
-	}
-	switch number {
-	case "0123456789ABCDEF", "123456789ABCDEF", "1234567890ABCDEF", "123456789012", "1234567890", "123456789", "0123456789", "12345678", "000000000001":
-		return false
-	}
-	return true
+	return posture.NormaliseSerial(string(data[4 : 4+length])), true
 }
 
 // hashSerial hashes a normalised serial number with the school's key, so that

@@ -69,8 +69,8 @@ func (m *mediaList) phone(ctx context.Context, dir string) posture.Medium {
 	switch serial := readAttribute(ctx, m.sys, dir+"/serial"); {
 	case serial.absent != posture.None:
 		phone.Serial = posture.Unread[string](serial.absent)
-	case tellsApart(normaliseSerial(serial.value)):
-		phone.Serial = posture.Read(hashSerial(m.key, normaliseSerial(serial.value)))
+	case posture.TellsApart(posture.NormaliseSerial(serial.value)):
+		phone.Serial = posture.Read(hashSerial(m.key, posture.NormaliseSerial(serial.value)))
 	}
 	return phone
 }

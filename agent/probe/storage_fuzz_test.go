@@ -183,7 +183,7 @@ func FuzzZFS(f *testing.F) {
 func FuzzSerial(f *testing.F) {
 	f.Add([]byte("\x00\x80\x00\x08 WD-1234"), "text \x1b[31m\u202e")
 	f.Fuzz(func(t *testing.T, page []byte, name string) {
-		if number, ok := parseSerialPage(page); ok && number != normaliseSerial(number) {
+		if number, ok := parseSerialPage(page); ok && number != posture.NormaliseSerial(number) {
 			t.Errorf("%q is not normal", number)
 		}
 		if s := text(name); text(s) != s || len([]rune(s)) > 64 {
