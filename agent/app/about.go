@@ -15,8 +15,9 @@ import (
 // to recognise a laptop.
 const aboutWithin = time.Minute
 
-// about asks this machine for its make and model, for whoever approves it. What
-// cannot be read is left out, and stops nothing.
+// about asks this machine for its make and model, for whoever approves it, and for
+// its serial number, by which the school's register may. What cannot be read is left
+// out, and stops nothing.
 func about(ctx context.Context, c Config) (h enroll.Hardware) {
 	limits := childLimits()
 	p := processes{path: c.Program, before: c.Before, replay: c.Replay, log: c.Log, limits: limits, left: map[system.Role][]<-chan struct{}{}}
@@ -46,5 +47,6 @@ func answerAbout(reader system.Reader) (h enroll.Hardware) {
 	if found := probe.System(context.Background(), reader); len(found.Items) == 1 {
 		h.Manufacturer, h.Model = known(found.Items[0].Manufacturer), known(found.Items[0].Model)
 	}
+	h.Serial = probe.SerialNumber(context.Background(), reader)
 	return h
 }

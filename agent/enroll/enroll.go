@@ -86,6 +86,7 @@ type Options struct {
 // What is not known is empty.
 type Hardware struct {
 	Manufacturer, Model string
+	Serial              string // normalised; it is hidden before it is said
 }
 
 // callWithin bounds one call to the collector.
@@ -163,6 +164,7 @@ func (a asking) ask(ctx context.Context, o Options, request []byte) (*pb.EnrollR
 				TokenId: token.ID, TokenSecret: a.secret(), CertificateRequest: request,
 				Platform: string(o.Platform), Hostname: wire.Visible(o.Hostname, 256), AgentVersion: release.Version(),
 				Claim: a.claim, Manufacturer: wire.Visible(o.Hardware.Manufacturer, 128), Model: wire.Visible(o.Hardware.Model, 128),
+				Serial: a.hide(o.Hardware.Serial),
 			})
 			return err
 		})

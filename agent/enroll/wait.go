@@ -129,6 +129,15 @@ func (a asking) secret() []byte {
 	return a.token.Secret[:]
 }
 
+// hide returns what is said of the computer's serial number: nothing without a
+// token, for then the school has heard it already.
+func (a asking) hide(serial string) []byte {
+	if a.token.ID == "" || serial == "" {
+		return nil
+	}
+	return identity.HideSerial(a.token.Hash(), serial)
+}
+
 // wait keeps that this laptop waits, and with what it asks again. From then on
 // its token is of no more use.
 func (a asking) wait(o Options, key *identity.DeviceKey, answer *pb.EnrollResponse) error {

@@ -34,8 +34,12 @@ type EnrollRequest struct {
 	Claim              []byte                 `protobuf:"bytes,7,opt,name=claim,proto3" json:"claim,omitempty"`               // 16 bytes that the device made; with them it asks again without the token
 	Manufacturer       string                 `protobuf:"bytes,8,opt,name=manufacturer,proto3" json:"manufacturer,omitempty"` // of the computer, for whoever approves it
 	Model              string                 `protobuf:"bytes,9,opt,name=model,proto3" json:"model,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Of the serial number in the computer's firmware: HMAC-SHA-256 with the hash of
+	// the token's secret, so that only whoever knows the number knows it again.
+	// Empty where there is none that tells it from other computers.
+	Serial        []byte `protobuf:"bytes,10,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EnrollRequest) Reset() {
@@ -129,6 +133,13 @@ func (x *EnrollRequest) GetModel() string {
 		return x.Model
 	}
 	return ""
+}
+
+func (x *EnrollRequest) GetSerial() []byte {
+	if x != nil {
+		return x.Serial
+	}
+	return nil
 }
 
 type EnrollResponse struct {
@@ -1901,7 +1912,7 @@ var File_caretaker_v1_uplink_proto protoreflect.FileDescriptor
 
 const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\n" +
-	"\x19caretaker/v1/uplink.proto\x12\fcaretaker.v1\"\xab\x02\n" +
+	"\x19caretaker/v1/uplink.proto\x12\fcaretaker.v1\"\xc3\x02\n" +
 	"\rEnrollRequest\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12!\n" +
 	"\ftoken_secret\x18\x02 \x01(\fR\vtokenSecret\x12/\n" +
@@ -1911,7 +1922,9 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"\ragent_version\x18\x06 \x01(\tR\fagentVersion\x12\x14\n" +
 	"\x05claim\x18\a \x01(\fR\x05claim\x12\"\n" +
 	"\fmanufacturer\x18\b \x01(\tR\fmanufacturer\x12\x14\n" +
-	"\x05model\x18\t \x01(\tR\x05model\"\x82\x03\n" +
+	"\x05model\x18\t \x01(\tR\x05model\x12\x16\n" +
+	"\x06serial\x18\n" +
+	" \x01(\fR\x06serial\"\x82\x03\n" +
 	"\x0eEnrollResponse\x12\x16\n" +
 	"\x06school\x18\x01 \x01(\tR\x06school\x12\x1f\n" +
 	"\vschool_name\x18\x02 \x01(\tR\n" +
