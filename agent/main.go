@@ -29,6 +29,10 @@ const (
 	exitCouldNotRun  = 2
 )
 
+// exitAnother is the exit status of a program that the service runs in its own
+// place, if it has ended so that another version starts.
+const exitAnother = 4
+
 // exitRefused is the exit status of enroll if the school does not admit this
 // laptop: it belongs to a person, or the token is not valid. An installer that
 // is told so need not try again.
@@ -40,6 +44,9 @@ func main() {
 	}
 	status := exitNothingFails
 	if err := root(&status).ExecuteContext(context.Background()); err != nil {
+		if app.EndsForAnother(err) {
+			os.Exit(exitAnother)
+		}
 		fmt.Fprintln(os.Stderr, "caretaker-agent:", err)
 		if errors.Is(err, enroll.ErrRefused) {
 			os.Exit(exitRefused)
@@ -73,8 +80,7 @@ func runCommand() *cobra.Command {
 		Short: "Assess this laptop and report, until stopped",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			config.Installed = app.This()
-			app.Launch(config, clock.System{})
+			follow(&config)
 			app.KeepSmall()
 			return daemon.Run(c.Context(), agent(config))
 		},

@@ -2,7 +2,19 @@
 
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/caretaker-school/caretaker/agent/app"
+	"github.com/caretaker-school/caretaker/shared/clock"
+)
+
+// follow has this program become the newer version that came as a release, if there
+// is one.
+func follow(config *app.Config) {
+	config.Installed = app.This()
+	app.Launch(*config, clock.System{})
+}
 
 // serviceCommands are none: the service manager runs the program as a person
 // does.

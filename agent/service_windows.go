@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -35,12 +38,79 @@ func serviceCommands() []*cobra.Command {
 			defer func() { err = errors.Join(err, closeLog()) }()
 			config.Log = slog.New(handler)
 			app.KeepSmall()
-			return daemon.Serve(c.Context(), daemon.Service(), config.Log, agent(config))
+			return daemon.Serve(c.Context(), daemon.Service(), config.Log, stays(config))
 		},
 	}
 	stateFlag(c, &config.State)
-	c.AddCommand(serviceInstallCommand(), serviceStartCommand(), serviceRemoveCommand(), serviceForgetCommand())
+	c.AddCommand(attendCommand(), serviceInstallCommand(), serviceStartCommand(), serviceRemoveCommand(), serviceForgetCommand())
 	return []*cobra.Command{c}
+}
+
+// follow has a program that a person started be that program, and take no releases:
+// the service does.
+func follow(config *app.Config) {
+	config.Installed = app.This()
+	config.Installed.System = ""
+}
+
+// stays is the agent as the service runs it: in this process, or, where a newer
+// version came as a release, as a child of it.
+func stays(config app.Config) daemon.Program {
+	config.Installed = app.This()
+	along := sync.OnceFunc(func() {
+		if err := daemon.TakeAlong(); err != nil {
+			config.Log.Warn("a newer version that runs in this one's place could outlive it", "reason", err)
+		}
+	})
+	return func(ctx context.Context, woken <-chan struct{}) error {
+		config.Woken = woken
+		err := app.Stay(ctx, config, clock.System{}, func(ctx context.Context, path string) error {
+			config.Log.Log(ctx, daemon.Notice, "a newer version runs in place of the installed one", "version", filepath.Base(filepath.Dir(path)))
+			along()
+			debug.FreeOSMemory() // of the agent that this process was until now
+			placed := daemon.Attended{Path: path, Args: []string{"service", attending, "--state", config.State}}
+			status, err := placed.Run(ctx, woken)
+			if status == exitAnother {
+				return app.AnotherStarts()
+			}
+			return err
+		})
+		if app.EndsForAnother(err) {
+			return nil // it was told to end, too
+		}
+		return err
+	}
+}
+
+// attending is the command by which the service runs a newer version in its own
+// place. Installed programs of every age give it to versions of every age: it, its
+// --state, its standard input (see daemon.Attend) and exitAnother stay as they are.
+const attending = "attend"
+
+func attendCommand() *cobra.Command {
+	var config app.Config
+	c := &cobra.Command{
+		Use:    attending,
+		Short:  "Run in place of the installed program, which starts this one",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			handler, closeLog, err := daemon.EventLog(daemon.Service())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, closeLog()) }()
+			config.Log = slog.New(handler)
+			config.Installed = app.This()
+			app.KeepSmall()
+			return daemon.Attend(c.Context(), c.InOrStdin(), func(ctx context.Context, woken <-chan struct{}) error {
+				config.Woken = woken
+				return app.Run(ctx, config, clock.System{})
+			})
+		},
+	}
+	stateFlag(c, &config.State)
+	return c
 }
 
 // startService has the service started that was installed, if one was: there is
@@ -79,7 +149,8 @@ func serviceStartCommand() *cobra.Command {
 }
 
 func serviceForgetCommand() *cobra.Command {
-	return &cobra.Command{
+	var releases bool
+	c := &cobra.Command{
 		Use:   "forget",
 		Short: "Forget who this laptop was to its school, once the service was removed",
 		Args:  cobra.NoArgs,
@@ -89,13 +160,18 @@ func serviceForgetCommand() *cobra.Command {
 			} else if there {
 				return errors.New("the service is still installed: remove it first with caretaker-agent service remove")
 			}
-			if err := os.RemoveAll(app.DefaultState()); err != nil {
+			if releases {
+				return app.ForgetReleases(app.DefaultState())
+			}
+			if err := durable.RemoveAll(app.DefaultState()); err != nil {
 				return fmt.Errorf("forget who this laptop was: %w", err)
 			}
 			fmt.Fprintln(c.OutOrStdout(), "Forgotten. The school still knows the laptop, until it is revoked there.")
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&releases, "releases", false, "forget only the programs that came as newer versions")
+	return c
 }
 
 func serviceInstallCommand() *cobra.Command {

@@ -74,6 +74,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return fmt.Errorf("take the agent's state folder %s: %w", c.State, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	defer ended(ctx, c)
 	if err := enrolKept(ctx, c, clk); err != nil || ctx.Err() != nil {
 		return err
 	}

@@ -26,10 +26,31 @@ func This() update.Installed {
 	return update.Installed{Version: release.Version(), System: release.System(), Root: release.Root()}
 }
 
-// Launch becomes the newer version that came as a release, if there is one: then it
-// does not return.
-func Launch(c Config, clk clock.Clock) {
-	update.Where(c.State).Launch(c.Installed, clk.Now(), c.Log)
+// Stay runs what is to run: an agent in this process, or the newer version that
+// came as a release, whose program placed runs to its end. If that ends for another,
+// placed says so with AnotherStarts.
+func Stay(ctx context.Context, c Config, clk clock.Clock, placed func(ctx context.Context, path string) error) error {
+	return update.Stayer{
+		Folder: update.Where(c.State), Installed: c.Installed, Clock: clk, Log: c.Log, Placed: placed,
+		Here: func(ctx context.Context) error { return Run(ctx, c, clk) },
+	}.Run(ctx)
+}
+
+// AnotherStarts is how a program that ran in this one's place says that it has ended
+// so that another version starts.
+func AnotherStarts() error { return update.ErrPlaced }
+
+// ForgetReleases removes the programs that came as releases.
+func ForgetReleases(state string) error { return update.Where(state).Forget() }
+
+// ended notes that this version lasted, if it ends because it was told to.
+func ended(ctx context.Context, c Config) {
+	if ctx.Err() == nil {
+		return
+	}
+	if err := update.Where(c.State).Lasts(c.Installed.Version); err != nil {
+		c.Log.Warn("that this version has lasted is not remembered", "reason", err)
+	}
 }
 
 // version is what the agent says that it is.

@@ -41,7 +41,7 @@ func (u *updater) fetch(ctx context.Context, version string, p publisher.Program
 	defer func() {
 		err = errors.Join(err, file.Close())
 		if errors.Is(err, publisher.ErrNotSigned) {
-			err = errors.Join(err, os.Remove(path)) // it begins anew
+			err = errors.Join(err, durable.Remove(path)) // it begins anew
 		}
 	}()
 	at, err := file.Seek(0, io.SeekEnd)
@@ -110,7 +110,7 @@ func (f Folder) dropParts(but publisher.Program) error {
 	}
 	for _, e := range entries {
 		if path := f.path(e.Name()); strings.HasSuffix(path, partSuffix) && path != f.partPath(but) {
-			if err := os.RemoveAll(path); err != nil {
+			if err := durable.RemoveAll(path); err != nil {
 				return fmt.Errorf("remove a program that was begun: %w", err)
 			}
 		}
@@ -120,7 +120,7 @@ func (f Folder) dropParts(but publisher.Program) error {
 		return nil
 	}
 	if err == nil && info.Size() > but.Length {
-		err = os.Remove(f.partPath(but))
+		err = durable.Remove(f.partPath(but))
 	}
 	return err
 }
@@ -128,7 +128,7 @@ func (f Folder) dropParts(but publisher.Program) error {
 // place puts a program that was fetched whole where it can be started. After a
 // crash at any moment there is the whole of it or nothing that would be started.
 func (f Folder) place(version string, p publisher.Program, signed publisher.Metadata) error {
-	if err := os.RemoveAll(f.path(version)); err != nil {
+	if err := durable.RemoveAll(f.path(version)); err != nil {
 		return fmt.Errorf("place %s: %w", version, err)
 	}
 	if err := f.make(version); err != nil {
@@ -138,7 +138,7 @@ func (f Folder) place(version string, p publisher.Program, signed publisher.Meta
 		return fmt.Errorf("place %s: %w", version, err)
 	}
 	path := f.path(version, programFile)
-	if err := os.Rename(f.partPath(p), path); err != nil {
+	if err := durable.Rename(f.partPath(p), path); err != nil {
 		return fmt.Errorf("place %s: %w", version, err)
 	}
 	if err := os.Chmod(path, 0o755); err != nil {

@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/durable"
@@ -24,7 +26,7 @@ import (
 //
 //	record.json                which is to run, which is on trial, which failed
 //	held.json                  the publisher's word as it was last taken
-//	<version>/caretaker-agent  a program
+//	<version>/caretaker-agent  a program; on Windows its name ends in .exe
 //	<version>/signed.json      what the publisher signed of it
 //	<SHA-256>.part             one that is being fetched
 type Folder string
@@ -33,10 +35,9 @@ type Folder string
 func Where(state string) Folder { return Folder(filepath.Join(state, "programs")) }
 
 const (
-	recordFile  = "record.json"
-	heldFile    = "held.json"
-	signedFile  = "signed.json"
-	programFile = "caretaker-agent"
+	recordFile = "record.json"
+	heldFile   = "held.json"
+	signedFile = "signed.json"
 
 	maxFile = 8 << 20 // of the JSON files, in bytes
 )
@@ -48,6 +49,14 @@ const (
 	MostSilent = 30 * time.Minute
 )
 
+// After its trial a version may end this often in a row without having lasted: that
+// is to report, to run for Lasting, or to end because it was told to. Then the one
+// that ran before it takes its place.
+const (
+	MostFalls = 5
+	Lasting   = 10 * time.Minute
+)
+
 // A version that failed is tried again after tryAgain, and mostTries times at
 // most: a laptop may just have left the building.
 const (
@@ -55,12 +64,21 @@ const (
 	mostTries = 3
 )
 
+// mostFailed bounds how many versions that failed are remembered: the last.
+const mostFailed = 8
+
+// changing is held while the record is read, changed and written: a version's
+// trial and the taking of the next go on beside one another.
+var changing sync.Mutex
+
 // record is what is remembered of programs. Its form stays readable: the installed
 // program reads what later versions wrote.
 type record struct {
-	Current string  `json:"current,omitempty"` // runs in place of the installed program
-	Trial   *trial  `json:"trial,omitempty"`
-	Failed  *Failed `json:"failed,omitempty"` // the last that did
+	Current string   `json:"current,omitempty"` // runs in place of the installed program
+	Before  string   `json:"before,omitempty"`  // ran, and reported, before it; "" for the installed program
+	Starts  int      `json:"starts,omitempty"`  // of the current one, in a row, that did not last
+	Trial   *trial   `json:"trial,omitempty"`
+	Failed  []Failed `json:"failed,omitempty"` // the last at the end; each version once
 }
 
 type trial struct {
@@ -132,14 +150,29 @@ func (f Folder) record() (r record, err error) {
 	return r, err
 }
 
-// LastFailed returns the version that was tried last and went back; nil if none
-// did, or a later one has taken its place since.
+// change changes the record, if the function says that it did.
+func (f Folder) change(do func(r *record) bool) error {
+	changing.Lock()
+	defer changing.Unlock()
+	r, err := f.record()
+	if err != nil || !do(&r) {
+		return err
+	}
+	return f.save(r, recordFile)
+}
+
+// LastFailed returns the version that went back last; nil if none did, or it or a
+// later one runs since.
 func (f Folder) LastFailed() *Failed {
 	r, err := f.record()
-	if err != nil || r.Failed == nil || publisher.Newer(r.Current, r.Failed.Version) {
+	if err != nil || len(r.Failed) == 0 {
 		return nil
 	}
-	return r.Failed
+	last := r.Failed[len(r.Failed)-1]
+	if last.Version == r.Current || publisher.Newer(r.Current, last.Version) {
+		return nil
+	}
+	return &last
 }
 
 // OnTrial reports whether a version is on trial.
@@ -149,55 +182,65 @@ func (f Folder) OnTrial(version string) bool {
 }
 
 // Accept ends a version's trial well: it runs from now on, and what it replaced is
-// removed.
+// kept as what to go back to. How often it has failed is not forgotten: one that
+// reports and then does not last is not tried for ever.
 func (f Folder) Accept(version string) error {
-	r, err := f.record()
-	if err != nil {
-		return err
-	}
-	if r.Trial == nil || r.Trial.Version != version {
-		return nil
-	}
-	r.Current, r.Trial = version, nil
-	if r.Failed != nil && !publisher.Newer(r.Failed.Version, version) {
-		r.Failed = nil
-	}
-	if err := f.save(r, recordFile); err != nil {
-		return err
-	}
-	return f.clean(r)
+	return f.change(func(r *record) bool {
+		if r.Trial == nil || r.Trial.Version != version {
+			return false
+		}
+		r.Before, r.Current, r.Starts, r.Trial = r.Current, version, 0, nil
+		r.Failed = slices.DeleteFunc(r.Failed, func(one Failed) bool { return publisher.Newer(version, one.Version) })
+		return true
+	})
+}
+
+// Lasts notes that a version has lasted since it was started.
+func (f Folder) Lasts(version string) error {
+	return f.change(func(r *record) bool {
+		if r.Current != version || r.Starts == 0 {
+			return false
+		}
+		r.Starts = 0
+		return true
+	})
 }
 
 // GoBack ends a version's trial badly: it is not started again for a day.
 func (f Folder) GoBack(version, reason string, now time.Time) error {
-	r, err := f.record()
-	if err != nil {
-		return err
-	}
-	r.fail(version, reason, now)
-	return f.save(r, recordFile)
+	return f.change(func(r *record) bool {
+		r.fail(version, reason, now)
+		return true
+	})
 }
 
+// fail has the one before a version run in its place.
 func (r *record) fail(version, reason string, now time.Time) {
-	times := 1
-	if r.Failed != nil && r.Failed.Version == version {
-		times += r.Failed.Times
-	}
-	r.Failed = &Failed{Version: version, Reason: reason, At: now.UTC().Truncate(time.Second), Times: times}
+	one := Failed{Version: version, Reason: reason, At: now.UTC().Truncate(time.Second), Times: 1}
+	r.Failed = slices.DeleteFunc(r.Failed, func(earlier Failed) bool {
+		same := earlier.Version == version
+		if same {
+			one.Times += earlier.Times
+		}
+		return same
+	})
+	r.Failed = append(r.Failed, one)
+	r.Failed = r.Failed[max(len(r.Failed)-mostFailed, 0):]
 	if r.Trial != nil && r.Trial.Version == version {
 		r.Trial = nil
 	}
 	if r.Current == version {
-		r.Current = ""
+		r.Current, r.Before, r.Starts = r.Before, "", 0
 	}
 }
 
 // mayTry says why a version is not tried now; "" if it may be.
 func (r record) mayTry(version string, now time.Time) string {
-	failed := r.Failed
-	if failed == nil || failed.Version != version {
+	i := slices.IndexFunc(r.Failed, func(one Failed) bool { return one.Version == version })
+	if i < 0 {
 		return ""
 	}
+	failed := r.Failed[i]
 	if failed.Times >= mostTries {
 		return fmt.Sprintf("%s was tried %d times and is not tried again: %s", version, failed.Times, failed.Reason)
 	}
@@ -207,7 +250,8 @@ func (r record) mayTry(version string, now time.Time) string {
 	return ""
 }
 
-// clean removes programs that are neither current nor on trial.
+// clean removes programs that are neither current, nor what ran before, nor on
+// trial. What another program holds is removed at the next start.
 func (f Folder) clean(r record) error {
 	entries, err := os.ReadDir(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -217,13 +261,31 @@ func (f Folder) clean(r record) error {
 		return fmt.Errorf("look for programs that are not needed any more: %w", err)
 	}
 	for _, e := range entries {
-		keep := e.Name() == r.Current || r.Trial != nil && e.Name() == r.Trial.Version
+		keep := e.Name() == r.Current || e.Name() == r.Before || r.Trial != nil && e.Name() == r.Trial.Version
 		if !e.IsDir() || keep || !publisher.IsVersion(e.Name()) {
 			continue
 		}
-		if err := os.RemoveAll(f.path(e.Name())); err != nil {
+		if err := durable.RemoveAll(f.path(e.Name())); err != nil {
 			return fmt.Errorf("remove a program that is not needed any more: %w", err)
 		}
+	}
+	return nil
+}
+
+// Forget removes all programs that came as releases, once nothing runs that would
+// start them. What the publisher said last stays: nothing older is taken.
+func (f Folder) Forget() error {
+	entries, err := os.ReadDir(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Name() != heldFile {
+			err = errors.Join(err, durable.RemoveAll(f.path(e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove the programs that came as releases: %w", err)
 	}
 	return nil
 }

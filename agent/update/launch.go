@@ -3,11 +3,10 @@ package update
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/publisher"
 )
 
@@ -19,27 +18,36 @@ type Installed struct {
 }
 
 // Choose returns the path of the program that is to run in place of the installed
-// one; "" for the installed one. A version on trial is counted as started before
-// it is, so that one that does not even begin goes back too.
+// one; "" for the installed one. Each start is counted before it is made, so that
+// a version that does not even begin goes back too.
 func (f Folder) Choose(i Installed, now time.Time, log *slog.Logger) (path string, err error) {
 	if i.Root == nil || !publisher.IsVersion(i.Version) {
 		return "", nil
 	}
+	changing.Lock()
+	defer changing.Unlock()
 	var r record
 	if found, err := f.load(&r, recordFile); err != nil || !found {
 		return "", err
 	}
-	was := r
+	// Whoever else can write here names what is removed below.
+	for _, one := range []string{filepath.Dir(string(f)), string(f)} {
+		if err := durable.CheckWriters(one); err != nil {
+			return "", fmt.Errorf("trust the folder of releases: %w", err)
+		}
+	}
+	if r.Trial == nil && r.Current == "" {
+		return "", f.clean(r)
+	}
 	if r.Trial != nil {
 		path = f.try(&r, i, now, log)
 	}
-	if path == "" && r.Current != "" {
+	// What ran before the current one takes its place if that is not to be started.
+	for path == "" && r.Current != "" {
 		path = f.keep(&r, i, now, log)
 	}
-	if was != r || path != "" && r.Trial != nil {
-		if err := f.save(r, recordFile); err != nil {
-			return "", err
-		}
+	if err := f.save(r, recordFile); err != nil {
+		return "", err
 	}
 	return path, f.clean(r)
 }
@@ -59,64 +67,36 @@ func (f Folder) try(r *record, i Installed, now time.Time, log *slog.Logger) str
 	path, err := f.verified(version, i.System, i.Root)
 	if err != nil {
 		log.Error("a new version is not started", "version", version, "reason", err)
-		r.fail(version, "it is not as the publisher signed it", now)
+		r.fail(version, notAsSigned, now)
 		return ""
 	}
 	r.Trial = &trial{Version: version, Starts: r.Trial.Starts + 1}
 	return path
 }
 
-// keep starts the version that has taken the installed one's place.
+// notAsSigned is why a version is not started whose program or signatures are
+// others than those that were taken.
+const notAsSigned = "it is not as the publisher signed it"
+
+// keep starts the version that has taken the installed one's place, or gives its
+// place to what ran before it.
 func (f Folder) keep(r *record, i Installed, now time.Time, log *slog.Logger) string {
 	version := r.Current
 	if !publisher.Newer(version, i.Version) {
-		r.Current = "" // an installer put a newer one there
+		r.Current, r.Before, r.Starts = "", "", 0 // an installer put a newer one there
+		return ""
+	}
+	if r.Starts >= MostFalls {
+		log.Error("the version that ran goes back: it ends soon after each start", "version", version, "starts", r.Starts)
+		r.fail(version, fmt.Sprintf("it had reported, and then ended %d times in a row soon after its start", r.Starts), now)
 		return ""
 	}
 	path, err := f.verified(version, i.System, i.Root)
 	if err != nil {
-		log.Error("the version that ran is not started any more; the installed one is", "version", version, "reason", err)
-		r.fail(version, "it is not as the publisher signed it", now)
+		log.Error("the version that ran is not started any more; the one before is", "version", version, "reason", err)
+		r.fail(version, notAsSigned, now)
 		return ""
 	}
+	r.Starts++
 	return path
-}
-
-// Launched reports whether this process runs a program of the folder.
-func (f Folder) Launched() (bool, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return false, fmt.Errorf("find this program: %w", err)
-	}
-	folder, err := filepath.EvalSymlinks(string(f))
-	if err != nil {
-		folder = string(f) // there is none yet
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return false, fmt.Errorf("find this program: %w", err)
-	}
-	return strings.HasPrefix(self, folder+string(filepath.Separator)), nil
-}
-
-// Launch becomes the program that is to run in place of the installed one, if
-// there is one: then it does not return. What fails leaves the installed one
-// running, which is why it is told and not returned.
-func (f Folder) Launch(i Installed, now time.Time, log *slog.Logger) {
-	if !able {
-		return
-	}
-	launched, err := f.Launched()
-	if launched {
-		return
-	}
-	path := ""
-	if err == nil {
-		path, err = f.Choose(i, now, log)
-	}
-	if path != "" {
-		err = become(path, os.Args)
-	}
-	if err != nil {
-		log.Error("a newer version is not started; the installed one is", "reason", err)
-	}
 }

@@ -14,9 +14,10 @@ import (
 var ErrBack = errors.New("this version has not reported to the collector; the one before starts when this one has ended")
 
 // Watch sees a version through its trial: reported receives once something that
-// it made was acknowledged. A version that is on no trial has nothing to fear.
+// it made was acknowledged. Of one that is on no trial it notes that it lasts.
 func Watch(ctx context.Context, f Folder, version string, reported <-chan struct{}, c clock.Clock, log *slog.Logger) error {
 	if !f.OnTrial(version) {
+		lasts(ctx, f, version, reported, c, log)
 		return nil
 	}
 	late, stop := c.After(MostSilent)
@@ -39,4 +40,19 @@ func Watch(ctx context.Context, f Folder, version string, reported <-chan struct
 		log.Error("that this version goes back is not remembered; its starts are counted", "version", version, "reason", err)
 	}
 	return ErrBack
+}
+
+// lasts waits until a version has lasted.
+func lasts(ctx context.Context, f Folder, version string, reported <-chan struct{}, c clock.Clock, log *slog.Logger) {
+	long, stop := c.After(Lasting)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return // why it ends is known to whoever runs it
+	case <-reported:
+	case <-long:
+	}
+	if err := f.Lasts(version); err != nil {
+		log.Error("that this version has lasted is not remembered", "version", version, "reason", err)
+	}
 }

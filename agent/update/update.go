@@ -63,8 +63,8 @@ const (
 // Able says why this program takes no releases; "" if it does.
 func (i Installed) Able() string {
 	switch {
-	case !able:
-		return "new versions come with the installer on this system"
+	case i.System == "":
+		return "the service takes new versions, and this is not it"
 	case i.Root == nil:
 		return publisher.ErrNoRoot.Error()
 	case !publisher.IsVersion(i.Version):
@@ -180,7 +180,9 @@ func (u *updater) attempt(ctx context.Context) (again bool, err error) {
 	rec, err := u.Folder.record()
 	if err != nil {
 		u.Log.Warn("which versions were tried cannot be read and begins anew", "reason", err)
-		rec = record{}
+		if err := u.Folder.save(record{}, recordFile); err != nil {
+			return true, err
+		}
 	}
 	if rec.Trial != nil && rec.Trial.Version == u.Installed.Version {
 		return true, errors.New("this version is on trial itself: the next is taken after that")
@@ -194,8 +196,11 @@ func (u *updater) attempt(ctx context.Context) (again bool, err error) {
 	if err := u.Folder.place(r.Version, p, taken); err != nil {
 		return true, err
 	}
-	rec.Trial = &trial{Version: r.Version}
-	if err := u.Folder.save(rec, recordFile); err != nil {
+	err = u.Folder.change(func(rec *record) bool {
+		rec.Trial = &trial{Version: r.Version}
+		return true
+	})
+	if err != nil {
 		return true, err
 	}
 	u.Log.Info("a new version is placed and starts on trial", "version", r.Version)

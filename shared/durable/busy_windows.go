@@ -35,6 +35,10 @@ func patiently(do func() error) error {
 // Remove removes a file, with patience if another program has it open.
 func Remove(path string) error { return patiently(func() error { return os.Remove(path) }) }
 
+// RemoveAll removes a file, or a folder with all that is in it, with patience if
+// another program has something of it open.
+func RemoveAll(path string) error { return patiently(func() error { return os.RemoveAll(path) }) }
+
 // rename puts a file in place of another, or where there is none. It is on the
 // disk when rename returns.
 func rename(from, to string) error {

@@ -64,6 +64,10 @@ func removeIfThere(path string) error {
 	return nil
 }
 
+// Rename puts a file in place of another, or where there is none. Its new name
+// survives a power cut once SyncDir was called for its folder.
+func Rename(from, to string) error { return rename(from, to) }
+
 // SyncDir makes the names in a folder durable: files created, renamed or
 // removed there stay so after a power cut. Where the system offers no such
 // thing, names are durable by themselves and it does nothing.
