@@ -37,12 +37,12 @@ for programs in "$dist"/windows-*; do
 	# The old version goes inside the transaction that brings the new one: an
 	# upgrade that fails leaves the laptop as it was. An installer that is
 	# elevated gets these properties from whoever started it, and none writes the
-	# token to its log (8192 hides an action's arguments).
+	# token or the proxy to its log (8192 hides an action's arguments).
 	msibuild "$msi" \
 		-q "UPDATE \`InstallExecuteSequence\` SET \`Sequence\` = 1501 WHERE \`Action\` = 'RemoveExistingProducts'" \
-		-q "UPDATE \`Property\` SET \`Value\` = 'TOKEN;CLASS;PROXY;FORGET;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE \`Property\` = 'SecureCustomProperties'" \
+		-q "UPDATE \`Property\` SET \`Value\` = 'TOKEN;CLASS;PROXY;PROXYUSER;PROXYPASSWORDFILE;FORGET;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE \`Property\` = 'SecureCustomProperties'" \
 		-q "UPDATE \`CustomAction\` SET \`Type\` = 11282 WHERE \`Action\` = 'CaretakerEnroll'" \
-		-q "UPDATE \`CustomAction\` SET \`Type\` = 51, \`Target\` = '' WHERE \`Action\` = 'ForgetToken'" \
+		-q "UPDATE \`CustomAction\` SET \`Type\` = 51, \`Target\` = '' WHERE \`Action\` = 'ForgetToken' OR \`Action\` = 'ForgetProxy'" \
 		-q "INSERT INTO \`LaunchCondition\` (\`Condition\`, \`Description\`) VALUES ('Installed OR VersionNT64 >= 603', 'The Caretaker agent needs Windows 10 or later.')"
 	msibuild "$msi" -s 'Caretaker agent' Caretaker "$template" "$(msiinfo suminfo "$msi" | sed -n 's/^Revision number.*: //p')"
 	sign "$msi"
