@@ -13,16 +13,19 @@ import (
 type Asset struct {
 	Tag string `json:"tag"`
 	Description
-	AsOf          time.Time          `json:"asOf"`             // for when the last list that names it was true
-	Device        posture.DeviceID   `json:"device,omitempty"` // the enrolled device that it is; "" if none is
-	Before        []posture.DeviceID `json:"before,omitempty"` // enrolled devices that it was, before it was installed again
-	Held          *Held              `json:"held,omitempty"`   // who has it now
-	Past          []Held             `json:"past,omitempty"`   // who had it, newest last, bounded
-	Leaver        *Leaver            `json:"leaver,omitempty"` // the checklist of whoever had it and left
-	Wipes         []Wipe             `json:"wipes,omitempty"`  // newest last, bounded
-	Escrow        Escrow             `json:"escrow,omitempty"` // whether the school holds its recovery key
-	EscrowAt      time.Time          `json:"escrowAt,omitzero"`
-	Investigation bool               `json:"investigation,omitempty"` // found media are plugged into this machine and no other
+	AsOf   time.Time          `json:"asOf"`             // for when the last list that names it was true
+	Device posture.DeviceID   `json:"device,omitempty"` // the enrolled device that it is; "" if none is
+	Before []posture.DeviceID `json:"before,omitempty"` // enrolled devices that it was, before it was installed again
+	// BySerial is since when it is the device because that said its serial number,
+	// and nobody has said more; zero otherwise.
+	BySerial      time.Time `json:"bySerial,omitzero"`
+	Held          *Held     `json:"held,omitempty"`   // who has it now
+	Past          []Held    `json:"past,omitempty"`   // who had it, newest last, bounded
+	Leaver        *Leaver   `json:"leaver,omitempty"` // the checklist of whoever had it and left
+	Wipes         []Wipe    `json:"wipes,omitempty"`  // newest last, bounded
+	Escrow        Escrow    `json:"escrow,omitempty"` // whether the school holds its recovery key
+	EscrowAt      time.Time `json:"escrowAt,omitzero"`
+	Investigation bool      `json:"investigation,omitempty"` // found media are plugged into this machine and no other
 	// InvestigationAt is since when; zero if they are not.
 	InvestigationAt time.Time `json:"investigationAt,omitzero"`
 	// ListedAt is for when the last list was true that says what manages the
@@ -181,7 +184,7 @@ func (a *Asset) become(id posture.DeviceID) {
 	if a.Device != "" {
 		a.Before = bounded(append(a.Before, a.Device))
 	}
-	a.Device = id
+	a.Device, a.BySerial = id, time.Time{}
 }
 
 func (a Asset) clone() Asset {
@@ -212,11 +215,14 @@ func (a *Asset) take(c Change, m Made) error {
 	switch c.What {
 	case Tie:
 		a.become(c.Device)
+		a.BySerial = time.Time{}
+	case TieBySerial:
+		return a.admit(c.Device, at)
 	case Untie:
 		if a.Device == "" {
 			return void("%s is not tied to a device", a.Tag)
 		}
-		a.Before, a.Device = bounded(append(a.Before, a.Device)), ""
+		a.Before, a.Device, a.BySerial = bounded(append(a.Before, a.Device)), "", time.Time{}
 	case Allocate:
 		return a.allocate(*c.Allocation, at, m)
 	case HandBack:

@@ -20,20 +20,21 @@ type What string
 
 // The sorts of changes.
 const (
-	Import      What = "import"       // what the school's list says about devices
-	Tie         What = "tie"          // an asset is an enrolled device
-	Untie       What = "untie"        // it is none
-	Allocate    What = "allocate"     // somebody has it from now on
-	HandBack    What = "hand-back"    // it was handed back
-	Left        What = "left"         // whoever has it leaves, or left: the only change of which the time may lie ahead
-	Stays       What = "stays"        // they do not after all
-	DoneStep    What = "step"         // a step of the leaver's checklist was done
-	Sign        What = "sign"         // the checklist is signed
-	Wiped       What = "wiped"        // it was wiped
-	SetNotice   What = "guest-notice" // what guests are told, in a version
-	Retire      What = "retire"       // it is not in use any more
-	Recovery    What = "recovery"     // the school holds its recovery key, or does not
-	Investigate What = "investigate"  // found media are plugged into it, or no longer
+	Import      What = "import"        // what the school's list says about devices
+	Tie         What = "tie"           // an asset is an enrolled device
+	TieBySerial What = "tie-by-serial" // it is one, which said its serial number and was admitted by it
+	Untie       What = "untie"         // it is none
+	Allocate    What = "allocate"      // somebody has it from now on
+	HandBack    What = "hand-back"     // it was handed back
+	Left        What = "left"          // whoever has it leaves, or left: the only change of which the time may lie ahead
+	Stays       What = "stays"         // they do not after all
+	DoneStep    What = "step"          // a step of the leaver's checklist was done
+	Sign        What = "sign"          // the checklist is signed
+	Wiped       What = "wiped"         // it was wiped
+	SetNotice   What = "guest-notice"  // what guests are told, in a version
+	Retire      What = "retire"        // it is not in use any more
+	Recovery    What = "recovery"      // the school holds its recovery key, or does not
+	Investigate What = "investigate"   // found media are plugged into it, or no longer
 
 	RegisterMedium What = "register-medium" // a medium is issued to a role
 	EraseMedium    What = "erase-medium"    // it was erased
@@ -138,6 +139,8 @@ func (c Change) Check() error {
 		return c.checkImport()
 	case Tie:
 		return checkDevice(c.Device)
+	case TieBySerial:
+		return c.checkAdmit()
 	case Allocate:
 		return c.checkAllocation()
 	case DoneStep:
@@ -172,6 +175,9 @@ func (c Change) checkImport() error {
 	}
 	if c.AsOf.IsZero() {
 		return errors.New("a list says when it was true")
+	}
+	if err := checkSerials(c.Items); err != nil {
+		return err
 	}
 	tags, devices := map[string]bool{}, map[posture.DeviceID]bool{}
 	for _, i := range c.Items {

@@ -38,6 +38,9 @@ func (l *Line) keep(was Asset) {
 	if !has("retired") {
 		l.Retired = was.Retired
 	}
+	if !has("serial") {
+		l.Serial = was.Serial
+	}
 	if !has("managed") {
 		l.Managed = was.Managed
 	}
@@ -90,7 +93,7 @@ func (e *WrongError) Error() string {
 // Columns are the columns that a list of devices may have. Only the first is
 // needed.
 func Columns() []string {
-	return []string{"tag", "what", "class", "group", "bought", "retired", "host", "managed", "encrypted", "enrolled", "seen"}
+	return []string{"tag", "what", "class", "group", "bought", "retired", "host", "managed", "encrypted", "enrolled", "seen", "serial"}
 }
 
 // mostWrong is how many things that are wrong are listed.
@@ -111,7 +114,7 @@ func ParseCSV(data []byte) ([]Line, error) {
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, wholly("the file is empty: its first line names the columns, such as %s", strings.Join(Columns(), ","))
 	}
-	p := &parser{r: csv.NewReader(bytes.NewReader(data)), tags: map[string]int{}, hosts: map[string]int{}}
+	p := &parser{r: csv.NewReader(bytes.NewReader(data)), tags: map[string]int{}, hosts: map[string]int{}, serials: map[string]int{}}
 	p.r.Comma, p.r.FieldsPerRecord, p.r.ReuseRecord = delimiter(data), -1, true
 	if err := p.parse(); err != nil {
 		return nil, err
@@ -149,6 +152,7 @@ type parser struct {
 	wrong   []Wrong
 	tags    map[string]int // lines by tag
 	hosts   map[string]int
+	serials map[string]int
 }
 
 func (p *parser) say(line int, column, format string, args ...any) {
@@ -234,6 +238,9 @@ func (p *parser) line(at int, record []string) {
 	if l.Host != "" {
 		p.once(p.hosts, Key(l.Host), at, "host", "the host name "+l.Host)
 	}
+	if l.Serial != "" {
+		p.once(p.serials, SerialKey(l.Serial), at, "serial", "the serial number "+l.Serial)
+	}
 	p.lines = append(p.lines, l)
 }
 
@@ -279,6 +286,10 @@ func (l *Line) set(column, cell string) (err error) {
 		l.Retired, err = ParseDate(cell)
 	case "host":
 		l.Host, err = cell, line("the host name", cell, mostText, false)
+	case "serial":
+		if l.Serial, err = cell, CheckMakersSerial(cell); err != nil {
+			l.Serial = ""
+		}
 	case "managed":
 		l.Managed, err = cell, line("the text", cell, mostText, false)
 	case "encrypted":
@@ -309,7 +320,7 @@ func WriteCSV(w io.Writer, lines []Line) error {
 	for _, l := range lines {
 		rows = append(rows, []string{
 			l.Tag, l.What, string(l.Class), l.Group, string(l.Bought), string(l.Retired), l.Host, l.Managed,
-			string(l.Encrypted), string(l.Enrolled), string(l.Seen),
+			string(l.Encrypted), string(l.Enrolled), string(l.Seen), l.Serial,
 		})
 	}
 	for _, row := range rows {

@@ -57,10 +57,12 @@ func Prepare(lines []Line, assets map[string]Asset, enrolled []Enrolled, asOf ti
 	for _, e := range enrolled {
 		hosts[Key(e.Host)] = append(hosts[Key(e.Host)], e)
 	}
-	var wrong []Wrong
+	for i := range lines {
+		lines[i].keep(assets[Key(lines[i].Tag)])
+	}
+	wrong := serialsOnce(lines, assets)
 	for _, l := range lines {
 		had := assets[Key(l.Tag)]
-		l.keep(had)
 		if l.listed() && asOf.Before(had.ListedAt) {
 			if len(wrong) < mostWrong {
 				wrong = append(wrong, older(l, had, asOf))
@@ -121,6 +123,7 @@ func (p *Plan) compare(l Line, assets map[string]Asset, asOf time.Time) {
 			{"group", was.Group, l.Group},
 			{"bought", string(was.Bought), string(l.Bought)},
 			{"retired", string(was.Retired), string(l.Retired)},
+			{"serial", was.Serial, l.Serial},
 			{"managed", was.Managed, l.Managed},
 			{"encrypted", string(was.Encrypted), string(l.Encrypted)},
 			{"enrolled", string(was.Enrolled), string(l.Enrolled)},

@@ -49,6 +49,7 @@ type Description struct {
 	Group   string            `json:"group,omitempty"`   // such as "Year 4 trolley"
 	Bought  Date              `json:"bought,omitempty"`  //
 	Retired Date              `json:"retired,omitempty"` // the day from which it is not in use any more
+	Serial  string            `json:"serial,omitempty"`  // the device's own, as its maker gives it
 	Managed string            `json:"managed,omitempty"` // what looks after it where no agent can, such as "Google Admin"
 	Manager
 }
@@ -99,7 +100,7 @@ func CheckTag(tag string) error {
 func (d Description) check() error {
 	return errors.Join(
 		line("what it is", d.What, mostText, false), checkClass(d.Class), line("the group", d.Group, mostText, false),
-		d.Bought.check(), d.Retired.check(), line("what manages it", d.Managed, mostText, false), d.checkManager(),
+		d.Bought.check(), d.Retired.check(), CheckMakersSerial(d.Serial), line("what manages it", d.Managed, mostText, false), d.checkManager(),
 	)
 }
 

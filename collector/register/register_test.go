@@ -227,6 +227,7 @@ func FuzzParseCSV(f *testing.F) {
 	f.Add([]byte("tag,what,class,group,bought,retired,host,managed\nHB-1,laptop,SS,Year 4,2024-09-01,,hb-lt-001,\n"))
 	f.Add([]byte("\xef\xbb\xbftag;what\r\n=\"HB-1\";\"a \"\"b\"\"\"\r\n"))
 	f.Add([]byte("tag\twhat\n\n\"HB"))
+	f.Add([]byte("tag,serial\nHB-1,PF2X9Q7R\nHB-2,pf2x 9q7r\nHB-3,Default string\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lines, err := ParseCSV(data)
 		if err != nil {
