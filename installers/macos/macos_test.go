@@ -3,13 +3,17 @@
 package macos_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/caretaker-school/caretaker/agent/plist"
+	"github.com/caretaker-school/caretaker/installers/macos"
 )
 
 const program = "/Library/PrivilegedHelperTools/school.caretaker.agent"
@@ -110,5 +114,67 @@ func TestProfileRefusesWhatIsNotOne(t *testing.T) {
 		if data, err := profile(t, args...); err == nil || len(data) > 0 {
 			t.Errorf("%q makes\n%s", args, data)
 		}
+	}
+}
+
+// installs runs what the Installer runs, on a Mac that is a folder: its paths lead
+// there, launchctl notes what it is told, and the agent is the real one. It returns
+// what launchctl was told and the exit status.
+func installs(t *testing.T, agent, token, disk string) (told string, status int, left bool) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(program, "#!/bin/sh\nexec "+agent+" \"$@\" --state "+filepath.Join(dir, "state")+"\n", 0o755)
+	write("bin/launchctl", "#!/bin/sh\necho \"$1 $2\" >>"+filepath.Join(dir, "told")+"\n[ \"$1\" = bootstrap ]\n", 0o755)
+	if token != "" {
+		write("private/var/root/caretaker-token", token, 0o600)
+	}
+	script := string(macos.PostInstall)
+	for _, root := range []string{"/Library", "/private"} {
+		script = strings.ReplaceAll(script, root+"/", dir+root+"/")
+	}
+	write("postinstall", script, 0o755)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "postinstall"), "agent.pkg", "/", disk, "/")
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if token != "" && strings.Contains(string(out), token) {
+		t.Errorf("it says the token: %s", out)
+	}
+	heard, err := os.ReadFile(filepath.Join(dir, "told"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	_, err = os.Stat(filepath.Join(dir, "private/var/root/caretaker-token"))
+	return string(heard), cmd.ProcessState.ExitCode(), err == nil
+}
+
+// TestTheInstallerStartsTheServiceAndTakesTheTokenAway: with a token that is none
+// too.
+func TestTheInstallerStartsTheServiceAndTakesTheTokenAway(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a Mac's paths are led elsewhere on Linux alone")
+	}
+	agent := filepath.Join(t.TempDir(), "agent")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", agent, "../../agent").CombinedOutput(); err != nil {
+		t.Fatalf("build the agent: %v: %s", err, out)
+	}
+	const starts = "bootout system/school.caretaker.agent\nprint system/school.caretaker.agent\nbootstrap system\n"
+	if told, status, _ := installs(t, agent, "", "/"); status != 0 || told != starts {
+		t.Errorf("without a token it ended with %d and told launchd %q", status, told)
+	}
+	if told, status, left := installs(t, agent, "ctk1-otter-lamp", "/"); status == 0 || told != starts || left {
+		t.Errorf("with what is no token it ended with %d, told launchd %q, and left the token: %t", status, told, left)
+	}
+	if told, status, _ := installs(t, agent, "", "/Volumes/Other"); status != 0 || told != "" {
+		t.Errorf("on another disk it ended with %d and told launchd %q", status, told)
 	}
 }
