@@ -115,8 +115,11 @@ func (h handsOn) Metadata(version string, root uint64) (publisher.Metadata, erro
 // Part implements intake.Releases.
 func (h handsOn) Part(ctx context.Context, version, system string, offset uint64) ([]byte, error) {
 	data, err := h.releases.Part(ctx, version, system, offset)
-	if errors.Is(err, release.ErrBusy) {
+	switch {
+	case errors.Is(err, release.ErrBusy):
 		err = intake.ErrNotNow
+	case errors.Is(err, release.ErrUnknown):
+		err = intake.ErrNoPart
 	}
 	return data, err
 }

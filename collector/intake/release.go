@@ -23,8 +23,8 @@ type Runs struct {
 }
 
 // Releases are the releases of the agent that are handed on. Why an answer is an
-// error is told to the device in one sentence if it is ErrNotNow, and to the log
-// else.
+// error is told to the device in one sentence if it is ErrNotNow or ErrNoPart, and
+// to the log else.
 type Releases interface {
 	// Heard is told what a device says of its agent.
 	Heard(school posture.SchoolID, device posture.DeviceID, r Runs)
@@ -34,13 +34,16 @@ type Releases interface {
 	// Metadata returns what the publisher signed of a version, of its roots those
 	// after a number.
 	Metadata(version string, root uint64) (publisher.Metadata, error)
-	// Part returns a part of its program for a system.
+	// Part returns a part of its program for a system; ErrNoPart if there is none.
 	Part(ctx context.Context, version, system string, offset uint64) ([]byte, error)
 }
 
 // ErrNotNow means that a release is not given at this moment, and that asking
 // again later is right.
 var ErrNotNow = errors.New("as much is under way as may be: ask again in a while")
+
+// ErrNoPart means that the release has no such part: for that system, or so far in.
+var ErrNoPart = errors.New("this release has no such part")
 
 // runs passes on what a device says of its agent.
 func (s *session) runs(h *pb.Hello) {
@@ -108,6 +111,8 @@ func (in *Intake) releaseError(err error) error {
 		return nil
 	case errors.Is(err, ErrNotNow):
 		return status.Error(codes.ResourceExhausted, ErrNotNow.Error())
+	case errors.Is(err, ErrNoPart):
+		return status.Error(codes.OutOfRange, ErrNoPart.Error())
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	}

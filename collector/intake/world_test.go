@@ -44,6 +44,7 @@ type world struct {
 	stop    func()
 
 	balancers []netip.Prefix
+	releases  Releases // that are handed on; nil: none are
 }
 
 // place is one school of a world.
@@ -107,7 +108,7 @@ func (w *world) start(limits Limits) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	w.intake = New(Options{
-		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log, Balancers: w.balancers,
+		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log, Balancers: w.balancers, Releases: w.releases,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
