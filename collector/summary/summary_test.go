@@ -3,6 +3,7 @@ package summary_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +295,51 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err := summary.Print(new(bytes.Buffer), r); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// What a page says of rules is what their cells say: each rule is on it once, and a
+// rule that is met by so many or more is met by no fewer.
+func TestAPageTellsWhatTheReportTells(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawn(t, "autumn")
+		for i := range c.Rules {
+			c.Rules[i].Title = fmt.Sprintf("Rule %d", i)
+		}
+		r, err := summary.Make(c, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := r.Page()
+		times := map[string]int{}
+		for _, u := range page.Rules {
+			times[u.Title]++
+		}
+		for _, a := range page.Alike {
+			for _, title := range a.Of {
+				times[title]++
+				var least, of int
+				if n, _ := fmt.Sscanf(a.Words, "Met by %d or more of the %d devices", &least, &of); n != 2 {
+					continue
+				}
+				for i, u := range r.Rules {
+					if u.Title == title && (c.Rules[i].Met < least || of != c.Devices || !slices.Contains(solver{[]summary.Cell{r.Devices}, [][]summary.Cell{u.Cells}}.values(0, 0), least)) {
+						t.Fatalf("%q is said of %+v, which tells %+v", a.Words, c.Rules[i], u.Cells)
+					}
+				}
+			}
+		}
+		for _, u := range r.Rules {
+			if times[u.Title] != 1 {
+				t.Fatalf("%s is on the page %d times:\n%+v", u.Title, times[u.Title], page)
+			}
+		}
+		if told := len(page.Counts) + len(page.Few); told != len(r.Coverage())+len(r.Breaches)+len(r.Exemptions) {
+			t.Fatalf("%d counts are on the page: %+v", told, page)
+		}
+		if told := len(page.Incidents) + len(page.NoKinds); told != len(r.Incidents) {
+			t.Fatalf("%d kinds of incidents are on the page: %+v", told, page)
 		}
 	})
 }

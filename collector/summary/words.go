@@ -3,6 +3,7 @@ package summary
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -65,6 +66,9 @@ func change(before, now Cell) string {
 	return before.Words() + " before"
 }
 
+// noChange is said of a rule of which nothing changed that may be told.
+const noChange = "no change that may be told"
+
 // Since says what changed of a rule since the term before.
 func (u Rule) Since() string {
 	if len(u.Before) != len(u.Cells) {
@@ -77,7 +81,7 @@ func (u Rule) Since() string {
 		}
 	}
 	if len(words) == 0 {
-		return "no change that may be told"
+		return noChange
 	}
 	return strings.Join(words, "; ")
 }
@@ -101,7 +105,11 @@ func (r Report) PolicyWords() string {
 	if r.Policy.Review == "" {
 		return words + " No day is set for its review."
 	}
-	return words + " It is to be reviewed by " + r.Policy.Review + "."
+	review := r.Policy.Review
+	if day, err := time.Parse(time.DateOnly, review); err == nil {
+		review = day.Format("2 January 2006")
+	}
+	return words + " It is to be reviewed by " + review + "."
 }
 
 // LicenceWords says whether licences were reconciled.
@@ -109,7 +117,7 @@ func (r Report) LicenceWords() string {
 	if r.Licences.Products == 0 {
 		return "No licences are registered."
 	}
-	return fmt.Sprintf("Reconciled and signed for %d of %d products; of %d more are installed than were bought.", r.Licences.Signed, r.Licences.Products, r.Licences.Over)
+	return fmt.Sprintf("Reconciled and signed for %d of %d products; of %d of them more are installed than were bought.", r.Licences.Signed, r.Licences.Products, r.Licences.Over)
 }
 
 // Title is what the report is called.
@@ -135,24 +143,28 @@ func Print(w io.Writer, r Report) error {
 		}
 		all = append(all, "")
 	}
-	all = append(all, r.School, r.Title(), "What was known at "+r.At.Format(time.RFC3339)+". Counts under 5 are not shown.", "")
-	part("Devices and coverage", texts(r.Coverage())...)
-	rules := []string{"\t" + strings.Join(Standings(), "\t") + "\tSince the term before"}
-	for _, u := range r.Rules {
-		rules = append(rules, u.Rule+" "+u.Title+"\t"+joined(u.Cells)+"\t"+u.Since())
+	page := r.Page()
+	all = append(all, r.School, r.Title(), "What was known at "+r.At.Format(time.RFC3339)+". "+SmallCounts, "")
+	part("Decisions needed", r.Decide...)
+	part("Overdue", page.Overdue...)
+	if r.Before != "" {
+		part("What changed since the term before", slices.Concat(r.Changed, alike(page.Changed), filled(page.Same))...)
+	}
+	rules := alike(page.Alike)
+	if len(page.Rules) > 0 {
+		rules = append(rules, "\t"+strings.Join(Standings(), "\t"))
+	}
+	for _, u := range page.Rules {
+		rules = append(rules, u.Rule+" "+u.Title+"\t"+joined(u.Cells))
 	}
 	part("Rules, in devices", rules...)
-	part("What else changed since the term before", r.Changed...)
-	part("Policy breaches", texts(r.Breaches)...)
-	part("Exemptions", texts(r.Exemptions)...)
-	incidents := []string{"\t" + strings.Join(Outcomes(), "\t")}
-	for _, i := range r.Incidents {
-		incidents = append(incidents, i.Kind+"\t"+joined(i.Cells))
+	part("Devices, policy breaches and exemptions", slices.Concat(texts(page.Counts), fewWords(page.Few))...)
+	incidents := fewWords(page.NoKinds)
+	for _, i := range page.Incidents {
+		incidents = append(incidents, i.Words())
 	}
 	part("Incidents of the term", incidents...)
 	part("Policy and licences", r.PolicyWords(), r.LicenceWords())
-	part("Overdue", append(texts(r.Overdue), r.Late...)...)
-	part("Decisions needed", r.Decide...)
 	part("What this cannot say", r.CannotSay...)
 	for _, line := range all {
 		if _, err := io.WriteString(t, line+"\n"); err != nil {
@@ -160,6 +172,31 @@ func Print(w io.Writer, r Report) error {
 		}
 	}
 	return t.Flush()
+}
+
+// SmallCounts is the rule by which counts are shown, as it stands on each page.
+const SmallCounts = "Counts under 5 are not shown, none at all included, nor others from which they would follow."
+
+func alike(list []Alike) (lines []string) {
+	for _, a := range list {
+		lines = append(lines, a.Words+" "+strings.Join(a.Of, ", ")+".")
+	}
+	return lines
+}
+
+// fewWords name what is fewer than Least.
+func fewWords(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return []string{"Fewer than 5 each: " + strings.Join(list, "; ") + "."}
+}
+
+func filled(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
 }
 
 func texts(lines []Line) (list []string) {

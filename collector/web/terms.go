@@ -50,8 +50,9 @@ type termPage struct {
 	Address           string
 	Title             string
 	Done              bool // it was signed just now
+	Laid              summary.Page
+	Small             string // by which rule counts are shown
 	Standings         []string
-	Outcomes          []string
 	Signatures        []termSignature
 	Digest            string
 	Whole             bool
@@ -61,7 +62,6 @@ type termPage struct {
 	OfNumber          int
 	Wrong             []wrong
 	Checked           string // what was typed
-	CoverageLines     []summary.Line
 	PolicyText, Bills string
 }
 
@@ -254,10 +254,10 @@ func (s *site) showTerm(w http.ResponseWriter, r *http.Request, v visit, status 
 	}
 	c := s.clockwork(v)
 	page := termPage{
-		Report: told, Address: termAddress(v.school.ID, one.Term), Title: termTitle(told), Done: r.URL.Query().Get("done") == "signed", Standings: summary.Standings(), Outcomes: summary.Outcomes(),
+		Report: told, Address: termAddress(v.school.ID, one.Term), Title: termTitle(told), Done: r.URL.Query().Get("done") == "signed", Standings: summary.Standings(), Laid: told.Page(), Small: summary.SmallCounts,
 		Digest: one.Digest, Whole: one.Whole(), OfNumber: number, MayMake: v.account.May(v.school.ID, access.MakeTerms), Wrong: bad, Checked: checked,
 		MayHead: v.account.May(v.school.ID, access.SignAsHead), MayBuy: v.account.May(v.school.ID, access.SignAsBusiness),
-		CoverageLines: told.Coverage(), PolicyText: told.PolicyWords(), Bills: told.LicenceWords(),
+		PolicyText: told.PolicyWords(), Bills: told.LicenceWords(),
 	}
 	if latest > number {
 		page.Corrected = page.Address + "?number=" + strconv.Itoa(latest)

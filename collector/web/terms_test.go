@@ -7,6 +7,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/rulebook"
 	"github.com/caretaker-school/caretaker/collector/summary"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -26,8 +27,8 @@ func newTermly(t testing.TB) *termly {
 	counts := summary.Counts{
 		School: "Hollybank Primary School", Term: before, At: now, Devices: 9, Silent: 1, Found: 12, Settled: 7, Licences: summary.Licences{Products: 3, Signed: 2, Over: 1},
 		Register:  &summary.Register{Agent: 8, Silent: 1, Nothing: 2},
-		Rules:     []summary.RuleCount{{Rule: "ENC-01", Title: "The system disk is encrypted", Met: 6, NotMet: 2, NotProven: 1}, {Rule: "AV-01", Title: "Antivirus is on", Met: 9}},
-		Incidents: []summary.IncidentCount{{Kind: "Lost laptop", NotTold: 1}},
+		Rules:     rulesOfNine(t),
+		Incidents: []summary.IncidentCount{{Kind: "Lost laptop", NotTold: 1}, {Kind: "Lost stick or disk"}, {Kind: "Found stick or disk"}, {Kind: "Somebody learnt what they should not"}, {Kind: "Something else"}},
 		Policy:    summary.Policy{Number: 2, Review: "2026-12-01", Due: true}, Undecided: true,
 	}
 	first, err := summary.Make(counts, nil, nil)
@@ -50,11 +51,62 @@ func newTermly(t testing.TB) *termly {
 		}
 		return one
 	}
+	large := counts
+	large.Term, large.Devices, large.Silent, large.Found = before, 60, 7, 40
+	large.Register = &summary.Register{Agent: 50, Silent: 10, Nothing: 12}
+	large.Rules = nil
+	for i, r := range counts.Rules {
+		r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor = 58, 2, 0, 0, 0
+		switch i % 6 {
+		case 0:
+			r.Met, r.NotMet, r.NotProven, r.Exempt, r.NotFor = 20, 12, 11, 9, 8
+		case 1:
+			r.Met, r.NotMet, r.NotProven = 45-i, 6+i, 9
+		}
+		large.Rules = append(large.Rules, r)
+	}
+	several, err := summary.Make(large, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := summary.Encode(several)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summer := view.TermReport{Term: before.ID, Signable: view.Signable{Entry: 5, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now, Signed: []view.TermSigned{
+		{As: "head", By: "The head", At: now, Digest: summary.Digest(data)}, {As: "business-manager", By: "The business-manager", At: now, Digest: summary.Digest(data)},
+	}}}
 	reports := []view.TermReport{made(nil, 8, "head", "business-manager"), made([]summary.Report{first}, 9, "head")}
 	return &termly{newYearly(t, first), []view.SchoolTerm{
 		{ID: autumn.ID, Name: autumn.Name, From: autumn.From, To: autumn.To, Reports: reports},
-		{ID: before.ID, Name: before.Name, From: before.From, To: before.To},
+		{ID: before.ID, Name: before.Name, From: before.From, To: before.To, Reports: []view.TermReport{summer}},
 	}}
+}
+
+// rulesOfNine are the rules of the shipped policy, as nine laptops stand on them.
+func rulesOfNine(t testing.TB) (list []summary.RuleCount) {
+	t.Helper()
+	p, _, err := rulebook.Baseline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.Rules {
+		one := summary.RuleCount{Rule: r.ID, Title: r.Title, Met: 9}
+		switch r.ID {
+		case "ENC-01":
+			one.Met, one.NotMet, one.NotProven = 6, 2, 1
+		case "ENC-04", "USB-02", "EXE-01":
+			one.Met, one.NotProven = 0, 9
+		case "PAT-02":
+			one.Met, one.NotMet = 3, 6
+		case "CFG-05":
+			one.Met, one.NotFor = 0, 9
+		case "LIF-04":
+			one.Met, one.NotMet, one.NotProven = 4, 3, 2
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 func (f *termly) EndedTerms(_ context.Context, school posture.SchoolID, _ time.Time) (list []view.SchoolTerm, _ error) {
