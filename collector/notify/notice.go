@@ -20,6 +20,7 @@ const (
 	Opened    What = "opened"    // policy breaches are open
 	Escalated What = "escalated" // they were told before, and matter more by now
 	Reported  What = "reported"  // somebody reported something without signing in, and nobody has looked at it
+	Disputed  What = "disputed"  // somebody says that a recorded fact is wrong, and nobody has answered
 	Monthly   What = "month"     // a month is over; its rule is the month, such as 2026-10
 	Lost      What = "lost"      // an incident says that something is lost; its number is the rule
 
@@ -57,12 +58,13 @@ type Cause struct {
 	Title       string           `json:"title"`
 	Severity    posture.Severity `json:"severity"` // the gravest
 	Laptops     int              `json:"laptops"`
-	Tags        []string         `json:"tags,omitempty"`    // asset tags, the first few
-	Since       time.Time        `json:"since"`             // when the first of them failed
-	Reports     int              `json:"reports,omitempty"` // of what was reported without signing in
-	Counts      []Count          `json:"counts,omitempty"`  // of a month
-	Signed      bool             `json:"signed,omitempty"`  // of a month only that reports are there which were signed
-	Due         time.Time        `json:"due,omitzero"`      // until when the regulator has to be told
+	Tags        []string         `json:"tags,omitempty"`     // asset tags, the first few
+	Since       time.Time        `json:"since"`              // when the first of them failed
+	Reports     int              `json:"reports,omitempty"`  // of what was reported without signing in
+	Disputes    int              `json:"disputes,omitempty"` // of recorded facts that are disputed
+	Counts      []Count          `json:"counts,omitempty"`   // of a month
+	Signed      bool             `json:"signed,omitempty"`   // of a month only that reports are there which were signed
+	Due         time.Time        `json:"due,omitzero"`       // until when the regulator has to be told
 	Silent      bool             `json:"silent,omitempty"`
 	Urgent      bool             `json:"urgent,omitempty"`
 	Remediation string           `json:"remediation,omitempty"`
@@ -142,15 +144,19 @@ func atOnce(r rule, b *view.Breach) bool {
 
 // told is the table of who is told what: those who can act on it.
 var told = map[access.Role]func(what What, r rule, b *view.Breach) bool{
-	// Whether the regulator is told is for the data-protection officer and the
+	// Whether the regulator is told, and what is answered to who disputes, is for the data-protection officer and the
 	// head to decide.
-	access.Administrator: func(what What, _ rule, _ *view.Breach) bool { return !what.aboutDeadline() && what != Monthly },
-	access.Technician:    func(what What, _ rule, _ *view.Breach) bool { return !what.aboutDeadline() && what != Monthly },
+	access.Administrator: func(what What, _ rule, _ *view.Breach) bool {
+		return !what.aboutDeadline() && what != Monthly && what != Disputed
+	},
+	access.Technician: func(what What, _ rule, _ *view.Breach) bool {
+		return !what.aboutDeadline() && what != Monthly && what != Disputed
+	},
 	access.DPO: func(what What, r rule, _ *view.Breach) bool {
-		return r.encryption || what.aboutDeadline() || what == Monthly
+		return r.encryption || what.aboutDeadline() || what == Monthly || what == Disputed
 	},
 	access.Head: func(what What, _ rule, b *view.Breach) bool {
-		return what == Lost || what == Monthly || what.aboutDeadline() || (what == Escalated || what == Reported) && b.Severity == posture.Critical
+		return what == Lost || what == Monthly || what == Disputed || what.aboutDeadline() || (what == Escalated || what == Reported) && b.Severity == posture.Critical
 	},
 	// Without its counts: see withoutCounts.
 	access.Governor: func(what What, _ rule, _ *view.Breach) bool { return what == Monthly },
@@ -205,6 +211,8 @@ func causes(items []item, known map[key]mark, rules map[string]rule) []Cause {
 		switch {
 		case at.what == Reported:
 			c.Reports++
+		case at.what == Disputed:
+			c.Disputes++
 		case at.what == Monthly:
 			c.Counts = it.counts
 		case !at.what.aboutDeadline() && !devices[at][b.Device]:

@@ -39,6 +39,7 @@ type Source interface {
 	Breaches(ctx context.Context, school posture.SchoolID, query view.BreachQuery, now time.Time) (view.BreachPage, error)
 	Concerns(ctx context.Context, school posture.SchoolID, query view.ConcernQuery, now time.Time) (view.ConcernPage, error)
 	Incidents(ctx context.Context, school posture.SchoolID, query view.IncidentQuery, now time.Time) (view.IncidentPage, error)
+	Disputes(ctx context.Context, school posture.SchoolID, query view.DisputeQuery, now time.Time) (view.DisputePage, error)
 	// LastMonth sums up the last month that is over, by the school's own zone, and in
 	// which anything was heard.
 	LastMonth(ctx context.Context, school posture.SchoolID, now time.Time) (MonthSummary, error)
@@ -284,10 +285,14 @@ func (t *Teller) lookAt(ctx context.Context, s view.School, channels []Channel, 
 	if err != nil {
 		return l, err
 	}
-	for _, it := range month {
-		seen = append(seen, it.key)
+	disputes, err := t.disputes(ctx, s.ID, now)
+	if err != nil {
+		return l, err
 	}
-	l.items = append(l.items, month...)
+	for _, it := range slices.Concat(month, disputes) {
+		seen = append(seen, it.key)
+		l.items = append(l.items, it)
+	}
 	for _, it := range slices.Concat(incidents, concerns) {
 		seen = append(seen, it.key)
 		l.rules[it.breach.Rule] = rule{encryption: true}

@@ -86,6 +86,8 @@ func (c Cause) Headline() string {
 		return "The 72 hours to tell the regulator have ended, and it is not recorded that this was done or need not be: " + c.Title
 	case c.What == Reported:
 		return "Reported without signing in, and not yet looked at: " + reports(c.Reports)
+	case c.What == Disputed:
+		return "Said to be wrong, and to be answered within a month: " + disputed(c.Disputes)
 	case c.What == Monthly:
 		return "Summary of " + c.Title
 	case c.What == Lost:
@@ -105,6 +107,12 @@ func (c Cause) Detail(zone *time.Location) string {
 	}
 	if c.What == Monthly {
 		return c.monthDetail()
+	}
+	if c.What == Disputed {
+		if c.Disputes > 1 {
+			return "The first was disputed " + moment(c.Since, zone) + ". The pages say what, and until when each is to be answered."
+		}
+		return "It was disputed " + moment(c.Since, zone) + ". The pages say what, and until when it is to be answered."
 	}
 	if c.What == Reported {
 		if c.Reports > 1 {
@@ -130,7 +138,9 @@ func (c Cause) Detail(zone *time.Location) string {
 }
 
 // ofLaptops reports whether it is what laptops reported, and not people.
-func (c Cause) ofLaptops() bool { return !c.What.pressing() && c.What != Lost && c.What != Monthly }
+func (c Cause) ofLaptops() bool {
+	return !c.What.pressing() && c.What != Lost && c.What != Monthly && c.What != Disputed
+}
 
 // link leads to the page of a school's breaches; "" if it is not known where the
 // pages are.
@@ -141,6 +151,9 @@ func (n Notice) link(p Part) string {
 	}
 	if i := slices.IndexFunc(p.Causes, monthly); i >= 0 && len(p.Causes) == 1 {
 		return n.monthLink(p, p.Causes[i])
+	}
+	if !slices.ContainsFunc(p.Causes, func(c Cause) bool { return c.What != Disputed && c.What != Monthly }) {
+		return n.disputeLink(p)
 	}
 	if !slices.ContainsFunc(p.Causes, Cause.ofLaptops) {
 		return strings.TrimSuffix(n.Pages, "/") + "/schools/" + url.PathEscape(string(p.School)) + "/incidents"
@@ -174,6 +187,9 @@ func (n Notice) Text(zone *time.Location) string {
 				fmt.Fprintf(&w, "  What to do: %s\n", c.Remediation)
 			}
 			if link := n.monthLink(p, c); c.What == Monthly && link != "" && len(p.Causes) > 1 {
+				fmt.Fprintf(&w, "  %s\n", link)
+			}
+			if link := n.disputeLink(p); c.What == Disputed && link != "" && link != n.link(p) {
 				fmt.Fprintf(&w, "  %s\n", link)
 			}
 		}

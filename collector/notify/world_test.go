@@ -35,6 +35,7 @@ type standing struct {
 	mark     uint64
 	partly   bool
 	reported []view.Concern
+	disputed []view.Dispute
 	lost     []view.Incident
 	month    MonthSummary
 	note     string // its checkpoint
@@ -50,6 +51,12 @@ func (s *standing) Checkpoint(context.Context, posture.SchoolID) ([]byte, error)
 
 func (s *standing) Concerns(context.Context, posture.SchoolID, view.ConcernQuery, time.Time) (view.ConcernPage, error) {
 	return view.ConcernPage{Concerns: s.reported}, nil
+}
+
+func (s *standing) Disputes(context.Context, posture.SchoolID, view.DisputeQuery, time.Time) (view.DisputePage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return view.DisputePage{Disputes: s.disputed}, nil
 }
 
 func (s *standing) LastMonth(context.Context, posture.SchoolID, time.Time) (MonthSummary, error) {
