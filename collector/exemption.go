@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -30,7 +31,7 @@ func exemptionCommand(o *options) *cobra.Command {
 
 func exemptionAsk(o *options) *cobra.Command {
 	var args app.AskExemptionArguments
-	var until, key string
+	var last, key string
 	var lasts time.Duration
 	c := &cobra.Command{
 		Use:   "ask RULE",
@@ -40,14 +41,14 @@ func exemptionAsk(o *options) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) (err error) {
 			args.Rule = rest[0]
-			if args.Until, err = endOf(until, lasts, time.Now()); err != nil {
+			if args.Until, err = endOf(last, lasts, time.Now().In(homeZone(time.Now()))); err != nil {
 				return err
 			}
 			if args.Key, err = keyIn(key); err != nil {
 				return err
 			}
 			return operate(c, o, "exemption.ask", args, func(a app.ExemptionAnswer) {
-				fmt.Fprintf(c.OutOrStdout(), "Asked for as %s, entry %d. It holds once another person approves it, until %s.\n", a.ID, a.Entry, when(args.Until))
+				fmt.Fprintf(c.OutOrStdout(), "Asked for as %s, entry %d. It holds once another person approves it, until %s.\n", a.ID, a.Entry, until(args.Until))
 			})
 		},
 	}
@@ -57,7 +58,7 @@ func exemptionAsk(o *options) *cobra.Command {
 	f.StringVar(&args.Subject, "subject", "", "with --device: only for the breach of the subject with this key, as breach list --json names it")
 	f.StringVar(&args.Group, "group", "", "for the laptops of one group")
 	f.BoolVar(&args.Whole, "whole-school", false, "for every laptop of the school")
-	f.StringVar(&until, "until", "", "the last day on which it holds, as 2026-12-18")
+	f.StringVar(&last, "until", "", "the last day on which it holds, as 2026-12-18")
 	f.DurationVar(&lasts, "lasts", 0, "or how long it holds, as 720h")
 	keyFlag(c, &key)
 	reasonFlag(c, &args.Reason)
@@ -109,7 +110,7 @@ func exemptionList(o *options) *cobra.Command {
 }
 
 func showExemption(w io.Writer, e view.Exemption) {
-	fmt.Fprintf(w, "%-14s %-8s %-7s %s, %s, until %s\n", e.ID, e.State, e.Scope.Rule, scopeWords(e.Scope, e.Hostname), e.Title, when(e.Until))
+	fmt.Fprintf(w, "%-14s %-8s %-7s %s, %s, until %s\n", e.ID, e.State, e.Scope.Rule, scopeWords(e.Scope, cmp.Or(e.AssetTag, e.Hostname)), e.Title, until(e.Until))
 	for _, act := range []struct {
 		what string
 		view.Act
@@ -121,15 +122,15 @@ func showExemption(w io.Writer, e view.Exemption) {
 }
 
 // scopeWords says for what an exemption is.
-func scopeWords(s breach.Scope, hostname string) string {
-	if hostname == "" {
-		hostname = string(s.Device)
+func scopeWords(s breach.Scope, name string) string {
+	if name == "" {
+		name = string(s.Device)
 	}
 	switch s.Of {
 	case breach.OneBreach:
-		return "one " + s.Kind + " of " + hostname
+		return "one " + s.Kind + " of " + name
 	case breach.OneDevice:
-		return hostname
+		return name
 	case breach.OneGroup:
 		return "the group " + s.Group
 	}

@@ -96,14 +96,14 @@ func readWhole(c *cobra.Command, name string) ([]byte, error) {
 	return data, nil
 }
 
-// timeOf reads a time as people write it, in the zone of this machine; "" is
+// timeOf reads a time as people write it, in the zone of commands; "" is
 // the zero time.
 func timeOf(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+		if t, err := time.ParseInLocation(layout, s, homeZone(time.Now())); err == nil {
 			return t, nil
 		}
 	}

@@ -268,5 +268,25 @@ func when(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return t.Local().Format(moment)
+	return t.In(homeZone(t)).Format(moment)
+}
+
+// homeZone is the zone in which commands read and write times: that of this machine.
+// Servers and containers often have none but UTC, by which nobody at a school goes:
+// then it is the usual one.
+func homeZone(at time.Time) *time.Location {
+	if name, _ := at.Local().Zone(); name == "UTC" {
+		if zone, err := time.LoadLocation(usualZone); err == nil {
+			return zone
+		}
+	}
+	return time.Local
+}
+
+// until says when something ends: at midnight, with the day before.
+func until(t time.Time) string {
+	if local := t.In(homeZone(t)); local.Hour() == 0 && local.Minute() == 0 {
+		return "the end of " + local.AddDate(0, 0, -1).Format("Mon 2 Jan 2006")
+	}
+	return when(t)
 }
