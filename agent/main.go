@@ -18,6 +18,7 @@ import (
 	"github.com/caretaker-school/caretaker/agent/app"
 	"github.com/caretaker-school/caretaker/agent/daemon"
 	"github.com/caretaker-school/caretaker/agent/enroll"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/release"
 )
@@ -74,7 +75,7 @@ func root(status *int) *cobra.Command {
 }
 
 func runCommand() *cobra.Command {
-	config := app.Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	config := app.Config{TPM: tpm.System(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Assess this laptop and report, until stopped",
@@ -127,6 +128,10 @@ func enrollCommand() *cobra.Command {
 				return errors.New("enrolling needs a token: ask the school's technician for one, and give it with --token")
 			}
 			config.Stdin = c.InOrStdin()
+			config.TPM = tpm.System()
+			config.InFile = func(reason error) {
+				fmt.Fprintf(c.OutOrStdout(), "Its key is kept in a file that its service alone may read, not in a TPM: %s.\n", reason)
+			}
 			config.About = &app.Config{State: config.State, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 			if proxy.Proxy != "" {
 				config.Proxy = &proxy

@@ -20,6 +20,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/agent/update"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
@@ -34,6 +35,9 @@ type Config struct {
 	Woken <-chan struct{}
 	// Installed is this program as releases know it. Its zero value takes none.
 	Installed update.Installed
+
+	// TPM is where the laptop's key may be kept; nil keeps a new one in a file.
+	TPM *tpm.TPM
 
 	// Program, Before and Replay say how children are started when this
 	// process is not the agent's own binary, as in a scenario that runs both

@@ -89,7 +89,9 @@ func (a *attempts) longest() time.Duration {
 
 // ask asks once, and reports whether there is nothing more to ask.
 func (a *attempts) ask(ctx context.Context, token string) (done bool, err error) {
-	enrolled, err := Enroll(ctx, EnrollConfig{State: a.config.State, Token: token, About: &a.config}, a.clock)
+	enrolled, err := Enroll(ctx, EnrollConfig{State: a.config.State, Token: token, About: &a.config, TPM: a.config.TPM, InFile: func(reason error) {
+		a.config.Log.Info("the laptop's key is kept in a file, which this service alone may read", "reason", reason)
+	}}, a.clock)
 	waits := new(enroll.WaitingError)
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/enroll"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/policy"
@@ -34,6 +35,10 @@ type EnrollConfig struct {
 	// About says what to run to ask this machine what it is, for whoever approves
 	// it; nil says nothing of it.
 	About *Config
+	// TPM is in which its key is made, if it can be; nil makes it in a file.
+	TPM *tpm.TPM
+	// InFile is told why the key is in a file; nil is not.
+	InFile func(reason error)
 	// Later keeps the token if the school did not answer, for the service to
 	// enrol with when it does.
 	Later bool
@@ -72,7 +77,7 @@ func Enroll(ctx context.Context, c EnrollConfig, clk clock.Clock) (enroll.Identi
 	if err != nil {
 		return enroll.Identity{}, fmt.Errorf("read this machine's name: %w", err)
 	}
-	o := enroll.Options{Token: c.Token, State: c.State, Hostname: hostname, Platform: platform(), Built: release.Built(), Clock: clk, Routes: newRoutes(c.State, nil)}
+	o := enroll.Options{Token: c.Token, State: c.State, Hostname: hostname, Platform: platform(), Built: release.Built(), Clock: clk, Routes: newRoutes(c.State, nil), TPM: c.TPM, InFile: c.InFile}
 	if c.Proxy != nil { // before the token: the service needs it as soon as that is there
 		if err := setProxy(c.State, *c.Proxy); err != nil {
 			return enroll.Identity{}, err
@@ -150,10 +155,11 @@ func ReadStatus(dir string, built, now time.Time) (Status, error) {
 	}
 	if !stranger {
 		r.School, r.SchoolName = string(device.School), device.SchoolName
-		r.Device, r.Collector = string(device.Device), device.Addresses
+		r.Device, r.Collector, r.Key = string(device.Device), device.Addresses, string(device.Key.Place())
 	}
 	s.Enrolled = found || !stranger
-	s.School, s.SchoolName, s.Device, s.Collector = r.School, r.SchoolName, r.Device, r.Collector
+	s.School, s.SchoolName, s.Device, s.Collector, s.Key = r.School, r.SchoolName, r.Device, r.Collector, r.Key
+	s.ReportPage = readReportPage(r.ReportPage)
 	s.AssessedAt, s.ReportedAt, s.Acknowledged = r.AssessedAt, r.ReportedAt, r.Acknowledged
 	s.Self, s.Way, s.Obstacles = r.Self, r.Way, r.Obstacles
 	s.Waiting, s.Dropped, s.Policy, s.Trouble, s.ClockOff = r.Waiting, r.Dropped, r.Policy, r.trouble(), clockOff(r.Skew)

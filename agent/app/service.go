@@ -63,7 +63,7 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 		s.asks = newPace(100, time.Second) // a recorded machine has no battery to spare
 	}
 	var err error
-	if s.device, err = enroll.Load(c.State, release.Built()); err != nil {
+	if s.device, err = enroll.LoadWith(c.State, release.Built(), c.TPM); err != nil {
 		return nil, err
 	}
 	routes := newRoutes(c.State, c.Log)
@@ -77,10 +77,15 @@ func newService(c Config, clk clock.Clock) (*service, error) {
 	}
 	s.inbox = newInbox(s)
 	s.inbox.way = routes.Used
+	if err := s.device.Usable(); err != nil {
+		s.inbox.report(func(r *running) { r.Fault = err.Error() }) // whoever asks for its status reads why it does not run
+		return nil, err
+	}
 	if err := s.loadPosition(); err != nil {
 		return nil, err
 	}
 	s.position.Upkeep.begin(s.running(c))
+	s.position.Upkeep.Key = s.device.Key.Place()
 	if err := s.state.open(); err != nil {
 		c.Log.Warn("only the service's own account can read its status", "reason", err)
 	}

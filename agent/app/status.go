@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
+	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/release"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -21,7 +22,9 @@ type Status struct {
 	School       string    `json:"school,omitempty"`
 	SchoolName   string    `json:"schoolName,omitempty"`
 	Device       string    `json:"device,omitempty"`
-	Collector    []string  `json:"collector,omitempty"` // addresses
+	Collector    []string  `json:"collector,omitempty"`  // addresses
+	Key          string    `json:"key,omitempty"`        // where its key is kept: "tpm" or "file"
+	ReportPage   string    `json:"reportPage,omitempty"` // where a loss is reported without signing in
 	Running      bool      `json:"running"`
 	Connected    bool      `json:"connected"`
 	AssessedAt   time.Time `json:"assessedAt"`   // zero if never
@@ -87,6 +90,9 @@ func PrintStatus(w io.Writer, s Status) {
 	default:
 		fmt.Fprintf(w, "Reports to:       %s, at %s\n", s.SchoolName, join(s.Collector))
 		fmt.Fprintf(w, "As device:        %s\n", s.Device)
+		if kept := keyKept(s.Key); kept != "" {
+			fmt.Fprintf(w, "By its key in:    %s\n", kept)
+		}
 		fmt.Fprintf(w, "Service:          %s\n", choose(s.Running, choose(s.Connected, "running, connected", "running, not connected now"), "not running"))
 		if s.Connected && s.Way != "" {
 			fmt.Fprintf(w, "By way of:        %s\n", s.Way)
@@ -98,6 +104,9 @@ func PrintStatus(w io.Writer, s Status) {
 			fmt.Fprintf(w, "Lost because too much waited: %d\n", s.Dropped)
 		}
 		fmt.Fprintf(w, "Policy:           %s\n", choose(s.Policy == 0, "the baseline that comes with the agent", fmt.Sprintf("number %d", s.Policy)))
+		if s.ReportPage != "" {
+			fmt.Fprintf(w, "Lost or stolen?   Report it without signing in at %s\n", s.ReportPage)
+		}
 		if s.Trouble != "" {
 			fmt.Fprintf(w, "Trouble:          %s\n", s.Trouble)
 		}
@@ -140,6 +149,8 @@ type running struct {
 	SchoolName string   `json:"schoolName"`
 	Device     string   `json:"device"`
 	Collector  []string `json:"collector"`
+	Key        string   `json:"key,omitempty"`        // where it is kept
+	ReportPage string   `json:"reportPage,omitempty"` // where a loss is reported
 
 	WrittenAt    time.Time `json:"writtenAt"`
 	AssessedAt   time.Time `json:"assessedAt"`
@@ -202,6 +213,17 @@ func newStatus() Status {
 		s.Checks = append(s.Checks, all[section])
 	}
 	return s
+}
+
+// keyKept says where the key is kept.
+func keyKept(place string) string {
+	switch posture.KeyPlace(place) {
+	case posture.InTPM:
+		return "this computer's TPM, which gives it to nobody"
+	case posture.InFile:
+		return "a file that its service alone may read"
+	}
+	return ""
 }
 
 func orNever(t time.Time) string {

@@ -209,7 +209,7 @@ func becomes(c Config) (*enroll.Asking, error) {
 		return nil, enroll.BecomeOwn(c.State, *a, release.Built())
 	}
 	if !a.Kept.Ready {
-		d, err := enroll.Load(c.State, release.Built())
+		d, err := enroll.LoadWith(c.State, release.Built(), c.TPM)
 		if err != nil {
 			return nil, err
 		}

@@ -65,6 +65,8 @@ type Agent struct {
 	StoppedFrom  time.Time `json:"stoppedFrom,omitzero"`
 	StoppedUntil time.Time `json:"stoppedUntil,omitzero"`
 	StateLostAt  time.Time `json:"stateLostAt,omitzero"`
+	// Key is where the key is kept by which the device is known; "" if nobody said.
+	Key posture.KeyPlace `json:"key,omitempty"`
 }
 
 // into adds it to what is known of the device.
@@ -80,6 +82,9 @@ func (a *Agent) into(device *posture.System) {
 		device.AgentStoppedFrom, device.AgentStoppedUntil = orUnreadable(a.StoppedFrom), orUnreadable(a.StoppedUntil)
 	}
 	device.AgentStateLostAt = posture.Read(a.StateLostAt)
+	if a.Key != "" {
+		device.AgentKey = posture.Read(a.Key)
+	}
 }
 
 // orUnreadable is when something happened that can be told of no more: what is known

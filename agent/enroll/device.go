@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/caretaker-school/caretaker/agent/route"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -34,6 +35,7 @@ type Device struct {
 	Routes   *route.Routes     // to the collector; nil goes straight
 
 	state string
+	tpm   *tpm.TPM // that of its key
 
 	mu          sync.Mutex // guards certificate, Identity.Certificate and the files of documents
 	certificate *tls.Certificate
@@ -180,6 +182,7 @@ func (d *Device) open(kind string, signed []byte) ([]byte, heading, error) {
 
 func (d *Device) documentFile(kind string) string { return filepath.Join(d.state, kind+".signed") }
 func (d *Device) usedFile(kind string) string     { return filepath.Join(d.state, kind+".used.signed") }
+func (d *Device) path(name string) string         { return filepath.Join(d.state, name) }
 
 // rememberEvery is how far the collector's time must have moved on to be worth
 // a write.

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/caretaker-school/caretaker/agent/route"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -80,6 +81,9 @@ type Options struct {
 	Built    time.Time // when this program was built, as far as known
 	Clock    clock.Clock
 	Routes   *route.Routes // to the collector; nil goes straight
+	TPM      *tpm.TPM      // in which the key is made, if it can be; nil makes it in a file
+	// InFile is told why the key is in a file, if there was a TPM to ask; nil is not.
+	InFile func(reason error)
 }
 
 // Hardware is what a laptop says of its computer when it asks to be admitted.
@@ -118,7 +122,7 @@ func exchange(ctx context.Context, o Options) (*Device, error) {
 	if err := durable.MakePrivate(o.State); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
-	key, err := identity.MakeDeviceKey(filepath.Join(o.State, keyFile))
+	key, err := makeKey(filepath.Join(o.State, keyFile), o.TPM, o.InFile)
 	if err != nil {
 		return nil, err
 	}
@@ -247,6 +251,7 @@ func accept(token identity.Token, key *identity.DeviceKey, a *pb.EnrollResponse,
 	if err != nil {
 		return nil, err
 	}
+	d.tpm = o.TPM
 	if d.Verifier.School != token.School {
 		return nil, fmt.Errorf("it is of school %s, and the token is of %s", d.Verifier.School, token.School)
 	}
@@ -280,8 +285,14 @@ func (d *Device) writeIdentity() error {
 }
 
 // Load reads the identity in a state folder. built is when this program was
-// built, as far as known.
+// built, as far as known. It asks no TPM: whether a key that is kept in one can be
+// used is for Device.Usable to say.
 func Load(state string, built time.Time) (*Device, error) {
+	return LoadWith(state, built, tpm.System())
+}
+
+// LoadWith is Load with another TPM than this computer's.
+func LoadWith(state string, built time.Time, of *tpm.TPM) (*Device, error) {
 	file := filepath.Join(state, identityFile)
 	data, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -290,7 +301,7 @@ func Load(state string, built time.Time) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the laptop's identity: %w", err)
 	}
-	key, err := identity.LoadDeviceKey(filepath.Join(state, keyFile))
+	key, err := loadKey(filepath.Join(state, keyFile), of)
 	if err != nil {
 		return nil, unreadable(state, err)
 	}
@@ -299,13 +310,14 @@ func Load(state string, built time.Time) (*Device, error) {
 		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
 	d, err := newDevice(state, id, key, identity.NewTrusted(built, told(state)))
-	if own, missing := identity.LoadDeviceKey(filepath.Join(state, partKeyFile)); err != nil && missing == nil {
+	if own, missing := loadKey(filepath.Join(state, partKeyFile), of); err != nil && missing == nil {
 		// It is a device of its own since a moment ago, and takes its key next.
 		d, err = newDevice(state, id, own, identity.NewTrusted(built, told(state)))
 	}
 	if err != nil {
 		return nil, unreadable(file, fmt.Errorf("load the laptop's identity from %s: %w", file, err))
 	}
+	d.tpm = of
 	return d, nil
 }
 

@@ -89,7 +89,7 @@ var ErrAsks = errors.New("this laptop waits until the school says which of two m
 
 // Code returns the code by which people recognise this machine while it asks.
 func (d *Device) Code() (string, error) {
-	key, err := identity.MakeDeviceKey(filepath.Join(d.state, partKeyFile))
+	key, err := d.makePart()
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +103,7 @@ func (d *Device) AskWho(ctx context.Context, m Machine, c clock.Clock) (Asking, 
 	if err != nil {
 		return Asking{}, err
 	}
-	key, err := identity.MakeDeviceKey(filepath.Join(d.state, partKeyFile))
+	key, err := d.makePart()
 	if err != nil {
 		return Asking{}, err
 	}
@@ -158,7 +158,7 @@ func (d *Device) told(m Machine, answer *pb.PartResponse) (Asking, error) {
 		return a, fmt.Errorf("ask who this laptop is: %w", err)
 	}
 	a.Own = own
-	key, err := identity.LoadDeviceKey(filepath.Join(d.state, partKeyFile))
+	key, err := loadKey(d.path(partKeyFile), d.tpm)
 	if err != nil {
 		return a, err
 	}
@@ -190,7 +190,7 @@ func Keep(state string, built time.Time) error {
 	if err != nil {
 		return err
 	}
-	key, err := identity.LoadDeviceKey(filepath.Join(state, partKeyFile))
+	key, err := loadKey(filepath.Join(state, partKeyFile), nil)
 	switch {
 	case err == nil:
 		hash, err := identity.KeyFingerprint(key.Public())
@@ -219,7 +219,7 @@ func BecomeOwn(state string, a Asking, built time.Time) error {
 	if _, err := os.Stat(keyAt); errors.Is(err, fs.ErrNotExist) {
 		keyAt = filepath.Join(state, keyFile) // it was moved before
 	}
-	key, err := identity.LoadDeviceKey(keyAt)
+	key, err := loadKey(keyAt, nil)
 	if err != nil {
 		return err
 	}

@@ -45,10 +45,25 @@ func agentRows(s posture.System, c clockwork) []named {
 		}
 		return c.moment(t).Text
 	}
-	return []named{
+	rows := []named{
 		{"Agent did not run, though switched on, last until", reading(s.AgentStoppedUntil, when)},
 		{"Agent's program replaced last", reading(s.AgentChangedAt, when)},
 		{"What the agent keeps was damaged or set back last", reading(s.AgentStateLostAt, when)},
 		{"Fingerprint of the agent's program", reading(s.AgentProgram, same)},
 	}
+	if s.AgentKey.Absent != posture.NotAsked { // an earlier version does not tell
+		rows = append(rows, named{"The key that it signs with is kept", reading(s.AgentKey, keyPlace)})
+	}
+	return rows
+}
+
+// keyPlace says where a laptop keeps its key.
+func keyPlace(p posture.KeyPlace) string {
+	switch p {
+	case posture.InTPM:
+		return "in the laptop's TPM, which gives it to nobody"
+	case posture.InFile:
+		return "in a file that the agent's account alone may read"
+	}
+	return string(p)
 }

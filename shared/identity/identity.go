@@ -20,12 +20,27 @@ import (
 	"os"
 
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // DeviceKey is the key of one device: ECDSA on P-256. It is made on the device
 // and never leaves it.
-type DeviceKey struct{ key *ecdsa.PrivateKey }
+type DeviceKey struct {
+	key    crypto.Signer
+	public *ecdsa.PublicKey
+	place  posture.KeyPlace
+}
+
+// NewDeviceKey returns the key with which a signer on the device signs, which is
+// kept in a place.
+func NewDeviceKey(key crypto.Signer, place posture.KeyPlace) (*DeviceKey, error) {
+	public, ok := key.Public().(*ecdsa.PublicKey)
+	if !ok || public.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("load device key: it is a key of another sort, %T", key.Public())
+	}
+	return &DeviceKey{key, public, place}, nil
+}
 
 // LoadDeviceKey reads the key in the file at path. Its error is fs.ErrNotExist
 // if there is none.
@@ -37,7 +52,7 @@ func LoadDeviceKey(path string) (*DeviceKey, error) {
 	if key.Curve != elliptic.P256() {
 		return nil, fmt.Errorf("load device key: %s holds a key on %s, not P-256", path, key.Params().Name)
 	}
-	return &DeviceKey{key}, nil
+	return NewDeviceKey(key, posture.InFile)
 }
 
 // MakeDeviceKey reads the key in the file at path, or makes one and stores it
@@ -55,15 +70,24 @@ func MakeDeviceKey(path string) (*DeviceKey, error) {
 	if err := writeKey(path, made); err != nil {
 		return nil, fmt.Errorf("make device key: %w", err)
 	}
-	return &DeviceKey{made}, nil
+	return NewDeviceKey(made, posture.InFile)
 }
 
 // Public returns the public half.
-func (k *DeviceKey) Public() *ecdsa.PublicKey { return &k.key.PublicKey }
+func (k *DeviceKey) Public() *ecdsa.PublicKey { return k.public }
+
+// Place returns where it is kept.
+func (k *DeviceKey) Place() posture.KeyPlace { return k.place }
+
+// Try reports why the key cannot be used now; nil if it can.
+func (k *DeviceKey) Try() error {
+	_, err := k.Sign(proof.Digest{})
+	return err
+}
 
 // Sign signs the hash of a statement, as proof.VerifyStatement checks it.
 func (k *DeviceKey) Sign(hash proof.Digest) ([]byte, error) {
-	signature, err := ecdsa.SignASN1(rand.Reader, k.key, hash[:])
+	signature, err := k.key.Sign(rand.Reader, hash[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("sign statement: %w", err)
 	}

@@ -209,5 +209,6 @@ func systemKind() *kind {
 		timeRead("agentStoppedFrom", func(x *p.System) p.Reading[time.Time] { return x.AgentStoppedFrom }),
 		timeRead("agentStoppedUntil", func(x *p.System) p.Reading[time.Time] { return x.AgentStoppedUntil }),
 		timeRead("agentStateLostAt", func(x *p.System) p.Reading[time.Time] { return x.AgentStateLostAt }),
+		textRead("agentKey", func(x *p.System) p.Reading[p.KeyPlace] { return x.AgentKey }, p.InTPM, p.InFile),
 	)
 }

@@ -35,6 +35,14 @@ const (
 	VisitorOwned     Ownership = "visitor-owned"      // VI
 )
 
+// KeyPlace is where a device keeps the key by which its school knows it.
+type KeyPlace string
+
+const (
+	InTPM  KeyPlace = "tpm"  // the computer's TPM, which signs with it and gives it to nobody
+	InFile KeyPlace = "file" // a file that the agent's account alone may read
+)
+
 // Chassis is the shape of a computer, as far as rules care: a laptop leaves
 // the site.
 type Chassis string
@@ -75,4 +83,5 @@ type System struct {
 	AgentStoppedFrom  Reading[time.Time] `json:"agentStoppedFrom,omitzero"`  // from when it last did not run although the device was switched on; the zero time if never
 	AgentStoppedUntil Reading[time.Time] `json:"agentStoppedUntil,omitzero"` // until when
 	AgentStateLostAt  Reading[time.Time] `json:"agentStateLostAt,omitzero"`  // when it last found its state damaged, or set back; the zero time if never
+	AgentKey          Reading[KeyPlace]  `json:"agentKey,omitzero"`          // where the key is kept by which the device is known
 }

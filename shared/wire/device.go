@@ -17,6 +17,10 @@ func chassis() words[posture.Chassis] {
 	return words[posture.Chassis]{posture.Laptop, posture.Desktop, posture.Server, posture.Virtual}
 }
 
+func keyPlaces() words[posture.KeyPlace] {
+	return words[posture.KeyPlace]{posture.InTPM, posture.InFile}
+}
+
 func encodeSystems(b *budget, f posture.Facts, _ []posture.Finding) (proto.Message, time.Time, bool, error) {
 	origin, items, err := encodeAnswer(b, f.System, encodeSystem)
 	return &pb.SystemSection{Origin: origin, Items: items}, f.System.ReadAt, true, err
@@ -52,6 +56,7 @@ func encodeSystem(s posture.System) (*pb.System, error) {
 		AgentStoppedFrom:  encodeInstant(s.AgentStoppedFrom),
 		AgentStoppedUntil: encodeInstant(s.AgentStoppedUntil),
 		AgentStateLostAt:  encodeInstant(s.AgentStateLostAt),
+		AgentKey:          keyPlaces().encode(s.AgentKey),
 	}, err
 }
 
@@ -79,6 +84,7 @@ func decodeSystem(m *pb.System) (posture.System, error) {
 		AgentStoppedFrom:  decodeInstant(m.GetAgentStoppedFrom()),
 		AgentStoppedUntil: decodeInstant(m.GetAgentStoppedUntil()),
 		AgentStateLostAt:  decodeInstant(m.GetAgentStateLostAt()),
+		AgentKey:          keyPlaces().decode(m.GetAgentKey()),
 	}, err
 }
 

@@ -17,6 +17,7 @@ type filler struct{ n int }
 var closed = map[reflect.Type][]any{
 	reflect.TypeFor[posture.Platform]():        {posture.MacOS},
 	reflect.TypeFor[posture.Chassis]():         {posture.Virtual},
+	reflect.TypeFor[posture.KeyPlace]():        {posture.InTPM},
 	reflect.TypeFor[posture.VolumeRole]():      {posture.SwapVolume},
 	reflect.TypeFor[posture.EncryptionState](): {posture.Decrypting},
 	reflect.TypeFor[posture.ProtectionState](): {posture.ProtectionClearKey},

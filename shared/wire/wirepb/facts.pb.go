@@ -464,8 +464,10 @@ type System struct {
 	AgentStoppedUntil *Instant `protobuf:"bytes,23,opt,name=agent_stopped_until,json=agentStoppedUntil,proto3" json:"agent_stopped_until,omitempty"`
 	// When the agent last found what it keeps between two reports damaged, or set back to an earlier state; 0 for never. Purpose: tampering shows.
 	AgentStateLostAt *Instant `protobuf:"bytes,24,opt,name=agent_state_lost_at,json=agentStateLostAt,proto3" json:"agent_state_lost_at,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Where the key is kept by which the school knows this device: "tpm" or "file". Purpose: whether whoever copies the disk copies the key with it.
+	AgentKey      *Text `protobuf:"bytes,25,opt,name=agent_key,json=agentKey,proto3" json:"agent_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *System) Reset() {
@@ -627,6 +629,13 @@ func (x *System) GetAgentStoppedUntil() *Instant {
 func (x *System) GetAgentStateLostAt() *Instant {
 	if x != nil {
 		return x.AgentStateLostAt
+	}
+	return nil
+}
+
+func (x *System) GetAgentKey() *Text {
+	if x != nil {
+		return x.AgentKey
 	}
 	return nil
 }
@@ -2376,7 +2385,7 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\x04gaps\x18\x03 \x03(\v2\x11.caretaker.v1.GapR\x04gaps\"i\n" +
 	"\rSystemSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
-	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.SystemR\x05items\"\xd3\a\n" +
+	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.SystemR\x05items\"\x84\b\n" +
 	"\x06System\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12\x1a\n" +
 	"\bplatform\x18\x02 \x01(\tR\bplatform\x12\"\n" +
@@ -2399,7 +2408,8 @@ const file_caretaker_v1_facts_proto_rawDesc = "" +
 	"\x10agent_changed_at\x18\x15 \x01(\v2\x15.caretaker.v1.InstantR\x0eagentChangedAt\x12C\n" +
 	"\x12agent_stopped_from\x18\x16 \x01(\v2\x15.caretaker.v1.InstantR\x10agentStoppedFrom\x12E\n" +
 	"\x13agent_stopped_until\x18\x17 \x01(\v2\x15.caretaker.v1.InstantR\x11agentStoppedUntil\x12D\n" +
-	"\x13agent_state_lost_at\x18\x18 \x01(\v2\x15.caretaker.v1.InstantR\x10agentStateLostAt\"m\n" +
+	"\x13agent_state_lost_at\x18\x18 \x01(\v2\x15.caretaker.v1.InstantR\x10agentStateLostAt\x12/\n" +
+	"\tagent_key\x18\x19 \x01(\v2\x12.caretaker.v1.TextR\bagentKey\"m\n" +
 	"\x11EncryptionSection\x12,\n" +
 	"\x06origin\x18\x01 \x01(\v2\x14.caretaker.v1.OriginR\x06origin\x12*\n" +
 	"\x05items\x18\x02 \x03(\v2\x14.caretaker.v1.VolumeR\x05items\"\xeb\x04\n" +
@@ -2628,87 +2638,88 @@ var file_caretaker_v1_facts_proto_depIdxs = []int32{
 	3,  // 16: caretaker.v1.System.agent_stopped_from:type_name -> caretaker.v1.Instant
 	3,  // 17: caretaker.v1.System.agent_stopped_until:type_name -> caretaker.v1.Instant
 	3,  // 18: caretaker.v1.System.agent_state_lost_at:type_name -> caretaker.v1.Instant
-	5,  // 19: caretaker.v1.EncryptionSection.origin:type_name -> caretaker.v1.Origin
-	9,  // 20: caretaker.v1.EncryptionSection.items:type_name -> caretaker.v1.Volume
-	0,  // 21: caretaker.v1.Volume.filesystem:type_name -> caretaker.v1.Text
-	2,  // 22: caretaker.v1.Volume.capacity:type_name -> caretaker.v1.Number
-	0,  // 23: caretaker.v1.Volume.encryption:type_name -> caretaker.v1.Text
-	0,  // 24: caretaker.v1.Volume.protection:type_name -> caretaker.v1.Text
-	0,  // 25: caretaker.v1.Volume.method:type_name -> caretaker.v1.Text
-	0,  // 26: caretaker.v1.Volume.cipher:type_name -> caretaker.v1.Text
-	2,  // 27: caretaker.v1.Volume.progress:type_name -> caretaker.v1.Number
-	1,  // 28: caretaker.v1.Volume.used_space:type_name -> caretaker.v1.Truth
-	1,  // 29: caretaker.v1.Volume.hardware:type_name -> caretaker.v1.Truth
-	0,  // 30: caretaker.v1.Volume.protectors:type_name -> caretaker.v1.Text
-	1,  // 31: caretaker.v1.Volume.recovery_key:type_name -> caretaker.v1.Truth
-	5,  // 32: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
-	11, // 33: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
-	0,  // 34: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
-	1,  // 35: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
-	1,  // 36: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
-	1,  // 37: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
-	1,  // 38: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
-	0,  // 39: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
-	3,  // 40: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
-	1,  // 41: caretaker.v1.Antivirus.current:type_name -> caretaker.v1.Truth
-	1,  // 42: caretaker.v1.Antivirus.passive:type_name -> caretaker.v1.Truth
-	5,  // 43: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
-	13, // 44: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
-	0,  // 45: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
-	2,  // 46: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
-	1,  // 47: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
-	0,  // 48: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
-	14, // 49: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
-	0,  // 50: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
-	0,  // 51: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
-	0,  // 52: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
-	5,  // 53: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
-	16, // 54: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
-	0,  // 55: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
-	5,  // 56: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
-	18, // 57: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
-	0,  // 58: caretaker.v1.Program.signer:type_name -> caretaker.v1.Text
-	5,  // 59: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
-	20, // 60: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
-	5,  // 61: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
-	21, // 62: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
-	0,  // 63: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
-	0,  // 64: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
-	0,  // 65: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
-	0,  // 66: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
-	0,  // 67: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
-	5,  // 68: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
-	23, // 69: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
-	1,  // 70: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
-	3,  // 71: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
-	2,  // 72: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
-	2,  // 73: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
-	3,  // 74: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
-	3,  // 75: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
-	1,  // 76: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
-	1,  // 77: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
-	1,  // 78: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
-	1,  // 79: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
-	2,  // 80: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
-	1,  // 81: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
-	1,  // 82: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
-	1,  // 83: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
-	1,  // 84: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
-	2,  // 85: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
-	2,  // 86: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
-	1,  // 87: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
-	1,  // 88: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
-	3,  // 89: caretaker.v1.Security.updates_installed_at:type_name -> caretaker.v1.Instant
-	1,  // 90: caretaker.v1.Security.password_on_wake:type_name -> caretaker.v1.Truth
-	1,  // 91: caretaker.v1.Security.password_required:type_name -> caretaker.v1.Truth
-	1,  // 92: caretaker.v1.Security.system_integrity:type_name -> caretaker.v1.Truth
-	1,  // 93: caretaker.v1.Security.programs_assessed:type_name -> caretaker.v1.Truth
-	25, // 94: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
-	95, // [95:95] is the sub-list for method output_type
-	95, // [95:95] is the sub-list for method input_type
-	95, // [95:95] is the sub-list for extension type_name
-	95, // [95:95] is the sub-list for extension extendee
-	0,  // [0:95] is the sub-list for field type_name
+	0,  // 19: caretaker.v1.System.agent_key:type_name -> caretaker.v1.Text
+	5,  // 20: caretaker.v1.EncryptionSection.origin:type_name -> caretaker.v1.Origin
+	9,  // 21: caretaker.v1.EncryptionSection.items:type_name -> caretaker.v1.Volume
+	0,  // 22: caretaker.v1.Volume.filesystem:type_name -> caretaker.v1.Text
+	2,  // 23: caretaker.v1.Volume.capacity:type_name -> caretaker.v1.Number
+	0,  // 24: caretaker.v1.Volume.encryption:type_name -> caretaker.v1.Text
+	0,  // 25: caretaker.v1.Volume.protection:type_name -> caretaker.v1.Text
+	0,  // 26: caretaker.v1.Volume.method:type_name -> caretaker.v1.Text
+	0,  // 27: caretaker.v1.Volume.cipher:type_name -> caretaker.v1.Text
+	2,  // 28: caretaker.v1.Volume.progress:type_name -> caretaker.v1.Number
+	1,  // 29: caretaker.v1.Volume.used_space:type_name -> caretaker.v1.Truth
+	1,  // 30: caretaker.v1.Volume.hardware:type_name -> caretaker.v1.Truth
+	0,  // 31: caretaker.v1.Volume.protectors:type_name -> caretaker.v1.Text
+	1,  // 32: caretaker.v1.Volume.recovery_key:type_name -> caretaker.v1.Truth
+	5,  // 33: caretaker.v1.AntivirusSection.origin:type_name -> caretaker.v1.Origin
+	11, // 34: caretaker.v1.AntivirusSection.items:type_name -> caretaker.v1.Antivirus
+	0,  // 35: caretaker.v1.Antivirus.version:type_name -> caretaker.v1.Text
+	1,  // 36: caretaker.v1.Antivirus.on:type_name -> caretaker.v1.Truth
+	1,  // 37: caretaker.v1.Antivirus.real_time:type_name -> caretaker.v1.Truth
+	1,  // 38: caretaker.v1.Antivirus.expired:type_name -> caretaker.v1.Truth
+	1,  // 39: caretaker.v1.Antivirus.updating:type_name -> caretaker.v1.Truth
+	0,  // 40: caretaker.v1.Antivirus.definitions:type_name -> caretaker.v1.Text
+	3,  // 41: caretaker.v1.Antivirus.definitions_at:type_name -> caretaker.v1.Instant
+	1,  // 42: caretaker.v1.Antivirus.current:type_name -> caretaker.v1.Truth
+	1,  // 43: caretaker.v1.Antivirus.passive:type_name -> caretaker.v1.Truth
+	5,  // 44: caretaker.v1.MediaSection.origin:type_name -> caretaker.v1.Origin
+	13, // 45: caretaker.v1.MediaSection.items:type_name -> caretaker.v1.Medium
+	0,  // 46: caretaker.v1.Medium.serial:type_name -> caretaker.v1.Text
+	2,  // 47: caretaker.v1.Medium.capacity:type_name -> caretaker.v1.Number
+	1,  // 48: caretaker.v1.Medium.writable:type_name -> caretaker.v1.Truth
+	0,  // 49: caretaker.v1.Medium.encryption:type_name -> caretaker.v1.Text
+	14, // 50: caretaker.v1.Medium.partitions:type_name -> caretaker.v1.Partition
+	0,  // 51: caretaker.v1.Partition.filesystem:type_name -> caretaker.v1.Text
+	0,  // 52: caretaker.v1.Partition.encryption:type_name -> caretaker.v1.Text
+	0,  // 53: caretaker.v1.Partition.method:type_name -> caretaker.v1.Text
+	5,  // 54: caretaker.v1.MediaEventsSection.origin:type_name -> caretaker.v1.Origin
+	16, // 55: caretaker.v1.MediaEventsSection.items:type_name -> caretaker.v1.MediumEvent
+	0,  // 56: caretaker.v1.MediumEvent.serial:type_name -> caretaker.v1.Text
+	5,  // 57: caretaker.v1.ProgramsSection.origin:type_name -> caretaker.v1.Origin
+	18, // 58: caretaker.v1.ProgramsSection.items:type_name -> caretaker.v1.Program
+	0,  // 59: caretaker.v1.Program.signer:type_name -> caretaker.v1.Text
+	5,  // 60: caretaker.v1.ExecutablesSection.origin:type_name -> caretaker.v1.Origin
+	20, // 61: caretaker.v1.ExecutablesSection.items:type_name -> caretaker.v1.Executable
+	5,  // 62: caretaker.v1.ExecutablesSection.scripts_origin:type_name -> caretaker.v1.Origin
+	21, // 63: caretaker.v1.ExecutablesSection.scripts:type_name -> caretaker.v1.Tally
+	0,  // 64: caretaker.v1.Executable.sha256:type_name -> caretaker.v1.Text
+	0,  // 65: caretaker.v1.Executable.product:type_name -> caretaker.v1.Text
+	0,  // 66: caretaker.v1.Executable.version:type_name -> caretaker.v1.Text
+	0,  // 67: caretaker.v1.Executable.signature:type_name -> caretaker.v1.Text
+	0,  // 68: caretaker.v1.Executable.signer:type_name -> caretaker.v1.Text
+	5,  // 69: caretaker.v1.SecuritySection.origin:type_name -> caretaker.v1.Origin
+	23, // 70: caretaker.v1.SecuritySection.items:type_name -> caretaker.v1.Security
+	1,  // 71: caretaker.v1.Security.os_supported:type_name -> caretaker.v1.Truth
+	3,  // 72: caretaker.v1.Security.os_support_ends:type_name -> caretaker.v1.Instant
+	2,  // 73: caretaker.v1.Security.updates_pending:type_name -> caretaker.v1.Number
+	2,  // 74: caretaker.v1.Security.updates_important:type_name -> caretaker.v1.Number
+	3,  // 75: caretaker.v1.Security.important_since:type_name -> caretaker.v1.Instant
+	3,  // 76: caretaker.v1.Security.updates_checked_at:type_name -> caretaker.v1.Instant
+	1,  // 77: caretaker.v1.Security.updates_automatic:type_name -> caretaker.v1.Truth
+	1,  // 78: caretaker.v1.Security.reboot_due:type_name -> caretaker.v1.Truth
+	1,  // 79: caretaker.v1.Security.firewall:type_name -> caretaker.v1.Truth
+	1,  // 80: caretaker.v1.Security.screen_lock:type_name -> caretaker.v1.Truth
+	2,  // 81: caretaker.v1.Security.screen_lock_after:type_name -> caretaker.v1.Number
+	1,  // 82: caretaker.v1.Security.password_set:type_name -> caretaker.v1.Truth
+	1,  // 83: caretaker.v1.Security.auto_logon:type_name -> caretaker.v1.Truth
+	1,  // 84: caretaker.v1.Security.auto_run:type_name -> caretaker.v1.Truth
+	1,  // 85: caretaker.v1.Security.daily_user_admin:type_name -> caretaker.v1.Truth
+	2,  // 86: caretaker.v1.Security.administrators:type_name -> caretaker.v1.Number
+	2,  // 87: caretaker.v1.Security.open_detections:type_name -> caretaker.v1.Number
+	1,  // 88: caretaker.v1.Security.secure_boot:type_name -> caretaker.v1.Truth
+	1,  // 89: caretaker.v1.Security.tpm:type_name -> caretaker.v1.Truth
+	3,  // 90: caretaker.v1.Security.updates_installed_at:type_name -> caretaker.v1.Instant
+	1,  // 91: caretaker.v1.Security.password_on_wake:type_name -> caretaker.v1.Truth
+	1,  // 92: caretaker.v1.Security.password_required:type_name -> caretaker.v1.Truth
+	1,  // 93: caretaker.v1.Security.system_integrity:type_name -> caretaker.v1.Truth
+	1,  // 94: caretaker.v1.Security.programs_assessed:type_name -> caretaker.v1.Truth
+	25, // 95: caretaker.v1.FindingsSection.items:type_name -> caretaker.v1.Finding
+	96, // [96:96] is the sub-list for method output_type
+	96, // [96:96] is the sub-list for method input_type
+	96, // [96:96] is the sub-list for extension type_name
+	96, // [96:96] is the sub-list for extension extendee
+	0,  // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_caretaker_v1_facts_proto_init() }
