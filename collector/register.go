@@ -41,7 +41,8 @@ func importCommand(o *options) *cobra.Command {
 			"it does not name. class is SS, SM, AU, ST, SF or VI; host is the name of an enrolled device that the asset\n" +
 			"is; managed is what looks after a device that can have no agent, such as \"Google Admin\"; and encrypted (yes, no or\n" +
 			"by default), enrolled (yes or no) and seen (a day) are what that says of it. Such a list counts for a time from the\n" +
-			"day on which it was true (--as-of), and one that is older than what is known already is refused.\n" +
+			"day on which it was true (--as-of), and one that is older than what is known already is refused. serial is the\n" +
+			"device's own serial number, as its maker gives it: no two devices have one.\n" +
 			"If anything is wrong, everything that is wrong is listed with its line and column, and nothing is recorded.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, rest []string) error {
@@ -133,6 +134,7 @@ func assetListCommand(o *options) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&args.Search, "search", "", "part of a tag, what it is, a group, who has it or a host name")
 	f.StringVar(&cover, "cover", "", "only what is covered so: agent, silent, import, stale-import, never-enrolled, retired")
+	f.BoolVar(&args.BySerial, "by-serial", false, "only what was admitted by its serial number alone, and nobody has looked at since")
 	f.BoolVar(&args.Overdue, "overdue", false, "only loans that are over and were not handed back")
 	f.StringVar(&args.After, "after", "", "go on after this place, as an earlier answer named it")
 	f.IntVar(&args.Limit, "limit", 100, "how many at most")
@@ -174,6 +176,12 @@ func assetShowCommand(o *options) *cobra.Command {
 
 func showAsset(w io.Writer, a view.Registered) {
 	fmt.Fprintf(w, "%s: %s, %s, %s\n", a.Tag, a.What, a.Class, a.Group)
+	if a.Serial != "" {
+		fmt.Fprintf(w, "Serial number: %s.\n", a.Serial)
+	}
+	if !a.BySerial.IsZero() {
+		fmt.Fprintf(w, "Admitted as this asset by its serial number alone, %s: look at it, and say that it is with register tie.\n", when(a.BySerial))
+	}
 	fmt.Fprintf(w, "Covered: %s. Host %s, last heard %s.\n", a.Cover, a.Hostname, when(a.LastContact))
 	if l := a.Listed; l != nil {
 		for _, s := range l.Says {

@@ -40,7 +40,7 @@ func tokenCommand(o *options) *cobra.Command {
 	f.BoolVar(&args.PersonalUse, "personal-use", false, "the laptops are their users' own too: names of programs in people's folders stay on them")
 	f.StringSliceVar(&args.Groups, "group", nil, "group in which the laptops are from the first; may repeat")
 	f.DurationVar(&args.Lifetime, "lifetime", 7*24*time.Hour, "how long it admits them")
-	f.StringVar((*string)(&args.Way), "admits", string(admission.AtOnce), "how it admits: at-once, or approval: each laptop shows a code and waits until somebody approves it")
+	f.StringVar((*string)(&args.Way), "admits", string(admission.AtOnce), "how it admits: at-once; approval: each laptop shows a code and waits until somebody approves it; or register: one whose serial number is in the register is admitted, once, and every other waits")
 	f.StringVar(&ownership, "ownership", string(posture.SchoolSingleUser), "class of the laptops: school-single-user, school-multi-user or authorised")
 	f.StringSliceVar(&args.Addresses, "address", nil, "host:port at which laptops reach the collector (default: where it last served)")
 	return group("token", "Tokens with which laptops enrol", create, tokenListCommand(o), tokenEndCommand(o))
@@ -66,8 +66,11 @@ func tokenListCommand(o *options) *cobra.Command {
 
 // admits says how a token admits, if not at once.
 func admits(t admission.Token) string {
-	if t.Way == admission.AtOnce {
+	switch t.Way {
+	case admission.AtOnce:
 		return ""
+	case admission.ByRegister:
+		return fmt.Sprintf("by the register, %d waiting", t.Waiting)
 	}
 	return fmt.Sprintf("on approval, %d waiting", t.Waiting)
 }

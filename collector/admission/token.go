@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,12 +34,16 @@ type Way string
 const (
 	AtOnce     Way = "at-once"
 	OnApproval Way = "approval" // each laptop waits until somebody approves it
+	ByRegister Way = "register" // one whose serial number is in the school's register is admitted, once; every other waits
 )
+
+// Ways lists the ways of a token.
+func Ways() []Way { return []Way{AtOnce, ByRegister, OnApproval} }
 
 // CheckWay reports that a way is none.
 func CheckWay(w Way) error {
-	if w != AtOnce && w != OnApproval {
-		return fmt.Errorf("%.40q is no way in which a token admits: write %s or %s", string(w), AtOnce, OnApproval)
+	if !slices.Contains(Ways(), w) {
+		return fmt.Errorf("%.40q is no way in which a token admits: write %s, %s or %s", string(w), AtOnce, ByRegister, OnApproval)
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ func registerRoutes() []route {
 					string(view.NeverEnrolled), string(view.OutOfUse),
 				}},
 				{name: "overdue", words: "only loans that are over and were not handed back", one: []string{"true"}},
+				{name: "bySerial", words: "only what was admitted by its serial number alone", one: []string{"true"}},
 				afterParam, limitParam,
 			},
 		},
@@ -155,7 +156,7 @@ type NewLicenceSignature struct {
 
 func (d *door) assets(r *http.Request, v visit) (any, error) {
 	return d.Queries.Assets(r.Context(), v.school.ID, view.AssetQuery{
-		Search: v.params.first("search"), Cover: view.Cover(v.params.first("cover")), Overdue: v.params.first("overdue") != "",
+		Search: v.params.first("search"), Cover: view.Cover(v.params.first("cover")), Overdue: v.params.first("overdue") != "", BySerial: v.params.first("bySerial") != "",
 		Names: v.account.May(v.school.ID, access.ReadHolders), After: v.params.first("after"), Limit: v.params.limit(),
 	}, v.now)
 }

@@ -35,7 +35,7 @@ type NewToken struct {
 	Class       posture.Ownership `json:"class,omitempty"` // of the laptops
 	PersonalUse bool              `json:"personalUse,omitempty"`
 	Groups      []string          `json:"groups,omitempty"`    // in which they are from the first
-	Way         admission.Way     `json:"way,omitempty"`       // how it admits: at-once or approval
+	Way         admission.Way     `json:"way,omitempty"`       // how it admits: at-once, approval, or register
 	Addresses   []string          `json:"addresses,omitempty"` // where they reach the collector, as host:port
 }
 

@@ -243,7 +243,7 @@ func (c *collector) mend(ctx context.Context, r *record) {
 
 // admit opens the doors to a school's devices.
 func (c *collector) admit(s *school) {
-	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s})
+	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s, Assets: registered{c, s}})
 	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger, Still: s.Still})
 }
 

@@ -58,8 +58,10 @@ type AssetArguments struct {
 	Search  string     `json:"search,omitempty"`
 	Cover   view.Cover `json:"cover,omitempty"`
 	Overdue bool       `json:"overdue,omitempty"`
-	After   string     `json:"after,omitempty"`
-	Limit   int        `json:"limit,omitempty"`
+	// BySerial asks for what was admitted by its serial number alone.
+	BySerial bool   `json:"bySerial,omitempty"`
+	After    string `json:"after,omitempty"`
+	Limit    int    `json:"limit,omitempty"`
 }
 
 // usualReason stands where nobody gave another.
@@ -104,6 +106,8 @@ func (c *collector) keepable(ctx context.Context, school posture.SchoolID, d dec
 		return &decision.RefusedError{Why: "what is recorded has happened: its time lies ahead"}
 	}
 	switch {
+	case change.What == register.TieBySerial:
+		return &decision.RefusedError{Why: "that a laptop is an asset by its serial number is recorded when it is admitted: say yourself which it is"}
 	case change.OfMedium():
 		return c.mediumKeepable(ctx, school, d, change)
 	case change.OfLicence():
@@ -263,7 +267,7 @@ func (c *collector) assets(ctx context.Context, a AssetArguments) (view.AssetPag
 		return view.AssetPage{}, err
 	}
 	return c.view.Queries().Assets(ctx, s.id, view.AssetQuery{
-		Search: a.Search, Cover: a.Cover, Overdue: a.Overdue, Names: true, After: a.After, Limit: a.Limit,
+		Search: a.Search, Cover: a.Cover, Overdue: a.Overdue, BySerial: a.BySerial, Names: true, After: a.After, Limit: a.Limit,
 	}, c.clock.Now())
 }
 

@@ -28,6 +28,7 @@ type Desk struct {
 	School *School
 	Roster *roster.Roster // nil if Shut
 	Ledger appender       // nil if Shut
+	Assets Assets         // nil: the school has no register
 	// Shut says, in words for who enrols, why nothing can be recorded for the
 	// school now.
 	Shut string
@@ -50,6 +51,8 @@ type desk struct {
 	Desk
 	pace    pace
 	pending *pendings
+	// registering holds whoever is asked about who may be admitted by the register.
+	registering chan struct{}
 
 	mu        sync.Mutex           // guards all below
 	admitting map[string]*entering // by the device's key
@@ -71,7 +74,10 @@ func NewService(desks []Desk, intake string, c clock.Clock, log *slog.Logger) *S
 func (s *Service) Put(d Desk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.desks[d.School.ID] = &desk{Desk: d, pace: newPace(), pending: openPendings(d.School.Dir, s.log), admitting: map[string]*entering{}, waiting: map[posture.DeviceID]Waiting{}}
+	s.desks[d.School.ID] = &desk{
+		Desk: d, pace: newPace(), pending: openPendings(d.School.Dir, s.log), registering: make(chan struct{}, 1),
+		admitting: map[string]*entering{}, waiting: map[posture.DeviceID]Waiting{},
+	}
 }
 
 // desk returns a school's desk, or what its devices are told if there is none
@@ -194,7 +200,8 @@ func (s *Service) record(ctx context.Context, d *desk, id posture.DeviceID, toke
 	return err
 }
 
-// entries are the enrolment of a device and its first assignment.
+// entries are the enrolment of a device and its first assignment, and which asset it
+// is if the register admitted it.
 func (s *Service) entries(d *desk, id posture.DeviceID, token roster.Token, key *ecdsa.PublicKey, says told, now time.Time) ([]ledger.Entry, error) {
 	certificate, err := d.School.Authority.Issue(id, key, now)
 	if err != nil {
@@ -203,7 +210,7 @@ func (s *Service) entries(d *desk, id posture.DeviceID, token roster.Token, key 
 	maker := roster.Maker{School: d.School.ID, Intake: s.intake}
 	enrolment, err := roster.Section(roster.SectionEnrolment, proof.Kept, roster.Enrolment{
 		Device: id, Certificate: certificate, Token: token.ID, Ownership: token.Ownership,
-		Platform: says.Platform, AgentVersion: says.Version, Code: says.Code, Claim: says.Claim, From: says.From,
+		Platform: says.Platform, AgentVersion: says.Version, Code: says.Code, Claim: says.Claim, From: says.From, Asset: says.Asset,
 	})
 	if err != nil {
 		return nil, err
@@ -218,7 +225,8 @@ func (s *Service) entries(d *desk, id posture.DeviceID, token roster.Token, key 
 	if err != nil {
 		return nil, err
 	}
-	return []ledger.Entry{maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment}, nil
+	tied, err := s.tied(d, id, token, says, now)
+	return append([]ledger.Entry{maker.Entry(proof.KindEnrolment, string(id), now, enrolment, system), assignment}, tied...), err
 }
 
 // systemSection holds what little a device says of itself when it enrols, in

@@ -28,6 +28,8 @@ type told struct {
 	Claim                                  proof.Digest     // zero: it has none, and keeps its token
 	Code                                   string           // of a device that waited
 	From                                   posture.DeviceID // whose name it had before it was told apart
+	Serial                                 []byte           // hidden with the token; empty: it has none
+	Asset                                  string           // tag of the asset by which it is admitted
 }
 
 func tells(in *pb.EnrollRequest) (told, error) {
@@ -37,6 +39,11 @@ func tells(in *pb.EnrollRequest) (told, error) {
 	}
 	if t.Platform != posture.Linux && t.Platform != posture.MacOS && t.Platform != posture.Windows {
 		return told{}, status.Errorf(codes.InvalidArgument, "%.40q is not a platform that this collector knows", in.GetPlatform())
+	}
+	switch t.Serial = in.GetSerial(); len(t.Serial) {
+	case 0, serialSize:
+	default:
+		return told{}, status.Errorf(codes.InvalidArgument, "what hides a serial number has %d bytes, not %d", len(t.Serial), serialSize)
 	}
 	switch len(in.GetClaim()) {
 	case identity.SecretSize:
@@ -112,8 +119,12 @@ func (d *desk) waits(p admission.Pending, claim bool) (*pb.EnrollResponse, error
 	case !claim: // an older agent, which asks again with its token
 		return nil, status.Errorf(codes.Unavailable, "this laptop waits until the school's technician approves it, on the page \"Waiting to be admitted\"; its code there is %s. Ask again then, with the same token", p.Code)
 	}
+	reason := whyWaits
+	if p.Why != whyWaits {
+		reason = whyAsLaptop
+	}
 	return &pb.EnrollResponse{
-		School: string(d.School.ID), SchoolName: d.School.Name, Waiting: &pb.Waiting{UntilUnixMs: p.Ends.UnixMilli(), Reason: p.Why},
+		School: string(d.School.ID), SchoolName: d.School.Name, Waiting: &pb.Waiting{UntilUnixMs: p.Ends.UnixMilli(), Reason: reason},
 	}, nil
 }
 
@@ -137,19 +148,58 @@ func (s *Service) ask(ctx context.Context, d *desk, token roster.Token, key *ecd
 	if err != nil {
 		return nil, err
 	}
+	why := whyWaits
+	if token.Way == admission.ByRegister {
+		leave, err := d.queue(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+		if _, known := d.Roster.Holder(key); known {
+			return nil, nil // it asked twice, and was admitted meanwhile
+		}
+		isNew, err := d.isNew(ctx, token, code, point, now)
+		if err != nil {
+			return nil, err
+		}
+		if isNew {
+			if why, err = s.registered(ctx, d, token, key, t, now); err != nil || why == "" {
+				return nil, err
+			}
+		}
+	}
+	return s.wait(ctx, d, token, applicant{Key: point, Pending: admission.Pending{Code: code, Why: why}}, t, now)
+}
+
+// isNew reports whether a laptop asks for the first time, and may.
+func (d *desk) isNew(ctx context.Context, token roster.Token, code string, point []byte, now time.Time) (bool, error) {
 	d.pending.changing.Lock()
 	defer d.pending.changing.Unlock()
-	d.pending.sweep(now, func(k *ecdsa.PublicKey) bool { _, known := d.Roster.Holder(k); return known })
+	d.sweep(now)
 	waits, twin := d.pending.of(code, point)
+	if waits != nil || twin {
+		return false, nil
+	}
+	return true, d.welcomes(ctx, token, now)
+}
+
+// wait has a laptop wait: asked is its key and its code, and why it is not admitted
+// at once.
+func (s *Service) wait(ctx context.Context, d *desk, token roster.Token, asked applicant, t told, now time.Time) (*pb.EnrollResponse, error) {
+	d.pending.changing.Lock()
+	defer d.pending.changing.Unlock()
+	d.sweep(now)
+	code := asked.Code
+	waits, twin := d.pending.of(code, asked.Key)
 	switch {
 	case twin:
 		s.log.Warn("two laptops that ask to be admitted have one code", "school", d.School.ID, "code", code)
 		return nil, errCollision
 	case waits == nil:
-		if waits, err = s.newcomer(ctx, d, token, t, now); err != nil {
+		if err := d.welcomes(ctx, token, now); err != nil {
 			return nil, err
 		}
-		waits.Code, waits.Key = code, point
+		waits = newcomer(token, asked, t, now)
 		if err := d.pending.store(waits); err != nil {
 			return nil, err
 		}
@@ -164,25 +214,35 @@ func (s *Service) ask(ctx context.Context, d *desk, token roster.Token, key *ecd
 	return d.waits(d.pending.heard(waits, now, place(ctx)), t.Claim != (proof.Digest{}))
 }
 
-// whyWaits is why a laptop is not admitted at once.
-const whyWaits = "this token admits a laptop when somebody has approved it"
+// Why a laptop is not admitted at once: as people at the school read it of a token
+// that admits on approval alone, and as a laptop is told that the register did not
+// admit. What the register has is not told to whoever asks.
+const (
+	whyWaits    = "this token admits a laptop when somebody has approved it"
+	whyAsLaptop = "the school's register does not admit it by itself, so somebody has to approve it"
+)
 
-// newcomer returns who waits from now on.
-func (s *Service) newcomer(ctx context.Context, d *desk, token roster.Token, t told, now time.Time) (*applicant, error) {
+// welcomes says why nobody new may wait who asks with a token. pending.changing is
+// held.
+func (d *desk) welcomes(ctx context.Context, token roster.Token, now time.Time) error {
 	_, used, _ := d.Roster.Token(token.ID)
 	switch {
 	case !now.Before(token.Ends), d.Roster.TokenOver(token.ID):
-		return nil, errEnded
+		return errEnded
 	case used >= token.Uses:
-		return nil, errUsed
+		return errUsed
+	case !d.pending.room(token.ID, token.Uses, place(ctx)):
+		return errRoom
 	}
-	if !d.pending.room(token.ID, token.Uses, place(ctx)) {
-		return nil, errRoom
-	}
-	return &applicant{Claim: t.Claim, Pending: admission.Pending{
-		Token: token.ID, Platform: t.Platform, Hostname: t.Hostname, Manufacturer: t.Manufacturer, Model: t.Model, AgentVersion: t.Version, Why: whyWaits,
-		Asked: now.UTC(), Ends: now.Add(PendingLasts).UTC(),
-	}}, nil
+	return nil
+}
+
+// newcomer returns who waits from now on.
+func newcomer(token roster.Token, asked applicant, t told, now time.Time) *applicant {
+	return &applicant{Key: asked.Key, Claim: t.Claim, Pending: admission.Pending{
+		Code: asked.Code, Token: token.ID, Platform: t.Platform, Hostname: t.Hostname, Manufacturer: t.Manufacturer, Model: t.Model, AgentVersion: t.Version,
+		Why: asked.Why, Asked: now.UTC(), Ends: now.Add(PendingLasts).UTC(),
+	}}
 }
 
 // place is the network from which somebody asks, as far as one household or one

@@ -28,6 +28,7 @@ type applying struct {
 	o       *office
 	request []byte
 	claim   []byte
+	serial  []byte // hidden
 	from    string // address
 }
 
@@ -57,7 +58,7 @@ func (a *applying) asks(token *identity.Token) (*pb.EnrollResponse, error) {
 	ctx := peer.NewContext(a.o.t.Context(), &peer.Peer{Addr: at, AuthInfo: guest{school: a.o.school.ID}})
 	in := &pb.EnrollRequest{CertificateRequest: a.request, Platform: "windows", Hostname: "hb-lt-014\u202e", AgentVersion: "v1", Claim: a.claim, Model: "14 G3"}
 	if token != nil {
-		in.TokenId, in.TokenSecret = token.ID, token.Secret[:]
+		in.TokenId, in.TokenSecret, in.Serial = token.ID, token.Secret[:], a.serial
 	}
 	return a.o.service.Enroll(ctx, in)
 }

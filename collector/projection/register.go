@@ -76,7 +76,7 @@ func (f *folder) change(ctx context.Context, tx *view.Tx, r ledger.Record, c reg
 	if err != nil || next.Entry == was.Entry {
 		return err
 	}
-	if c.What == register.Tie {
+	if c.What == register.Tie || c.What == register.TieBySerial {
 		free, err := f.free(tx, c.Device, next.Tag)
 		if err != nil {
 			return err
@@ -135,6 +135,9 @@ func (f *folder) putAsset(ctx context.Context, tx *view.Tx, r ledger.Record, was
 		if err := f.retell(ctx, tx, r, next.Device, next.Tag, next); err != nil {
 			return err
 		}
+	}
+	if err := tx.PutSerial(was, next); err != nil {
+		return err
 	}
 	return tx.PutAsset(next)
 }

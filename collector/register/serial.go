@@ -95,6 +95,8 @@ func (a Asset) CheckAdmits(now time.Time) error {
 		return Unregistered(fmt.Sprintf("the register's %s has enrolled already", a.Tag))
 	case a.Out(now):
 		return Unregistered(fmt.Sprintf("the register's %s was retired from %s on", a.Tag, a.Retired))
+	case a.Investigation:
+		return Unregistered(fmt.Sprintf("the register's %s is set aside for found sticks, which a person has to say of a laptop", a.Tag))
 	case Personal(a.Class):
 		return Unregistered(fmt.Sprintf("the register's %s is somebody's own, and gets no agent", a.Tag))
 	}

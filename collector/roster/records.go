@@ -67,6 +67,9 @@ type Enrolment struct {
 	// From is the device to whose name this machine had answered before it was
 	// told apart, which then has no token; "" with one.
 	From posture.DeviceID `json:"from,omitempty"`
+	// Asset is the tag of the asset whose serial number the device said, and was
+	// admitted by; "" if it was admitted otherwise.
+	Asset string `json:"asset,omitempty"`
 }
 
 // Assignment is the body of a signed assignment: for one device and no other.

@@ -95,13 +95,14 @@ const (
 // AssetQuery asks for a page of a school's register, by tag. Empty fields
 // select all.
 type AssetQuery struct {
-	Search  string // part of a tag, what it is, a group, a role or a host name, in any case
-	Cover   Cover
-	Overdue bool   // only loans that are over
-	Leavers bool   // only checklists of people who leave, or left, that are not closed
-	Names   bool   // the names of people are shown and searched: whoever asks may see them
-	After   string // Next of the page before; "" for the first
-	Limit   int    // 0 for 50; at most 500
+	Search   string // part of a tag, what it is, a group, a role, a host name or a serial number, in any case
+	Cover    Cover
+	Overdue  bool   // only loans that are over
+	Leavers  bool   // only checklists of people who leave, or left, that are not closed
+	BySerial bool   // only what is an enrolled device by its serial number alone
+	Names    bool   // the names of people are shown and searched: whoever asks may see them
+	After    string // Next of the page before; "" for the first
+	Limit    int    // 0 for 50; at most 500
 }
 
 // AssetPage is a page of the register.
@@ -230,13 +231,13 @@ func (a Registered) Nameless() Registered {
 }
 
 func (q AssetQuery) selects(a Registered) bool {
-	if q.Cover != "" && a.Cover != q.Cover || q.Overdue && !a.Overdue || q.Leavers && (a.Leaver == nil || a.Leaver.Closed()) {
+	if q.Cover != "" && a.Cover != q.Cover || q.Overdue && !a.Overdue || q.Leavers && (a.Leaver == nil || a.Leaver.Closed()) || q.BySerial && a.BySerial.IsZero() {
 		return false
 	}
 	if q.Search == "" {
 		return true
 	}
-	words := []string{a.Tag, a.What, a.Group, a.Hostname}
+	words := []string{a.Tag, a.What, a.Group, a.Hostname, a.Serial}
 	if a.Held != nil {
 		words = append(words, a.Held.Role)
 		if q.Names {
