@@ -25,6 +25,7 @@ type assetPage struct {
 	BoughtOn, RetiredOn  string
 	KeyWords             string
 	KeyAt, AsideAt       *moment
+	SerialAt             *moment // since when it is its laptop by its serial number alone
 	With                 *heldLine
 	Rights               *rightsLine
 	Was                  []heldLine
@@ -70,6 +71,7 @@ type doneLine struct {
 type assetForm struct {
 	Tie, Wipe, Retirement string
 	What, Group, Bought   string
+	Serial                string
 	Class                 string
 	When                  typed // of the form that was sent
 }
@@ -79,7 +81,7 @@ func (s *site) assetPage(w http.ResponseWriter, r *http.Request, v visit) error 
 	if err != nil {
 		return err
 	}
-	form := assetForm{What: a.What, Class: string(a.Class), Group: a.Group, Bought: string(a.Bought)}
+	form := assetForm{What: a.What, Class: string(a.Class), Group: a.Group, Bought: string(a.Bought), Serial: a.Serial}
 	return s.showAsset(w, r, v, http.StatusOK, a, form, "", nil)
 }
 
@@ -133,7 +135,7 @@ func (s *site) newAssetPage(v visit, a view.Registered) assetPage {
 	c := s.clockwork(v)
 	p := assetPage{
 		Registered: a, Nav: registerNav(v, "devices"), Address: assetAddress(v.school.ID, a.Tag), Cover: newCover(a.Cover), Heard: c.moment(a.LastContact),
-		ClassWords: ownership(a.Class), BoughtOn: calendarDay(a.Bought), RetiredOn: calendarDay(a.Retired), KeyAt: c.moment(a.EscrowAt), AsideAt: c.moment(a.InvestigationAt),
+		ClassWords: ownership(a.Class), BoughtOn: calendarDay(a.Bought), RetiredOn: calendarDay(a.Retired), KeyAt: c.moment(a.EscrowAt), AsideAt: c.moment(a.InvestigationAt), SerialAt: c.moment(a.BySerial),
 		With: newHeld(a, c), MayKeep: v.account.May(v.school.ID, access.KeepRegister), KeyWords: keyWords(a.Escrow),
 	}
 	if a.Device != "" && v.account.May(v.school.ID, access.ReadDevices) {
@@ -199,7 +201,7 @@ func recordAsset(name string, read changeReader) func(*site, http.ResponseWriter
 		if err != nil {
 			return err
 		}
-		typed := assetForm{What: a.What, Class: string(a.Class), Group: a.Group, Bought: string(a.Bought), When: typedOf(f, name)}
+		typed := assetForm{What: a.What, Class: string(a.Class), Group: a.Group, Bought: string(a.Bought), Serial: a.Serial, When: typedOf(f, name)}
 		change, bad, err := read(s, r, v, f, &typed)
 		if err != nil {
 			return err

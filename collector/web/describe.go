@@ -92,13 +92,13 @@ func (s *site) describeAsset(w http.ResponseWriter, r *http.Request, v visit) er
 }
 
 func describedIn(f url.Values) assetForm {
-	return assetForm{What: oneLine(f.Get("what")), Class: bounded(f.Get("class")), Group: oneLine(f.Get("group")), Bought: bounded(f.Get("bought"))}
+	return assetForm{What: oneLine(f.Get("what")), Class: bounded(f.Get("class")), Group: oneLine(f.Get("group")), Bought: bounded(f.Get("bought")), Serial: oneLine(f.Get("serial"))}
 }
 
 // describe records what a device is, as a list of one line: columns and their
 // cells beside the description.
 func (s *site) describe(r *http.Request, v visit, f assetForm, cells ...string) ([]wrong, error) {
-	cells = append(cells, "what", f.What, "class", f.Class, "group", f.Group, "bought", f.Bought)
+	cells = append(cells, "what", f.What, "class", f.Class, "group", f.Group, "bought", f.Bought, "serial", f.Serial)
 	source, err := register.OneLine(cells...)
 	if err != nil {
 		return nil, err

@@ -288,6 +288,6 @@ func columnWords(column string) string {
 		"bought": "A day, as 2026-09-01 or 01/09/2026.", "retired": "The day from which it is not in use.",
 		"host": "The host name of the enrolled laptop that it is.", "managed": "What looks after a device that can have no agent, such as Google Admin.",
 		"encrypted": "What that says of its storage: yes, no or by default.", "enrolled": "Whether the school’s settings are in force on it: yes or no.",
-		"seen": "The day on which what manages it last heard of it.",
+		"seen": "The day on which what manages it last heard of it.", "serial": "Its serial number, as its maker gives it.",
 	}[column]
 }

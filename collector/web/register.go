@@ -101,7 +101,7 @@ const mostUnregistered = 200
 func (s *site) register(w http.ResponseWriter, r *http.Request, v visit) error {
 	q, c := r.URL.Query(), s.clockwork(v)
 	query := view.AssetQuery{
-		Search: bounded(q.Get("q")), Cover: coverOf(q.Get("cover")), Overdue: q.Get("with") == "overdue", Leavers: q.Get("with") == "leaver",
+		Search: bounded(q.Get("q")), Cover: coverOf(q.Get("cover")), Overdue: q.Get("with") == "overdue", Leavers: q.Get("with") == "leaver", BySerial: q.Get("with") == bySerial,
 		Names: v.account.May(v.school.ID, access.ReadHolders), After: q.Get("after"),
 	}
 	page := registerPage{
@@ -109,7 +109,7 @@ func (s *site) register(w http.ResponseWriter, r *http.Request, v visit) error {
 		Cover: coverChoices(query.Cover), With: withChoices(q.Get("with")), Done: registerDone(q.Get("done")),
 	}
 	page.Import = page.All + "/import"
-	page.Filtered = query.Search != "" || query.Cover != "" || query.Overdue || query.Leavers
+	page.Filtered = query.Search != "" || query.Cover != "" || query.Overdue || query.Leavers || query.BySerial
 	what, err := s.Queries.CoverageCounts(r.Context(), v.school.ID, v.now)
 	if err != nil {
 		return err
@@ -211,8 +211,11 @@ func coverChoices(chosen view.Cover) []choice {
 	return list
 }
 
+// bySerial asks the register for what it admitted by a serial number alone.
+const bySerial = "serial"
+
 func withChoices(chosen string) []choice {
-	list := []choice{{Words: "Anybody or nobody"}, {Key: "overdue", Words: "A loan that is over"}, {Key: "leaver", Words: "A leaver whose checklist is open"}}
+	list := []choice{{Words: "Anybody or nobody"}, {Key: "overdue", Words: "A loan that is over"}, {Key: "leaver", Words: "A leaver whose checklist is open"}, {Key: bySerial, Words: "Admitted by its serial number alone"}}
 	for i := range list {
 		list[i].Chosen = list[i].Key == chosen
 	}

@@ -91,8 +91,11 @@ func (s *site) showTokens(w http.ResponseWriter, r *http.Request, v visit, page 
 			Token: t, ClassWords: ownership(t.Class), In: strings.Join(t.Groups, ", "), StateWords: tokenWords(t.State), EndsAt: c.moment(t.Ends), TakenAt: c.moment(t.TakenBack),
 			Address: page.Address + "/" + url.PathEscape(t.ID) + "/end",
 		}
-		if t.Way == admission.OnApproval {
+		switch t.Way {
+		case admission.OnApproval:
 			row.Waits = "on approval, " + count(t.Waiting, "laptop") + " waiting"
+		case admission.ByRegister:
+			row.Waits = "by the register, " + count(t.Waiting, "laptop") + " waiting"
 		}
 		switch {
 		case t.State == admission.TokenOpen:
@@ -106,7 +109,7 @@ func (s *site) showTokens(w http.ResponseWriter, r *http.Request, v visit, page 
 	for _, class := range []posture.Ownership{posture.SchoolSingleUser, posture.SchoolMultiUser, posture.Authorised} {
 		page.Classes = append(page.Classes, choice{string(class), ownership(class), page.Form.Class == string(class)})
 	}
-	for _, way := range []admission.Way{admission.AtOnce, admission.OnApproval} {
+	for _, way := range admission.Ways() {
 		page.Ways = append(page.Ways, choice{string(way), admitWords(way), page.Form.Way == string(way)})
 	}
 	page.Waiting = waitingAddress(v.school.ID)
@@ -118,6 +121,8 @@ func admitWords(w admission.Way) string {
 	switch w {
 	case admission.AtOnce:
 		return "At once: whoever has the token joins"
+	case admission.ByRegister:
+		return "By the register: a laptop whose serial number it has joins, once; every other waits for somebody"
 	case admission.OnApproval:
 		return "On approval: each laptop shows a code, and somebody admits it"
 	}
@@ -178,7 +183,7 @@ func readToken(f tokenForm) (n NewToken, bad []wrong) {
 		bad = append(bad, wrong{"class", "Choose whose the laptops are."})
 	}
 	n.Way = admission.Way(cmp.Or(f.Way, string(admission.AtOnce)))
-	if n.Way != admission.AtOnce && n.Way != admission.OnApproval {
+	if admission.CheckWay(n.Way) != nil {
 		bad = append(bad, wrong{"way", "Choose how it admits."})
 	}
 	for _, name := range strings.Split(f.Groups, ",") {

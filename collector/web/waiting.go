@@ -24,6 +24,7 @@ type PendingKeeper interface {
 // waitingPage is the laptops that wait to be admitted.
 type waitingPage struct {
 	Address, Devices, Tokens string // Tokens is "" for who may not make any
+	BySerial                 string // address of what the register admitted, or ""
 	Rows, Refused            []waitingRow
 	Count                    int // that wait in all
 	Found                    int // of these, that fit what is looked for
@@ -71,6 +72,9 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, v visit, page
 	page.Address, page.Devices = waitingAddress(v.school.ID), schoolAddress(v.school.ID)+"/devices"
 	if page.MayAdmit = v.account.May(v.school.ID, access.AdmitDevices); page.MayAdmit {
 		page.Tokens = settingsAddress(v, "/tokens")
+	}
+	if v.account.May(v.school.ID, access.ReadRegister) {
+		page.BySerial = registerAddress(v.school.ID) + "?with=" + bySerial
 	}
 	all, err := s.Waiting.Pending(r.Context(), v.school.ID)
 	if err != nil {
