@@ -22,12 +22,18 @@ const (
 // it, and returns its path there.
 func (w *windows) msi(version string) string {
 	w.t.Helper()
+	return w.msiOf(version, here(w.agent()))
+}
+
+// msiOf builds the installer of a program.
+func (w *windows) msiOf(version, agent string) string {
+	w.t.Helper()
 	root, err := filepath.Abs("../../..")
 	must(w.t, err)
 	dist := filepath.Join(w.dir, "dist-"+version)
 	programs := filepath.Join(dist, "windows-amd64")
 	must(w.t, os.MkdirAll(programs, 0o755))
-	program, err := os.ReadFile(here(w.agent()))
+	program, err := os.ReadFile(agent)
 	must(w.t, err)
 	must(w.t, os.WriteFile(filepath.Join(programs, "caretaker-agent.exe"), program, 0o755))
 	cmd := exec.CommandContext(w.t.Context(), "installers/windows/build.sh", dist, version)
