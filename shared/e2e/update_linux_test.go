@@ -5,18 +5,21 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	agentapp "github.com/caretaker-school/caretaker/agent/app"
+	agentupdate "github.com/caretaker-school/caretaker/agent/update"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/release"
 	"github.com/caretaker-school/caretaker/shared/clock"
@@ -129,38 +132,108 @@ func (k *kept) runsVersion(version string) {
 	})
 }
 
-// TestAgentUpdatesItselfAndGoesBack: the agent as it is built, a publisher with
-// real keys, a real swap under something that starts the agent again; and an
-// attacker who has the whole collector, its data and its keys.
-func TestAgentUpdatesItselfAndGoesBack(t *testing.T) {
+// newKept is a school whose collector serves, with the keys of a publisher, and whose
+// laptop runs v1.0.0.
+func newKept(t *testing.T, press *publishertest.Press) *kept {
+	t.Helper()
 	dir := openDir(t)
-	press, thief := publishertest.New(t, time.Now()), publishertest.New(t, time.Now())
 	port, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	k := &kept{t: t, dir: dir, data: filepath.Join(dir, "data"), state: filepath.Join(dir, "state"), agents: port.Addr().String()}
 	must(t, port.Close())
 	k.agent = buildAs(t, dir, "v1.0.0", press.Trusted())
-	next := buildAs(t, dir, "v1.1.0", press.Trusted())
-
 	k.do("init", collectorapp.InitArguments{School: schoolName}, new(collectorapp.InitAnswer))
 	k.serve(press.Trusted())
-	defer func() { k.stopCollector() }()
+	t.Cleanup(func() { k.stopCollector() })
 	var token collectorapp.TokenAnswer
 	k.do("token.create", collectorapp.TokenArguments{Uses: 1, Lifetime: time.Hour, Ownership: posture.SchoolSingleUser, Addresses: []string{k.agents}}, &token)
 	if out, err := exec.Command(k.agent, "enroll", "--class", "school-single-user", "--token", token.Token, "--state", k.state).CombinedOutput(); err != nil {
 		t.Fatalf("enrol: %v: %s", err, out)
 	}
-	defer k.runs(true, k.agent, "run", "--state", k.state)()
+	t.Cleanup(k.runs(true, k.agent, "run", "--state", k.state))
 	k.runsVersion("v1.0.0")
+	return k
+}
+
+// remembers waits until the laptop's record of releases is a text.
+func (k *kept) remembers(text string) {
+	k.t.Helper()
+	until(k.t, "the laptop remembers "+text, func() bool {
+		record, err := os.ReadFile(filepath.Join(k.state, "programs", "record.json"))
+		return err == nil && string(record) == text
+	})
+}
+
+// TestAVersionThatCrashesAfterItsTrialGoesBack: it has reported, and stays, until
+// something has it crash at each start.
+func TestAVersionThatCrashesAfterItsTrialGoesBack(t *testing.T) {
+	press := publishertest.New(t, time.Now())
+	k := newKept(t, press)
+	press.Publish("v1.1.0", map[string]string{built.System(): buildAs(t, k.dir, "v1.1.0", press.Trusted())})
+	k.offers(press, "v1.1.0")
+	k.runsVersion("v1.1.0")
+	k.remembers(`{"current":"v1.1.0"}`)
+
+	// The next is itself a program, until there is a mark.
+	mark, starts := filepath.Join(k.dir, "crashes"), filepath.Join(k.dir, "starts")
+	next := filepath.Join(k.dir, "next")
+	script := fmt.Sprintf("#!/bin/sh\n[ ! -e %[1]s ] || { echo x >> %[2]s; exit 1; }\nreal=$(dirname \"$0\")/real\ncp %[3]s \"$real\" && exec \"$real\" \"$@\"\n",
+		mark, starts, buildAs(t, k.dir, "v1.2.0", press.Trusted()))
+	must(t, os.WriteFile(next, []byte(script), 0o755))
+	press.Publish("v1.2.0", map[string]string{built.System(): next})
+	k.offers(press, "v1.2.0")
+	k.runsVersion("v1.2.0")
+	k.remembers(`{"current":"v1.2.0","before":"v1.1.0"}`)
+	must(t, os.WriteFile(mark, nil, 0o600))
+	k.crashes()
+	until(t, "the laptop has gone back, and says so", func() bool {
+		s := k.standing()
+		return len(s.Failed) == 1 && s.Failed[0].Version == "v1.2.0" && strings.Contains(s.Failed[0].Why, "ended 5 times in a row soon after its start") &&
+			slices.Contains(s.Runs, release.Count{Version: "v1.1.0", Devices: 1})
+	})
+	// The start that was killed counts, if nothing was acknowledged in between.
+	if data, err := os.ReadFile(starts); err != nil || len(data) != 2*agentupdate.MostFalls {
+		t.Errorf("it was started %d times: %v", len(data)/2, err)
+	}
+	// It is offered still, and is not taken again today.
+	until(t, "it says so", func() bool {
+		return strings.Contains(k.status().Update, "v1.2.0 is tried again after")
+	})
+	k.runsVersion("v1.1.0")
+}
+
+// crashes kills the agent that runs.
+func (k *kept) crashes() {
+	k.t.Helper()
+	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	must(k.t, err)
+	for _, f := range found {
+		line, err := os.ReadFile(f)
+		if err != nil || !strings.HasSuffix(string(line), "\x00run\x00--state\x00"+k.state+"\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		must(k.t, err)
+		must(k.t, syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
+	k.t.Fatal("no agent runs")
+}
+
+// TestAgentUpdatesItselfAndGoesBack: the agent as it is built, a publisher with
+// real keys, a real swap under something that starts the agent again; and an
+// attacker who has the whole collector, its data and its keys.
+func TestAgentUpdatesItselfAndGoesBack(t *testing.T) {
+	press, thief := publishertest.New(t, time.Now()), publishertest.New(t, time.Now())
+	k := newKept(t, press)
+	dir := k.dir
+	next := buildAs(t, dir, "v1.1.0", press.Trusted())
 
 	// What nobody has offered is taken by nobody; what is offered is.
 	press.Publish("v1.1.0", map[string]string{built.System(): next})
 	k.offers(press, "v1.1.0")
 	k.runsVersion("v1.1.0")
-	until(t, "it stays", func() bool {
-		record, err := os.ReadFile(filepath.Join(k.state, "programs", "record.json"))
-		return err == nil && string(record) == `{"current":"v1.1.0"}`
-	})
+	k.remembers(`{"current":"v1.1.0"}`)
 	if s := k.status(); s.Version != "v1.0.0" || s.Runs != "v1.1.0" {
 		t.Errorf("the laptop says %+v", s)
 	}
