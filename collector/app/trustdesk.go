@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/api"
@@ -115,6 +116,8 @@ func (d trustDesk) WeighBaseline(ctx context.Context, trust string, source []byt
 	if err != nil {
 		return out, err
 	}
+	out.MaxAge = rulebook.UsualAge(source)
+	compare := comparing(rulebook.Text{Source: source, Policy: out.Policy})
 	current := rulebook.Text{}
 	var number uint64
 	for _, id := range schools {
@@ -125,6 +128,9 @@ func (d trustDesk) WeighBaseline(ctx context.Context, trust string, source []byt
 		h, err := s.heldTo(ctx)
 		if err != nil {
 			return out, err
+		}
+		if at := s.underBaseline(ctx, h, compare, d.clock.Now()); len(at.Looser) > 0 || at.Unknown != "" {
+			out.At = append(out.At, at)
 		}
 		b, ok := h.Baseline()
 		if !ok || b.Number <= number {
@@ -141,6 +147,54 @@ func (d trustDesk) WeighBaseline(ctx context.Context, trust string, source []byt
 		out.Changes = changesOf(rulebook.Diff(current.Policy, out.Policy))
 	}
 	return out, nil
+}
+
+// comparing compares policies with a text that is to be a baseline. Most schools of a
+// trust have one and the same, which is compared once.
+func comparing(baseline rulebook.Text) func(own rulebook.Text) ([]rulebook.Loosening, error) {
+	known := map[string][]rulebook.Loosening{}
+	return func(own rulebook.Text) ([]rulebook.Loosening, error) {
+		if list, ok := known[string(own.Source)]; ok {
+			return list, nil
+		}
+		list, err := rulebook.Compare(baseline, own)
+		if err == nil {
+			known[string(own.Source)] = list
+		}
+		return list, err
+	}
+}
+
+// underBaseline says in what a school would ask less than a text, were that its
+// trust's baseline. A school that follows the baseline word for word would not.
+func (s *school) underBaseline(ctx context.Context, h heldTo, compare func(rulebook.Text) ([]rulebook.Loosening, error), now time.Time) web.SchoolBelow {
+	out := web.SchoolBelow{School: s.ID}
+	held, err := s.held(ctx, now)
+	if err == nil && held.Follows {
+		return out
+	}
+	own := shipped
+	if len(h.put) > 0 {
+		own = h.put[len(h.put)-1].entry
+	}
+	var list []rulebook.Loosening
+	if err == nil {
+		s.policies.comparing.Lock()
+		policy, failed := s.text(ctx, own)
+		s.policies.comparing.Unlock()
+		if err = failed; err == nil {
+			list, err = compare(policy)
+		}
+	}
+	if err != nil {
+		out.Unknown = plainly(err)
+	}
+	for _, l := range list {
+		if _, ok := allowedBy(h.Allowed, l, now); !ok && !slices.Contains(out.Looser, l.Item) {
+			out.Looser = append(out.Looser, l.Item)
+		}
+	}
+	return out
 }
 
 // ProposeBaseline implements web.TrustDesk.

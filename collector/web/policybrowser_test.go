@@ -31,6 +31,7 @@ var policyPages = []struct{ name, path string }{
 var trustPages = []struct{ name, path string }{
 	{"trust", "/trusts/Riverside%20Schools?done=drafted"},
 	{"trust-text", "/trusts/Riverside%20Schools/text"},
+	{"trust-choose", "/trusts/Riverside%20Schools/choose?done=allowed"},
 	{"trusts", "/trusts"},
 	{"baseline", "/schools/hollybank/baseline"},
 	{"schools-by-rules", "/rules"},

@@ -24,6 +24,11 @@ const (
 // choosePage is the form in which a school's choices make a draft of its policy.
 type choosePage struct {
 	proposal
+	choices
+}
+
+// choices are those of a policy in a form.
+type choices struct {
 	Fields []chooseField
 	Graces []graceField
 	MaxAge field
@@ -106,10 +111,14 @@ func (s *site) choosePolicy(w http.ResponseWriter, r *http.Request, v visit) err
 
 // asItIs is the form as it would be typed to change nothing.
 func (p *proposal) asItIs(b begun, v visit) url.Values {
-	f := url.Values{"maxage": {ageTyped(b.maxAge)}, "name": {p.Base}}
-	if p.Base == "" {
-		f.Set("name", v.now.Format("2006-01-02"))
-	}
+	f := b.asItIs()
+	f.Set("name", cmp.Or(p.Base, v.now.Format("2006-01-02")))
+	return f
+}
+
+// asItIs are the choices as they would be typed to change nothing.
+func (b begun) asItIs() url.Values {
+	f := url.Values{"maxage": {ageTyped(b.maxAge)}}
 	for _, q := range b.policy.Parameters {
 		f.Set(fieldID("param", q.Name), typedParameter(q))
 	}
@@ -149,6 +158,11 @@ func typedParameter(p policy.Parameter) string {
 func (p *choosePage) fill(pol *policy.Policy, f url.Values, bad []wrong) {
 	p.Wrong = bad
 	p.proposal.fill(f)
+	p.choices.fill(pol, f, bad)
+}
+
+// fill puts what was chosen into the fields.
+func (p *choices) fill(pol *policy.Policy, f url.Values, bad []wrong) {
 	p.MaxAge = newField(bad, "maxage", "How old facts may be, unless a rule says otherwise", "text", f.Get("maxage"), "Such as 7 days. Older facts prove nothing, and the rule is not proven.")
 	for _, q := range pol.Parameters {
 		id := fieldID("param", q.Name)

@@ -108,6 +108,14 @@ type WeighedPolicy struct {
 	Looser  []string       // rules and parameters that ask less
 	Unclear []string       // those of which that cannot be told
 	Below   []PolicyFault  // in what it asks less than the trust's baseline and may not
+	At      []SchoolBelow  // of a baseline: schools that would ask less than it
+}
+
+// SchoolBelow is a school that would ask less than a baseline that is not in force.
+type SchoolBelow struct {
+	School  posture.SchoolID
+	Looser  []string // rules and parameters in which it would, and is not allowed to
+	Unknown string   // why that cannot be said
 }
 
 // PolicyFault is something that is wrong with a text.

@@ -47,11 +47,13 @@ func TestATrustSeesWhoLoosenedWhat(t *testing.T) {
 	}
 	for _, name := range []string{"administrator everywhere", "technician", "dpo everywhere", "head", "governor"} {
 		other := newClient(t, h, name)
-		for _, path := range []string{"/trusts", trustAt, trustAt + "/schools.csv", trustAt + "/text"} {
+		for _, path := range []string{"/trusts", trustAt, trustAt + "/schools.csv", trustAt + "/text", trustAt + "/choose"} {
 			other.want(path, http.StatusNotFound)
 		}
-		if r := other.post(trustAt+"/text", url.Values{"text": {"x"}}); r.Code != http.StatusNotFound {
-			t.Errorf("%s posts a baseline: %d", name, r.Code)
+		for _, path := range []string{"/text", "/choose", "/allowances"} {
+			if r := other.post(trustAt+path, url.Values{"text": {"x"}, "item": {"hollybank/AV-01"}, "until": {"2026-11-01"}, "reason": {"x"}}); r.Code != http.StatusNotFound {
+				t.Errorf("%s posts to %s of a trust: %d", name, path, r.Code)
+			}
 		}
 	}
 	c.want("/trusts/Others", http.StatusNotFound)
@@ -107,6 +109,83 @@ func TestABaselineIsProposedAndPutInForceByWhoHasASayEverywhere(t *testing.T) {
 	cross.Header.Set("Sec-Fetch-Site", "cross-site")
 	if r := c.do(cross); r.Code != http.StatusForbidden || len(s.trust.put) != 2 {
 		t.Errorf("a post from another site is answered with %d", r.Code)
+	}
+}
+
+// TestABaselineIsChosenInAForm: the choices of a policy make the text of a baseline,
+// what changes and which schools would ask less is read first, and nothing that was
+// typed is lost.
+func TestABaselineIsChosenInAForm(t *testing.T) {
+	h, s := policySite(t)
+	c := newClient(t, h, "network-manager everywhere")
+	const at = trustAt + "/choose"
+	c.want(trustAt, http.StatusOK, "Choose what it asks, and what schools may ask less")
+	typed := func(field, value, do, reason string) url.Values {
+		f := formOf(t, c.get(at).Body.String(), at+"#checked")
+		f.Set(field, value)
+		f.Set("do", do)
+		f.Set("reason", reason)
+		return f
+	}
+	r := c.post(at, typed("param-updatesWithin", "a while", "publish", "A new year."))
+	if r.Code != http.StatusUnprocessableEntity || !strings.Contains(summaryOf(r.Body.String()), "Write a span of time") || len(s.trust.put) > 0 {
+		t.Errorf("a span that is none is answered with %d: %s", r.Code, summaryOf(r.Body.String()))
+	}
+	if kept := formOf(t, r.Body.String(), at+"#checked"); kept.Get("param-updatesWithin") != "a while" || kept.Get("reason") != "A new year." {
+		t.Error("what was typed is gone")
+	}
+	r = c.post(at, typed("param-updatesWithin", "10 days", "check", ""))
+	if text := plainText(r.Body.String()); r.Code != http.StatusOK || !strings.Contains(text, "How long an important update may wait : was 14 days and becomes 10 days") || !strings.Contains(text, "Schools that would ask less than it") || !strings.Contains(text, "Hollybank Primary School : ") {
+		t.Errorf("checking is answered with %d: %.900s", r.Code, text)
+	}
+	r = c.post(at, typed("param-updatesWithin", "10 days", "text", ""))
+	if kept := formOf(t, r.Body.String(), trustAt+"/text"); r.Code != http.StatusOK || !strings.Contains(kept.Get("text"), "updatesWithin: 10d") {
+		t.Errorf("going on in the text is answered with %d", r.Code)
+	}
+	stale := typed("param-updatesWithin", "10 days", "publish", "A new year.")
+	stale.Set("digest", "of another text")
+	if r := c.post(at, stale); r.Code != http.StatusUnprocessableEntity || !strings.Contains(summaryOf(r.Body.String()), "has changed meanwhile") {
+		t.Errorf("a text that has changed meanwhile is answered with %d", r.Code)
+	}
+	for reason, words := range map[string]string{"": "Say in a few words why", "refuse this": "A school of this trust asks for two people"} {
+		if r := c.post(at, typed("param-updatesWithin", "10 days", "publish", reason)); r.Code != http.StatusUnprocessableEntity || !strings.Contains(summaryOf(r.Body.String()), words) {
+			t.Errorf("the reason %q is answered with %d", reason, r.Code)
+		}
+	}
+	if r := newClient(t, h, "network-manager").post(at, typed("param-updatesWithin", "10 days", "publish", "A new year.")); r.Code != http.StatusUnprocessableEntity || len(s.trust.put) > 0 {
+		t.Errorf("who has a say at one school puts a baseline in force: %d", r.Code)
+	}
+	if r := c.post(at, typed("param-updatesWithin", "10 days", "draft", "A new year.")); r.Code != http.StatusSeeOther || r.Header().Get("Location") != trustAt+"?done=drafted" || len(s.trust.put) != 1 {
+		t.Errorf("proposing leads to %d %s", r.Code, r.Header().Get("Location"))
+	}
+	// What somebody proposed is looked at, and put in force, in the form too.
+	draft := strings.Replace(strings.ReplaceAll(regexpDraft.FindString(c.get(trustAt).Body.String()), "&amp;", "&"), "/text?", "/choose?", 1)
+	c.want(draft, http.StatusOK, "Begun with what Mo Adeyemi proposed.", "the cases in which its severity")
+	c.want(at+"?draft=none", http.StatusNotFound)
+}
+
+// TestATrustAllowsThatSeveralSchoolsAskLess: of schools of which somebody has a say.
+func TestATrustAllowsThatSeveralSchoolsAskLess(t *testing.T) {
+	h, s := policySite(t)
+	c := newClient(t, h, "network-manager everywhere")
+	const at = trustAt + "/allowances"
+	c.want(trustAt+"/choose", http.StatusOK, "What schools may ask less", "AV-01 : its severity is medium instead of critical", "Allowed by network-manager until Thu 12 Nov 2026")
+	asked := func(reason string, items ...string) url.Values {
+		return url.Values{"item": items, "until": {"2026-11-20"}, "reason": {reason}}
+	}
+	for _, f := range []url.Values{asked("", "hollybank/AV-01"), asked("A trial."), asked("A trial.", "elsewhere"), asked("refuse this", "hollybank/AV-01")} {
+		if r := c.post(at, f); r.Code != http.StatusUnprocessableEntity || len(s.trust.allowed) > 0 {
+			t.Errorf("%v is answered with %d", f, r.Code)
+		}
+	}
+	if r := newClient(t, h, "network-manager").post(at, asked("A trial.", "oakfield/AV-01")); r.Code != http.StatusUnprocessableEntity || len(s.trust.allowed) > 0 {
+		t.Errorf("who has no say at a school allows something there: %d", r.Code)
+	}
+	if r := c.post(at, asked("A trial.", "hollybank/AV-01", "hollybank/LIF-01", "oakfield/AV-01")); r.Code != http.StatusSeeOther {
+		t.Fatalf("allowing leads to %d: %s", r.Code, summaryOf(r.Body.String()))
+	}
+	if len(s.trust.allowed) != 2 || !slices.Equal(s.trust.allowed[0].Items, []string{"AV-01", "LIF-01"}) || !slices.Equal(s.trust.allowed[1].Items, []string{"AV-01"}) || s.trust.allowed[0].Reason != "A trial." {
+		t.Errorf("allowed %+v", s.trust.allowed)
 	}
 }
 
