@@ -101,6 +101,9 @@ type Handler interface {
 	// Welcomed is called when the collector has answered; collector
 	// is its time, skew the device's clock less that.
 	Welcomed(collector time.Time, skew time.Duration) error
+	// ReportPage is told where people at the school report a loss, as the collector
+	// says it; "" if it does not. It is for the receiver to check.
+	ReportPage(address string) error
 	// Acknowledged is called after the spool has forgotten what was
 	// acknowledged. It is never more than was sent.
 	Acknowledged(spool.Position) error
@@ -292,6 +295,9 @@ func (u *Uplink) greet(ctx context.Context, cancel context.CancelCauseFunc, s pb
 	middle := now.Add(u.c.Clock.Now().Sub(now) / 2)
 	collector := time.UnixMilli(w.GetClockUnixMs())
 	if err := u.c.Handler.Welcomed(collector, middle.Sub(collector)); err != nil {
+		return err
+	}
+	if err := u.c.Handler.ReportPage(w.GetReportPage()); err != nil {
 		return err
 	}
 	if err := u.c.Handler.Recorded(w.GetRecorded()); err != nil {

@@ -90,6 +90,8 @@ func (h *heard) Welcomed(_ time.Time, skew time.Duration) error {
 	return h.note(func() { h.skews = append(h.skews, skew) })
 }
 
+func (h *heard) ReportPage(string) error { return nil }
+
 func (h *heard) Acknowledged(p spool.Position) error {
 	return h.note(func() { h.acknowledged = append(h.acknowledged, p) })
 }

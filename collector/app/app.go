@@ -97,7 +97,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 	}
 	col.givenTo = c.Checkpoints
 	col.running, col.desks = true, enroll.NewService(nil, intakeName, clk, c.Log)
-	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Limits: col.limits(), Releases: handsOn{col}, Balancers: balancers, Clock: clk, Log: c.Log})
+	col.door = intake.New(intake.Options{Name: intakeName, Desk: col.desks, Limits: col.limits(), Releases: handsOn{col}, ReportPage: col.reportPage, Balancers: balancers, Clock: clk, Log: c.Log})
 	handler, err := col.pages(c, c.secure())
 	if err != nil {
 		return err

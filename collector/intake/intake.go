@@ -85,7 +85,10 @@ type Options struct {
 	Desk    Desk
 	// Releases are handed on to devices; nil: none are.
 	Releases Releases
-	Limits   Limits
+	// ReportPage tells devices where people of a school report a loss without signing
+	// in; "" if that is not known. nil: none is told.
+	ReportPage func(ctx context.Context, school posture.SchoolID) string
+	Limits     Limits
 	// Balancers are whose connections begin by saying whom they are from, by the
 	// PROXY protocol, version 2, so that each counts for its own address.
 	Balancers []netip.Prefix

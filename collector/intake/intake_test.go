@@ -31,6 +31,9 @@ func TestReportsAreRecordedAndAcknowledged(t *testing.T) {
 	if got := time.UnixMilli(c.welcome.GetClockUnixMs()); !got.Equal(monday) || c.welcome.GetRecorded() != 0 || c.welcome.GetSendFull() {
 		t.Errorf("welcome: got %v", c.welcome)
 	}
+	if got, want := c.welcome.GetReportPage(), "https://caretaker.example/report/"+string(school.ID); got != want {
+		t.Errorf("people of the school report at %q, want %q", got, want)
+	}
 	first := l.report(wire.System, wire.Encryption)
 	c.send(first)
 	c.wantAck(1, 0)

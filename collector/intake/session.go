@@ -221,9 +221,11 @@ func (s *session) greet() error {
 	// A device that was told of reports that are not here: this collector was
 	// restored from a copy.
 	s.asked = h.GetAcknowledged() > s.device.Last
-	if err := s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Welcome{Welcome: &pb.Welcome{
-		WireVersion: wire.Version, ClockUnixMs: now.UnixMilli(), Recorded: s.device.Last, SendFull: s.asked,
-	}}}); err != nil {
+	welcome := &pb.Welcome{WireVersion: wire.Version, ClockUnixMs: now.UnixMilli(), Recorded: s.device.Last, SendFull: s.asked}
+	if tell := s.school.in.o.ReportPage; tell != nil {
+		welcome.ReportPage = tell(s.stream.Context(), s.school.ID)
+	}
+	if err := s.send(&pb.CollectorMessage{Message: &pb.CollectorMessage_Welcome{Welcome: welcome}}); err != nil {
 		return err
 	}
 	if s.device.Last > h.GetAcknowledged() {

@@ -109,6 +109,9 @@ func (w *world) start(limits Limits) {
 	}
 	w.intake = New(Options{
 		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log, Balancers: w.balancers, Releases: w.releases,
+		ReportPage: func(_ context.Context, school posture.SchoolID) string {
+			return "https://caretaker.example/report/" + string(school)
+		},
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -121,6 +121,12 @@ func TestAReportWithoutSigningInBecomesAnIncident(t *testing.T) {
 		all := ask[view.ConcernPage](w, "concern.list", collectorapp.ConcernArguments{School: school}).Concerns
 		return len(all) == 2 && all[1].Incident == i.Number && all[0].Aside.Reason == "there is no such laptop"
 	})
+	// Laptops that connect from then on show where, to whoever sits at them.
+	now := ask[view.ConcernAddress](w, "concern.address", collectorapp.ConcernArguments{School: school})
+	other := w.laptop("hb-lt-022", "encrypted-laptop", c.agents)
+	until(t, "a laptop says where a loss is reported", func() bool {
+		return other.status().ReportPage == "https://caretaker.hollybank.example/report/"+now.Address
+	})
 	w.verified()
 }
 

@@ -1271,8 +1271,9 @@ type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WireVersion   uint32                 `protobuf:"varint,1,opt,name=wire_version,json=wireVersion,proto3" json:"wire_version,omitempty"`
 	ClockUnixMs   int64                  `protobuf:"varint,2,opt,name=clock_unix_ms,json=clockUnixMs,proto3" json:"clock_unix_ms,omitempty"`
-	Recorded      uint64                 `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`                 // sequence of the last report in the ledger; 0 for none
-	SendFull      bool                   `protobuf:"varint,4,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"` // the next report must carry every section
+	Recorded      uint64                 `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`                      // sequence of the last report in the ledger; 0 for none
+	SendFull      bool                   `protobuf:"varint,4,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"`      // the next report must carry every section
+	ReportPage    string                 `protobuf:"bytes,5,opt,name=report_page,json=reportPage,proto3" json:"report_page,omitempty"` // where people at the school report a loss without signing in; "" if the collector does not know
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1333,6 +1334,13 @@ func (x *Welcome) GetSendFull() bool {
 		return x.SendFull
 	}
 	return false
+}
+
+func (x *Welcome) GetReportPage() string {
+	if x != nil {
+		return x.ReportPage
+	}
+	return ""
 }
 
 // Acknowledge says what is synced to disk: all reports up to a sequence, and
@@ -2013,12 +2021,14 @@ const file_caretaker_v1_uplink_proto_rawDesc = "" +
 	"assess_now\x18\a \x01(\v2\x17.caretaker.v1.AssessNowH\x00R\tassessNow\x121\n" +
 	"\arefusal\x18\b \x01(\v2\x15.caretaker.v1.RefusalH\x00R\arefusal\x12G\n" +
 	"\x0frelease_offered\x18\t \x01(\v2\x1c.caretaker.v1.ReleaseOfferedH\x00R\x0ereleaseOfferedB\t\n" +
-	"\amessage\"\x89\x01\n" +
+	"\amessage\"\xaa\x01\n" +
 	"\aWelcome\x12!\n" +
 	"\fwire_version\x18\x01 \x01(\rR\vwireVersion\x12\"\n" +
 	"\rclock_unix_ms\x18\x02 \x01(\x03R\vclockUnixMs\x12\x1a\n" +
 	"\brecorded\x18\x03 \x01(\x04R\brecorded\x12\x1b\n" +
-	"\tsend_full\x18\x04 \x01(\bR\bsendFull\"C\n" +
+	"\tsend_full\x18\x04 \x01(\bR\bsendFull\x12\x1f\n" +
+	"\vreport_page\x18\x05 \x01(\tR\n" +
+	"reportPage\"C\n" +
 	"\vAcknowledge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\acontact\x18\x02 \x01(\x04R\acontact\"\"\n" +
