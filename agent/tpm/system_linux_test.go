@@ -59,3 +59,28 @@ func TestDeviceOfAnotherAccount(t *testing.T) {
 		t.Errorf("no device: %v", err)
 	}
 }
+
+// TestThisComputersTPM uses the TPM of the machine that it runs on, which tests do
+// only in a guest of their own.
+func TestThisComputersTPM(t *testing.T) {
+	if os.Getenv("CARETAKER_TPM") == "" {
+		t.Skip("run in a guest by shared/e2e/beds: it uses the machine's own TPM")
+	}
+	path := filepath.Join(t.TempDir(), "device.key.pem")
+	key, err := Make(path, System())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 { // it has room for three
+		if err := key.Try(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := Load(path, System())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Try(); err != nil {
+		t.Fatal(err)
+	}
+}
