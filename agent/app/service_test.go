@@ -22,6 +22,7 @@ import (
 	"github.com/caretaker-school/caretaker/agent/enroll"
 	"github.com/caretaker-school/caretaker/agent/spool"
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/agent/tpm"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
 	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/identity"
@@ -43,6 +44,7 @@ type laptop struct {
 	*service
 	t     *testing.T
 	key   *identity.SchoolKey
+	tpm   *tpm.TPM
 	clock *clocktest.Driven
 	asked *askedChildren
 }
@@ -65,6 +67,12 @@ func (a *askedChildren) assess(ctx context.Context, r assess.Request) (assess.Ou
 // newLaptop makes the state folder of an enrolled laptop and starts there.
 func newLaptop(t *testing.T) *laptop {
 	t.Helper()
+	return newLaptopWith(t, nil)
+}
+
+// newLaptopWith makes one that has its key in a TPM, unless of is nil.
+func newLaptopWith(t *testing.T, of *tpm.TPM) *laptop {
+	t.Helper()
 	dir := t.TempDir()
 	authority, err := identity.NewAuthority(filepath.Join(dir), "s1", monday)
 	must(t, err)
@@ -72,7 +80,15 @@ func newLaptop(t *testing.T) *laptop {
 	must(t, err)
 	state := filepath.Join(dir, "state")
 	must(t, os.Mkdir(state, 0o700))
-	key, err := identity.MakeDeviceKey(filepath.Join(state, "device.key.pem"))
+	keyFile := filepath.Join(state, "device.key.pem")
+	var key *identity.DeviceKey
+	if of == nil {
+		key, err = identity.MakeDeviceKey(keyFile)
+	} else {
+		kept, made := tpm.Make(keyFile, of)
+		must(t, made)
+		key, err = identity.NewDeviceKey(kept, posture.InTPM)
+	}
 	must(t, err)
 	certificate, err := authority.Issue("d1", key.Public(), monday)
 	must(t, err)
@@ -84,7 +100,7 @@ func newLaptop(t *testing.T) *laptop {
 	})
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(state, "identity.json"), id, 0o600))
-	l := &laptop{t: t, key: school, clock: clocktest.NewDriven(monday)}
+	l := &laptop{t: t, key: school, tpm: of, clock: clocktest.NewDriven(monday)}
 	must(t, os.WriteFile(filepath.Join(state, "assignment.signed"), l.assignment(1, false), 0o600))
 	l.start(state)
 	return l
@@ -93,7 +109,7 @@ func newLaptop(t *testing.T) *laptop {
 // start starts the service in a state folder, as after a crash.
 func (l *laptop) start(state string) {
 	l.t.Helper()
-	s, err := newService(Config{State: state, Log: slog.New(slog.DiscardHandler)}, l.clock)
+	s, err := newService(Config{State: state, TPM: l.tpm, Log: slog.New(slog.DiscardHandler)}, l.clock)
 	must(l.t, err)
 	l.service = s
 	s.boot = func() (string, time.Duration, error) { return "boot-1", time.Hour, nil }
