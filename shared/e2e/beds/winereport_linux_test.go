@@ -23,6 +23,12 @@ const limit = 5 * time.Minute
 // newHost starts a collector for the agent under Wine.
 func (w *windows) newHost() *host {
 	w.t.Helper()
+	return w.newHostFor(limit)
+}
+
+// newHostFor is newHost for an agent that has longer to do.
+func (w *windows) newHostFor(limit time.Duration) *host {
+	w.t.Helper()
 	data, err := os.MkdirTemp("", "bed") // a short path: a socket lies in it
 	must(w.t, err)
 	w.t.Cleanup(func() { must(w.t, os.RemoveAll(data)) })
