@@ -41,7 +41,7 @@ type TPM struct {
 // time, always the same.
 const (
 	keptStorage = tpmutil.Handle(0x81000001)
-	madeStorage = tpmutil.Handle(tpm2.HandleOwner)
+	madeStorage = tpm2.HandleOwner
 )
 
 // attributes are those of our keys: made by the TPM and never given out, for

@@ -137,8 +137,8 @@ func TestKeySignsAndStaysWithItsTPM(t *testing.T) {
 	}
 	signs(t, key)
 
-	const clear = 0x126
-	with(t, of, func(rw io.ReadWriter) error { return command(rw, clear, tpm2.HandlePlatform) })
+	const clearAll = 0x126
+	with(t, of, func(rw io.ReadWriter) error { return command(rw, clearAll, tpm2.HandlePlatform) })
 	if err := key.Try(); !errors.Is(err, tpm.ErrLost) {
 		t.Fatalf("after the TPM was cleared: %v", err)
 	}

@@ -53,8 +53,8 @@ case $what in
 test)
 	# gcc for the race detector, a browser for the pages with npm for what looks
 	# for barriers on them, cryptsetup for real headers, ClamAV for a real engine,
-	# bsdtar as another reader of packages for macOS.
-	packages gcc libc6-dev git make chromium clamav cryptsetup-bin libarchive-tools
+	# bsdtar as another reader of packages for macOS, swtpm for a TPM.
+	packages gcc libc6-dev git make chromium clamav cryptsetup-bin libarchive-tools swtpm
 	node
 	shared/tools/axe.sh
 	;;

@@ -6,15 +6,16 @@ package tpmtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/caretaker-school/caretaker/agent/tpm"
 )
@@ -51,10 +52,14 @@ func New(t testing.TB) *Software {
 
 func (s *Software) socket() string { return filepath.Join(s.dir, "s") }
 
+func (s *Software) dial() (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(context.Background(), "unix", s.socket())
+}
+
 // Start switches it on.
 func (s *Software) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+s.state, "--server", "type=unixio,path="+s.socket(), "--flags", "not-need-init,startup-clear")
+	s.cmd = exec.CommandContext(context.Background(), "swtpm", "socket", "--tpm2", "--tpmstate", "dir="+s.state, "--server", "type=unixio,path="+s.socket(), "--flags", "not-need-init,startup-clear")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said bytes.Buffer
 	s.cmd.Stderr = &said
@@ -62,7 +67,7 @@ func (s *Software) Start() {
 		s.t.Fatal(err)
 	}
 	for {
-		c, err := net.Dial("unix", s.socket())
+		c, err := s.dial()
 		if err == nil {
 			_ = c.Close()
 			return
@@ -71,7 +76,7 @@ func (s *Software) Start() {
 			_ = s.cmd.Wait()
 			s.t.Fatalf("swtpm ended: %v: %s", err, said.String())
 		}
-		time.Sleep(5 * time.Millisecond) // it tells nobody when it is ready
+		runtime.Gosched() // it tells nobody when it is ready
 	}
 }
 
@@ -88,5 +93,5 @@ func (s *Software) Stop() {
 
 // TPM returns it as the agent opens it.
 func (s *Software) TPM() *tpm.TPM {
-	return &tpm.TPM{Open: func() (io.ReadWriteCloser, error) { return net.Dial("unix", s.socket()) }}
+	return &tpm.TPM{Open: func() (io.ReadWriteCloser, error) { return s.dial() }}
 }
