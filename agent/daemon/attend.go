@@ -42,16 +42,20 @@ func (a Attended) Run(ctx context.Context, woken <-chan struct{}) (status int, e
 	if err := cmd.Start(); err != nil {
 		return 0, fmt.Errorf("run %s: %w", a.Path, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var why error // set before ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		why = cmd.Wait()
+	}()
 	for {
 		select {
-		case err := <-ended:
+		case <-ended:
 			status := cmd.ProcessState.ExitCode()
-			if err == nil || errors.Is(err, exec.ErrWaitDelay) {
-				err = errors.New("it has ended by itself")
+			if why == nil || errors.Is(why, exec.ErrWaitDelay) {
+				why = errors.New("it has ended by itself")
 			}
-			return status, fmt.Errorf("run %s: %w: %s", a.Path, err, words.String())
+			return status, fmt.Errorf("run %s: %w: %s", a.Path, why, words.String())
 		case <-woken:
 			_, _ = io.WriteString(in, wokenLine+"\n") // it may have ended
 		case <-ctx.Done():
@@ -62,7 +66,7 @@ func (a Attended) Run(ctx context.Context, woken <-chan struct{}) (status int, e
 }
 
 // ends waits for the end of a program that was told to end.
-func (a Attended) ends(cmd *exec.Cmd, ended <-chan error) error {
+func (a Attended) ends(cmd *exec.Cmd, ended <-chan struct{}) error {
 	late, stop := context.WithTimeout(context.Background(), endsWithin)
 	defer stop()
 	select {
