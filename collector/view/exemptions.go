@@ -93,6 +93,7 @@ type Exemption struct {
 	State    ExemptionState `json:"state"`
 	Title    string         `json:"title"`              // of the rule
 	Hostname string         `json:"hostname,omitempty"` // of the device, if it is for one
+	AssetTag string         `json:"assetTag,omitempty"` // of the same
 }
 
 // ExemptionQuery asks for a page of a school's exemptions, the newest first.
@@ -277,6 +278,6 @@ func (r *reader) exemption(e ExemptionRow) (Exemption, error) {
 		return out, nil
 	}
 	row, _, err := r.row(e.Scope.Device)
-	out.Hostname = row.Hostname
+	out.Hostname, out.AssetTag = row.Hostname, row.AssetTag
 	return out, err
 }

@@ -215,6 +215,36 @@ func (q *Queries) Assets(ctx context.Context, school posture.SchoolID, query Ass
 	return page, err
 }
 
+// Bounds of AssetGroups: how many assets are looked at, and how many groups named.
+const (
+	mostGroupedAssets = 20_000
+	mostAssetGroups   = 500
+)
+
+// AssetGroups returns the groups that a school's register names for what is in use,
+// by name, and whether these are all. One that is spelt in several ways is named as
+// the asset with the first tag has it.
+func (q *Queries) AssetGroups(ctx context.Context, school posture.SchoolID, now time.Time) (groups []string, whole bool, err error) {
+	whole = true
+	seen := map[string]bool{}
+	err = q.read(ctx, school, now, func(r *reader) error {
+		examined := 0
+		return r.eachAsset(nil, func(_ []byte, a register.Asset) (bool, error) {
+			if examined++; examined > mostGroupedAssets || len(groups) == mostAssetGroups {
+				whole = false
+				return false, nil
+			}
+			if k := register.Key(a.Group); k != "" && !seen[k] && !a.Out(now) {
+				seen[k] = true
+				groups = append(groups, a.Group)
+			}
+			return true, nil
+		})
+	})
+	slices.SortFunc(groups, func(a, b string) int { return strings.Compare(register.Key(a), register.Key(b)) })
+	return groups, whole, err
+}
+
 // Nameless returns the asset without the names of those who have it or had it: for
 // whoever may know their roles alone.
 func (a Registered) Nameless() Registered {

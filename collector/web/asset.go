@@ -31,6 +31,7 @@ type assetPage struct {
 	Was                  []heldLine
 	Wiped                []doneLine
 	Checklist, Allocate  string // addresses, or ""
+	Dispute              string // where it is said that something here is wrong, or ""
 	Lists                *listedLine
 	MayKeep, CanAllocate bool
 	CanLeave             bool // whoever has it is not recorded as leaving
@@ -141,6 +142,12 @@ func (s *site) newAssetPage(v visit, a view.Registered) assetPage {
 	if a.Device != "" && v.account.May(v.school.ID, access.ReadDevices) {
 		p.Laptop = deviceAddress(v.school.ID, a.Device)
 	}
+	if v.account.May(v.school.ID, access.DisputeFacts) {
+		p.Dispute = disputesAddress(v.school.ID) + "?" + url.Values{"laptop": {a.Tag}}.Encode() + "#new"
+		if p.Laptop != "" {
+			p.Dispute = p.Laptop + "/disputes"
+		}
+	}
 	if a.Leaver != nil && v.account.May(v.school.ID, access.SignRegister) {
 		p.Checklist = p.Address + "/checklist"
 	}
@@ -159,7 +166,7 @@ func (s *site) newAssetPage(v visit, a view.Registered) assetPage {
 		p.Wiped = append(p.Wiped, doneLine{Method: done.Method, By: done.By, At: c.moment(done.At)})
 	}
 	if l := a.Listed; l != nil {
-		p.Lists = &listedLine{Listed: *l, OfDay: c.moment(l.At), UntilDay: c.moment(l.Until)}
+		p.Lists = &listedLine{Listed: *l, OfDay: c.moment(l.At), UntilDay: c.end(l.Until)}
 		for _, one := range l.Says {
 			p.Lists.Said = append(p.Lists.Said, listSays{sentence(one.Words), newStanding(one.Standing)})
 		}

@@ -196,7 +196,7 @@ func breachNotes(b view.Breach, c clockwork) []note {
 		notes = append(notes, note{"acknowledged by " + b.AcknowledgedBy, c.moment(b.AcknowledgedAt)})
 	}
 	if !b.ExemptUntil.IsZero() {
-		notes = append(notes, note{"exempt until", c.moment(b.ExemptUntil)})
+		notes = append(notes, note{"exempt until", c.end(b.ExemptUntil)})
 	}
 	if b.ReceivedAt.Sub(b.FirstFailed) >= reportedLate {
 		notes = append(notes, note{"reported late,", c.moment(b.ReceivedAt)})

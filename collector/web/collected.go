@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/caretaker-school/caretaker/collector/access"
 )
 
 //go:generate go test . -run TestWhatIsCollectedIsTheFieldList -update
@@ -68,6 +70,16 @@ func loadCollected() ([]collectedSection, error) {
 		}
 	}
 	return sections, nil
+}
+
+// collectedAddress is where whoever visits reads what the school can see: with the
+// menu of the school that they are at.
+func collectedAddress(v visit) string {
+	const page = "/what-is-collected"
+	if v.school.ID != "" && v.account.May(v.school.ID, access.ReadPrivacy) {
+		return schoolAddress(v.school.ID) + page
+	}
+	return page
 }
 
 // collected is the page that anyone may read: all that a laptop can tell.

@@ -177,7 +177,7 @@ func readDispute(w http.ResponseWriter, r *http.Request) (typed disputeTyped, ch
 }
 
 func (s *site) disputes(w http.ResponseWriter, r *http.Request, v visit) error {
-	return s.showDisputes(w, r, v, disputeTyped{}, nil)
+	return s.showDisputes(w, r, v, disputeTyped{Laptop: bounded(r.URL.Query().Get("laptop"))}, nil)
 }
 
 func (s *site) showDisputes(w http.ResponseWriter, r *http.Request, v visit, typed disputeTyped, bad []wrong) error {

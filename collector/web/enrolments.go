@@ -121,7 +121,7 @@ func (s *site) showEnrolments(w http.ResponseWriter, r *http.Request, v visit, s
 		}
 		page.Same = append(page.Same, row)
 	}
-	title := "Laptops set up anew, and back after a long time"
+	title := "Laptops of one name, set up anew, or long away"
 	title = titleOf(title, bad)
 	return s.write(w, status, "enrolments", s.page(v, title, "devices"), page)
 }

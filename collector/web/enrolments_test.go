@@ -43,7 +43,7 @@ func TestEnrolmentsAreDecidedOnAPage(t *testing.T) {
 	c := newClient(t, h, "technician")
 	const at = "/schools/hollybank/enrolments"
 	page := c.want(at, http.StatusOK, "Its certificate ended", "more than 180 days ago", "HB-LT-022", "Their firmware says the same: system UUID , serial number",
-		"These are two laptops, or one whose disk was copied", "The earlier one is marked lost", "They are two, said technician")
+		"These are two laptops, or one whose disk was copied", "The earlier one is marked lost", "They are two laptops, said technician")
 	if n := strings.Count(page, "It is the same laptop"); n != 1 {
 		t.Errorf("it can be confirmed of %d pairs", n)
 	}

@@ -87,7 +87,7 @@ func (s *site) exemptionList(w http.ResponseWriter, r *http.Request, v visit, st
 func newExemptionRow(v visit, e view.Exemption, c clockwork) exemptionRow {
 	row := exemptionRow{
 		Exemption: e, Address: schoolAddress(v.school.ID) + "/exemptions/" + e.ID, StateWords: exemptionWords(e.State),
-		AskedAt: c.moment(e.Asked.At), EndsAt: c.moment(e.Until), ApprovedAt: c.moment(e.Approved.At), RefusedAt: c.moment(e.Refused.At), TakenAt: c.moment(e.Ended.At),
+		AskedAt: c.moment(e.Asked.At), EndsAt: c.end(e.Until), ApprovedAt: c.moment(e.Approved.At), RefusedAt: c.moment(e.Refused.At), TakenAt: c.moment(e.Ended.At),
 	}
 	switch e.Scope.Of {
 	case breach.OneGroup:
@@ -95,10 +95,7 @@ func newExemptionRow(v visit, e view.Exemption, c clockwork) exemptionRow {
 	case breach.WholeSchool:
 		row.Of = "the whole school"
 	default:
-		row.Of = e.Hostname
-		if row.Of == "" {
-			row.Of = string(e.Scope.Device)
-		}
+		row.Of, _ = names(e.Hostname, e.AssetTag, e.Scope.Device)
 		if e.Scope.Of == breach.OneBreach {
 			row.Of += ": " + subjectKindWords(e.Scope)
 		}

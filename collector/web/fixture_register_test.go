@@ -130,6 +130,18 @@ func (s *registry) Assets(_ context.Context, id posture.SchoolID, q view.AssetQu
 	return p, nil
 }
 
+func (s *registry) AssetGroups(_ context.Context, id posture.SchoolID, at time.Time) (groups []string, whole bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tag := range slices.Sorted(maps.Keys(s.assets)) {
+		if g := s.assets[tag].Group; id == hollybank && g != "" && !s.assets[tag].Out(at) && !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	slices.Sort(groups)
+	return groups, true, nil
+}
+
 func (s *registry) registered(a register.Asset, at time.Time) view.Registered {
 	one := view.Registered{Asset: a, Cover: view.NeverEnrolled, Overdue: a.Held.Overdue(at), Out: a.Out(at)}
 	if leaves, ok := a.Leaves(); ok {

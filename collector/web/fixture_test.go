@@ -337,7 +337,7 @@ func newSchool(t testing.TB) *school {
 	scope := breach.Scope{Rule: "ENC-01", Of: breach.OneDevice, Device: "d-009"}
 	until := now.Add(28 * 24 * time.Hour)
 	s.granted = []view.Exemption{
-		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel01", Scope: scope, Until: until, Asked: asked}, State: view.ExemptionAsked, Title: "System disk encrypted", Hostname: "hb-lt-009"},
+		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel01", Scope: scope, Until: until, Asked: asked}, State: view.ExemptionAsked, Title: "System disk encrypted", Hostname: "hb-lt-009", AssetTag: "HB-LT-009"},
 		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel02", Scope: breach.Scope{Rule: "PAT-02", Of: breach.WholeSchool}, Until: until, Asked: asked, Approved: answered}, State: view.ExemptionApproved, Title: "Important updates within 14 days"},
 		{ExemptionRow: view.ExemptionRow{ID: "ex-kestrel03", Scope: breach.Scope{Rule: "CFG-02", Of: breach.OneGroup, Group: "trolley-b"}, Until: until, Asked: answered, Refused: asked}, State: view.ExemptionRefused, Title: "Locks itself and asks for a password"},
 	}

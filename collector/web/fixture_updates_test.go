@@ -56,8 +56,8 @@ func (u *releases) OfferRelease(_ context.Context, _ posture.SchoolID, d decisio
 func TestWordsOfAnUpdate(t *testing.T) {
 	for want, st := range map[string]release.Standing{
 		"Nothing is offered.": {},
-		"v1.3.0 is offered to 30 of a hundred of the laptops.":                                  {Offer: release.Offer{Version: "v1.3.0"}, Share: 30},
-		"v1.3.0 is offered to 5 of a hundred of the group Year 6. Some laptops do not take it.": {Offer: release.Offer{Version: "v1.3.0", Group: "Year 6"}, Share: 5, Failed: []release.Failure{{}}},
+		"v1.3.0 is offered to 30 in every hundred of the laptops.":                                  {Offer: release.Offer{Version: "v1.3.0"}, Share: 30},
+		"v1.3.0 is offered to 5 in every hundred of the group Year 6. Some laptops do not take it.": {Offer: release.Offer{Version: "v1.3.0", Group: "Year 6"}, Share: 5, Failed: []release.Failure{{}}},
 	} {
 		if got := updateWords(st); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -72,7 +72,7 @@ func TestReleaseIsOfferedAndStoppedOnAPage(t *testing.T) {
 	h, _ := newSite(t, s, false)
 	c := newClient(t, h, "technician")
 	const at = "/schools/hollybank/settings/updates"
-	c.want(at, http.StatusOK, "New versions of the agent", "v1.3.0 is offered to 30 of a hundred of the laptops.", "Some laptops do not take it.",
+	c.want(at, http.StatusOK, "New versions of the agent", "v1.3.0 is offered to 30 in every hundred of the laptops.", "Some laptops do not take it.",
 		"started 3 times", "over: the publisher's newer word is needed", "Stop: offer nothing any more", "<b>laptops</b>", "<script>")
 	form := func(version, ring string) url.Values {
 		return url.Values{"deed": {"offer"}, "version": {version}, "ring": {ring}, "per-day": {"20"}, "group": {"Year 6"}, "reason": {"the first"}}

@@ -3,7 +3,9 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
@@ -28,12 +30,99 @@ type incidentPage struct {
 	Told72    bool // the regulator was told, or will not be
 	MayRecord bool
 	MayDecide bool
-	Outcomes  []choice
-	Answers   []choice
 	Wrong     []wrong
-	Typed     string
-	Now       typed
+	Form      incidentTyped
+	Done      string
 	Contacts  contacts
+}
+
+// incidentTyped is what was typed on the page of an incident. The page is one form
+// with a button for each of its parts, so that whichever is sent brings what was
+// typed in the others, and loses none of it.
+type incidentTyped struct{ url.Values }
+
+// fieldsOf are the fields of the part that a change was typed in, that of its words
+// first.
+func fieldsOf(c incident.Change, thing string) []string {
+	switch c.What {
+	case incident.Found:
+		return []string{"words-found-" + thing}
+	case incident.Tell:
+		a := string(c.Audience)
+		return []string{"words-tell-" + a, "answer-" + a, "day-" + a, "time-" + a}
+	case incident.Close, incident.Reopen:
+		return []string{"words-" + string(c.What), "outcome"}
+	}
+	return []string{"words-note", "what", "whom"} // one part takes notes, lessons and whom somebody spoke to
+}
+
+// without is what is left to be sent once a part was recorded.
+func (t incidentTyped) without(fields []string) incidentTyped {
+	rest := url.Values{}
+	for name, values := range t.Values {
+		if !slices.Contains(fields, name) && slices.ContainsFunc([]string{"words-", "answer-", "day-", "time-", "what", "whom", "outcome"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			rest[name] = values
+		}
+	}
+	return incidentTyped{rest}
+}
+
+// Any reports whether something was typed, and not only chosen, in fields whose
+// names begin so.
+func (t incidentTyped) Any(beginnings ...string) bool {
+	for name, values := range t.Values {
+		typed := !strings.HasPrefix(name, "answer-") && name != "what" && name != "outcome" && strings.TrimSpace(strings.Join(values, "")) != ""
+		if typed && slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(name, b) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Words is what was typed in a field.
+func (t incidentTyped) Words(field string) string { return onOneLine(t.Get(field)) }
+
+// Answers are the answers about an audience to choose from.
+func (p incidentPage) Answers(audience string) []choice {
+	list := []choice{{"yes", "They are told", false}, {"no", "They are not told", false}, {"not-yet", "It cannot be said yet", false}}
+	return chosenOf(list, p.Form.Get("answer-"+audience))
+}
+
+// Sorts are what can be added to its course.
+func (p incidentPage) Sorts() []choice {
+	list := []choice{{string(incident.Note), "A note", false}, {string(incident.Spoke), "Somebody was spoken to", false}, {string(incident.Lesson), "Something was learnt", false}}
+	return chosenOf(list, p.Form.Get("what"))
+}
+
+// Outcomes are what it can have come to.
+func (p incidentPage) Outcomes() (list []choice) {
+	for _, o := range incident.Outcomes() {
+		list = append(list, choice{Key: string(o), Words: capital(outcomeWords(o))})
+	}
+	return chosenOf(list, p.Form.Get("outcome"))
+}
+
+func chosenOf(list []choice, key string) []choice {
+	for i := range list {
+		list[i].Chosen = list[i].Key == key
+	}
+	return list
+}
+
+// TellOpen reports whether the part about an audience is shown open: something is
+// typed in it, or wrong with it.
+func (p incidentPage) TellOpen(audience string) bool {
+	return p.open("words-tell-"+audience, "day-"+audience, "time-"+audience)
+}
+
+// AddOpen is TellOpen for what is added to its course.
+func (p incidentPage) AddOpen() bool { return p.open("words-note", "whom") }
+
+// EndOpen is TellOpen for closing it, and opening it again.
+func (p incidentPage) EndOpen() bool { return p.open("words-close", "words-reopen") }
+
+func (p incidentPage) open(fields ...string) bool {
+	return p.Form.Any(fields...) || slices.ContainsFunc(p.Wrong, func(w wrong) bool { return slices.Contains(fields, w.Field) })
 }
 
 // actLine is something that was recorded, with who recorded it and when.
@@ -56,20 +145,22 @@ type thingLine struct {
 }
 
 func (s *site) incident(w http.ResponseWriter, r *http.Request, v visit) error {
-	return s.showIncident(w, r, v, http.StatusOK, "", nil)
+	done := ""
+	if r.URL.Query().Has("done") {
+		done = "Recorded."
+	}
+	return s.showIncident(w, r, v, incidentTyped{}, done, nil)
 }
 
-func (s *site) showIncident(w http.ResponseWriter, r *http.Request, v visit, status int, typedWords string, bad []wrong) error {
+func (s *site) showIncident(w http.ResponseWriter, r *http.Request, v visit, form incidentTyped, done string, bad []wrong) error {
 	i, err := s.Queries.Incident(r.Context(), v.school.ID, r.PathValue("incident"), v.now)
 	if err != nil {
 		return err
 	}
 	c := s.clockwork(v)
-	local := v.now.In(s.Location)
 	page := incidentPage{
-		Incident: i, Address: incidentAddress(v.school.ID, i.Number), KindWords: kindWords(i.Kind), Wrong: bad, Typed: typedWords,
+		Incident: i, Address: incidentAddress(v.school.ID, i.Number), KindWords: kindWords(i.Kind), Wrong: bad, Form: form, Done: done,
 		MayRecord: v.account.May(v.school.ID, access.RecordIncidents), MayDecide: v.account.May(v.school.ID, access.DecideIncidents),
-		Now: typed{local.Format(time.DateOnly), local.Format("15:04")},
 	}
 	if page.Contacts, err = s.contactsOf(r.Context(), v); err != nil {
 		return err
@@ -109,13 +200,9 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, v visit, sta
 		}
 		page.Closings = append(page.Closings, lineOf(title, k.Act, c))
 	}
-	for _, o := range incident.Outcomes() {
-		page.Outcomes = append(page.Outcomes, choice{Key: string(o), Words: outcomeWords(o)})
-	}
-	page.Answers = []choice{{"yes", "They are told", false}, {"no", "They are not told", false}, {"not-yet", "It cannot be said yet", false}}
 	title := "Incident " + i.Number + ": " + lowerFirst(page.KindWords)
 	title = titleOf(title, bad)
-	return s.write(w, status, "incident", s.page(v, title, "incidents"), page)
+	return s.write(w, statusOf(bad), "incident", s.page(v, title, "incidents"), page)
 }
 
 func lineOf(title string, a incident.Act, c clockwork) actLine {
@@ -186,11 +273,11 @@ func outcomeWords(o incident.Outcome) string {
 	return "not known"
 }
 
-// changeIncident records what a form says of an incident. read makes the change
-// of the form, or says what is wrong with it.
+// changeIncident records what one part of the form says of an incident, and keeps
+// what was typed in the others. read makes the change of it, or says what is wrong.
 func changeIncident(read func(*site, *http.Request, view.Incident) (incident.Change, *wrong)) func(*site, http.ResponseWriter, *http.Request, visit) error {
 	return func(s *site, w http.ResponseWriter, r *http.Request, v visit) error {
-		words, err := readReason(w, r)
+		f, err := form(w, r, maxForm)
 		if err != nil {
 			return err
 		}
@@ -199,31 +286,60 @@ func changeIncident(read func(*site, *http.Request, view.Incident) (incident.Cha
 			return err
 		}
 		c, bad := read(s, r, i)
-		field := "words-" + string(c.What)
-		switch c.What {
-		case incident.Tell:
-			field += "-" + string(c.Audience)
-		case incident.Found:
-			field += "-" + bounded(r.PostForm.Get("thing"))
-		case incident.Lesson, incident.Spoke: // one form takes them
-			field = "words-" + string(incident.Note)
-		}
+		fields, sent := fieldsOf(c, bounded(f.Get("thing"))), incidentTyped{f}
+		words := sent.Words(fields[0])
 		if bad == nil && words == "" {
-			bad = &wrong{field, "Write a few words, without names of children."}
+			bad = &wrong{fields[0], "Write a few words, without names of children."}
 		}
-		if bad == nil {
+		if bad == nil && !recorded(i.Incident, c, v.account.Name, words) {
 			if _, err := s.keepIncident(r, v, i.Number, words, c); isRefusal(err) || isFault(err) {
-				bad = &wrong{field, sentence(err.Error())}
+				bad = &wrong{fields[0], sentence(err.Error())}
 			} else if err != nil {
 				return err
 			}
 		}
 		if bad != nil {
-			return s.showIncident(w, r, v, http.StatusUnprocessableEntity, words, []wrong{*bad})
+			return s.showIncident(w, r, v, sent.without(nil), "", []wrong{*bad})
 		}
-		http.Redirect(w, r, incidentAddress(v.school.ID, i.Number), http.StatusSeeOther)
+		if rest := sent.without(fields); rest.Any("words-", "day-", "time-", "whom") {
+			return s.showIncident(w, r, v, rest, "Recorded. What you typed elsewhere on this page is still there, and is not recorded yet.", nil)
+		}
+		http.Redirect(w, r, incidentAddress(v.school.ID, i.Number)+"?done", http.StatusSeeOther)
 		return nil
 	}
+}
+
+// recorded reports whether the last that was recorded of its kind is this very
+// change: a page that follows a form can be loaded again, which sends it twice.
+func recorded(i incident.Incident, c incident.Change, by, words string) bool {
+	var last incident.Act
+	switch c.What {
+	case incident.Note:
+		last = lastOf(i.Notes, func(a incident.Act) incident.Act { return a })
+	case incident.Lesson:
+		last = lastOf(i.Lessons, func(a incident.Act) incident.Act { return a })
+	case incident.Spoke:
+		last = lastOf(i.Contacts, func(k incident.Contact) incident.Act { return k.Act })
+	case incident.Tell:
+		list := i.Regulator
+		if c.Audience == incident.Individuals {
+			list = i.Individuals
+		}
+		last = lastOf(list, func(t incident.Telling) incident.Act {
+			if t.Answer != c.Answer || (t.Told == nil) != (c.Told == nil) {
+				return incident.Act{}
+			}
+			return t.Act
+		})
+	}
+	return last.By == by && last.Words == words
+}
+
+func lastOf[T any](list []T, act func(T) incident.Act) (last incident.Act) {
+	if n := len(list); n > 0 {
+		last = act(list[n-1])
+	}
+	return last
 }
 
 // readNote reads a note, a lesson or whom somebody spoke to.
@@ -256,13 +372,15 @@ func readFound(_ *site, r *http.Request, i view.Incident) (incident.Change, *wro
 // readTelling reads whether an audience is told.
 func readTelling(s *site, r *http.Request, _ view.Incident) (incident.Change, *wrong) {
 	f := r.PostForm
-	c := incident.Change{What: incident.Tell, Audience: incident.Audience(f.Get("audience")), Answer: incident.Answer(f.Get("answer"))}
-	at := typed{bounded(f.Get("day")), bounded(f.Get("time"))}
+	c := incident.Change{What: incident.Tell, Audience: incident.Audience(f.Get("audience"))}
+	of := "-" + bounded(string(c.Audience))
+	c.Answer = incident.Answer(f.Get("answer" + of))
+	at := typed{bounded(f.Get("day" + of)), bounded(f.Get("time" + of))}
 	if c.Answer != incident.Yes || at == (typed{}) {
 		return c, nil
 	}
 	if c.Told = s.momentOf(at); c.Told == nil {
-		return c, &wrong{"day-" + string(c.Audience), "Enter the day and the time at which they were told, or leave both empty."}
+		return c, &wrong{"day" + of, "Enter the day and the time at which they were told, or leave both empty."}
 	}
 	return c, nil
 }

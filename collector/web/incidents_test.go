@@ -75,17 +75,17 @@ func TestAnIncidentIsFollowedOnItsPage(t *testing.T) {
 		want  incident.Change
 		wrong string
 	}{
-		{"/notes", url.Values{"what": {"lesson"}, "reason": {"Labels."}}, incident.Change{What: incident.Lesson}, ""},
-		{"/notes", url.Values{"what": {"contact"}, "whom": {"Police"}, "reason": {"Reported."}}, incident.Change{What: incident.Spoke, Whom: "Police"}, ""},
-		{"/notes", url.Values{"what": {"contact"}, "reason": {"Reported."}}, incident.Change{}, "Say with whom"},
-		{"/notes", url.Values{"what": {"note"}, "reason": {""}}, incident.Change{}, "Write a few words"},
-		{"/found", url.Values{"thing": {"0"}, "reason": {"At lost property."}}, incident.Change{What: incident.Found}, ""},
-		{"/found", url.Values{"thing": {"7"}, "reason": {"At lost property."}}, incident.Change{}, "Choose what was found"},
-		{"/telling", url.Values{"audience": {"regulator"}, "answer": {"no"}, "reason": {"It was encrypted."}}, incident.Change{What: incident.Tell, Audience: incident.Regulator, Answer: incident.No}, ""},
-		{"/telling", url.Values{"audience": {"regulator"}, "answer": {"perhaps"}, "reason": {"It was encrypted."}}, incident.Change{}, "is no answer"},
-		{"/telling", url.Values{"audience": {"individuals"}, "answer": {"yes"}, "day": {"2026-10-23"}, "time": {"x"}, "reason": {"By letter."}}, incident.Change{}, "at which they were told"},
-		{"/end", url.Values{"outcome": {"internal"}, "reason": {"Found, encrypted."}}, incident.Change{What: incident.Close, Outcome: incident.Internal}, ""},
-		{"/end", url.Values{"outcome": {"internal"}, "reason": {"refuse this"}}, incident.Change{}, "It is closed already."},
+		{"/notes", url.Values{"what": {"lesson"}, "words-note": {"Labels."}}, incident.Change{What: incident.Lesson}, ""},
+		{"/notes", url.Values{"what": {"contact"}, "whom": {"Police"}, "words-note": {"Reported."}}, incident.Change{What: incident.Spoke, Whom: "Police"}, ""},
+		{"/notes", url.Values{"what": {"contact"}, "words-note": {"Reported."}}, incident.Change{}, "Say with whom"},
+		{"/notes", url.Values{"what": {"note"}, "words-note": {""}}, incident.Change{}, "Write a few words"},
+		{"/found", url.Values{"thing": {"0"}, "words-found-0": {"At lost property."}}, incident.Change{What: incident.Found}, ""},
+		{"/found", url.Values{"thing": {"7"}, "words-found-7": {"At lost property."}}, incident.Change{}, "Choose what was found"},
+		{"/telling", url.Values{"audience": {"regulator"}, "answer-regulator": {"no"}, "words-tell-regulator": {"It was encrypted."}}, incident.Change{What: incident.Tell, Audience: incident.Regulator, Answer: incident.No}, ""},
+		{"/telling", url.Values{"audience": {"regulator"}, "answer-regulator": {"perhaps"}, "words-tell-regulator": {"It was encrypted."}}, incident.Change{}, "is no answer"},
+		{"/telling", url.Values{"audience": {"individuals"}, "answer-individuals": {"yes"}, "day-individuals": {"2026-10-23"}, "time-individuals": {"x"}, "words-tell-individuals": {"By letter."}}, incident.Change{}, "at which they were told"},
+		{"/end", url.Values{"outcome": {"internal"}, "words-close": {"Found, encrypted."}}, incident.Change{What: incident.Close, Outcome: incident.Internal}, ""},
+		{"/end", url.Values{"outcome": {"internal"}, "words-close": {"refuse this"}}, incident.Change{}, "It is closed already."},
 	} {
 		s.kept = nil
 		r := officer.post(at+p.path, p.form)

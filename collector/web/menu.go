@@ -66,7 +66,7 @@ func foldedOf(v visit, current string) (f folded) {
 	if slices.ContainsFunc(v.account.Grants, func(g access.Grant) bool { return g.Role.May(access.KeepBaseline) }) {
 		f.Links = append(f.Links, menuLink{"Trusts", "/trusts", current == "trusts"})
 	}
-	f.Links = append(f.Links, menuLink{"What the school can see", "/what-is-collected", current == "collected"})
+	f.Links = append(f.Links, menuLink{"What the school can see", collectedAddress(v), current == "collected"})
 	for _, l := range f.Links {
 		if l.Current {
 			f.Here = l.Words

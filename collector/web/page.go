@@ -36,6 +36,7 @@ type page struct {
 	Menu    []menuLink
 	Beside  folded // the rest of the menu
 	Home    string // address of the school, or "/"
+	Sees    string // address of what the school can see
 	Made    *moment
 	Notices []notice
 	Version string
@@ -80,6 +81,7 @@ func functions(a *assets) template.FuncMap {
 		"number":   number,
 		"sentence": sentence,
 		"lower":    strings.ToLower,
+		"capital":  capital,
 		"standing": newStanding,
 		"severity": func(s posture.Severity) string { return s.String() },
 		"things":   things,
@@ -106,7 +108,7 @@ func functions(a *assets) template.FuncMap {
 // page starts a page of the visit.
 func (s *site) page(v visit, title, section string) *page {
 	p := &page{
-		Title: title, Section: section, Home: "/", Version: s.Version,
+		Title: title, Section: section, Home: "/", Sees: collectedAddress(v), Version: s.Version,
 		Made: clockwork{s.Location, v.now}.moment(v.now),
 	}
 	p.Beside = foldedOf(v, section)

@@ -95,13 +95,10 @@ func (s *site) showPeople(w http.ResponseWriter, r *http.Request, v visit, body 
 			body.Services = append(body.Services, p.Name+" ("+p.Issuer+")")
 		}
 	}
-	more, err := s.changesOf(v, &body.Changes, &body.Unread, latestChanges, func(access.Event) bool { return true })
-	if err != nil {
+	if _, err := s.changesOf(v, &body.Changes, &body.Unread, latestChanges, func(access.Event) bool { return true }); err != nil {
 		return err
 	}
-	if more {
-		body.All = settingsAddress(v, changesPath)
-	}
+	body.All = settingsAddress(v, changesPath)
 	return s.write(w, statusOf(body.Wrong), "people", s.page(v, titleOf("People who sign in", body.Wrong), "settings"), body)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
@@ -17,6 +18,8 @@ import (
 // Register is what the pages ask of a school's register.
 type Register interface {
 	Assets(ctx context.Context, school posture.SchoolID, query view.AssetQuery, now time.Time) (view.AssetPage, error)
+	// AssetGroups are the groups that the register names, and whether these are all.
+	AssetGroups(ctx context.Context, school posture.SchoolID, now time.Time) (groups []string, whole bool, err error)
 	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
 	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
 	GuestNotices(ctx context.Context, school posture.SchoolID, now time.Time) (view.GuestNotices, error)
@@ -243,15 +246,14 @@ func newHeld(a view.Registered, c clockwork) *heldLine {
 }
 
 func newHeldLine(h register.Held, c clockwork) heldLine {
-	return heldLine{Held: h, Since: c.moment(h.From), Until: c.moment(h.Ends), BackAt: c.moment(h.Back), Unnamed: h.Named && h.Person == ""}
+	return heldLine{Held: h, Since: c.moment(h.From), Until: c.end(h.Ends), BackAt: c.moment(h.Back), Unnamed: h.Named && h.Person == ""}
 }
 
 // leaving says when somebody leaves, or left: of one who leaves at midnight, at the
 // end of which day.
 func (c clockwork) leaving(at time.Time) string {
-	local := at.In(c.zone)
-	if local.Hour() == 0 && local.Minute() == 0 {
-		return "at the end of " + local.AddDate(0, 0, -1).Format("Mon 2 Jan 2006")
+	if end := c.end(at).Text; strings.HasPrefix(end, "the ") {
+		return "at " + end
 	}
 	return c.moment(at).Text
 }

@@ -67,6 +67,7 @@ func routes() []route {
 		{"POST /account/sessions/end", ownPage, "", viewing.Nobody, (*site).endSession},
 
 		{"GET /{$}", signedIn, "", viewing.Nobody, (*site).schools},
+		{"GET /schools/{school}/what-is-collected", atSchool, access.ReadPrivacy, viewing.Nobody, (*site).collected},
 		{"GET /schools/{school}/mine", atSchool, access.ReadOwn, viewing.Nobody, (*site).mine},
 
 		{"GET /schools/{school}", atSchool, access.ReadDevices, viewing.Nobody, (*site).overview},

@@ -59,6 +59,7 @@ func settingPages() []setting {
 		{"Set up", "/set-up", access.ReadSettings, "The questions that a school answers once, and what is left of them.", (*site).setUpState},
 		{"People", "/people", access.ReadSignIns, "Who signs in, in which role, and who lets others in again.", (*site).peopleState},
 		{"Tokens for laptops", "/tokens", access.AdmitDevices, "With which laptops join the school.", (*site).tokensState},
+		{"Who answers for data protection", "/particulars", access.SetParticulars, "The officer, whom to tell of a loss, the lawful basis and the processors.", (*site).particularsState},
 		{"Term calendar", "/calendar", access.ReadDevices, "When the school is open.", (*site).calendarState},
 		{"Who is told", "/notices", access.ReadNotices, "Of breaches and losses: by mail, in Teams or otherwise.", (*site).toldState},
 		{"How long things are kept", "/retention", access.ReadDevices, "What is forgotten when.", (*site).retentionState},

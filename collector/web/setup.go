@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caretaker-school/caretaker/collector/access"
@@ -43,8 +44,9 @@ type SettingsDesk interface {
 
 // step is a question that a school must answer before Caretaker serves it well.
 type step struct {
-	Title, Words, State, Address string
-	Done                         bool
+	Title, Words, State string
+	Address             string // where it is answered; "" for who may not
+	Done                bool
 }
 
 // setUpPage lists the steps.
@@ -63,9 +65,19 @@ func (s *site) steps(ctx context.Context, v visit) ([]step, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !s.mayRead(v, one.Address) {
+			one.Address = ""
+		}
 		list = append(list, one)
 	}
 	return list, nil
+}
+
+// mayRead reports whether whoever visits may have the page of a school at an address.
+func (s *site) mayRead(v visit, address string) bool {
+	return slices.ContainsFunc(s.routes, func(r route) bool {
+		return r.need == atSchool && strings.Replace(r.pattern, "/schools/{school}", schoolAddress(v.school.ID), 1) == http.MethodGet+" "+address && v.account.May(v.school.ID, r.right)
+	})
 }
 
 func left(steps []step) (n int) {
@@ -160,6 +172,11 @@ func (s *site) stepParticulars(ctx context.Context, v visit) (step, error) {
 	return one, err
 }
 
+func (s *site) particularsState(ctx context.Context, v visit) (string, bool, error) {
+	one, err := s.stepParticulars(ctx, v)
+	return one.State, !one.Done, err
+}
+
 // stepLaptop is done when a laptop has joined: a token alone shows nothing.
 func (s *site) stepLaptop(ctx context.Context, v visit) (step, error) {
 	o, err := s.Queries.Overview(ctx, v.school.ID, v.now)
@@ -188,9 +205,13 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request, v visit) error {
 func (s *site) setUpState(ctx context.Context, v visit) (string, bool, error) {
 	steps, err := s.steps(ctx, v)
 	if n := left(steps); n > 0 {
-		return of(len(steps)-n, len(steps), "question") + " " + isAre(len(steps)-n) + " answered.", true, err
+		return answered(len(steps)-n, len(steps)), true, err
 	}
 	return "Every question is answered.", false, err
+}
+
+func answered(n, all int) string {
+	return sentence(of(n, all, "question") + " " + isAre(n) + " answered")
 }
 
 // setUpWanted is what the overview says to whoever sets Caretaker up, until every

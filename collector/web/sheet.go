@@ -18,6 +18,7 @@ type sheetPage struct {
 	Asked       string
 	Search      string
 	Group       string
+	Choices     []choice   // the groups of the register; none if there are more than fit, and one is typed
 	Asks        url.Values // what is asked for beside the group
 	Address     string
 	Devices     string // address of the list
@@ -77,6 +78,13 @@ func (s *site) sheet(w http.ResponseWriter, r *http.Request, v visit) error {
 	page.Address = page.Devices + "/sheet"
 	page.Asks.Del("columns")
 	page.Asks.Del("group")
+	groups, whole, err := s.Register.AssetGroups(r.Context(), v.school.ID, v.now)
+	if err != nil {
+		return err
+	}
+	if whole {
+		page.Choices = sheetChoices(groups, page.Group)
+	}
 	rows, next, cut, err := s.sheetRows(r, v, query, page.Group)
 	if err != nil {
 		return err
@@ -89,6 +97,20 @@ func (s *site) sheet(w http.ResponseWriter, r *http.Request, v visit) error {
 		title += ": " + visible(page.Group)
 	}
 	return s.write(w, http.StatusOK, "sheet", s.page(v, title, "devices"), page)
+}
+
+// sheetChoices are the groups of the register to choose from, and what was asked for
+// though it is none of them.
+func sheetChoices(groups []string, asked string) []choice {
+	is := func(g string) bool { return register.Key(g) == register.Key(asked) }
+	list := []choice{{"", "All of them", asked == ""}}
+	for _, g := range groups {
+		list = append(list, choice{g, g, asked != "" && is(g)})
+	}
+	if asked != "" && !slices.ContainsFunc(groups, is) {
+		list = append(list, choice{asked, asked + " (no group of the register)", true})
+	}
+	return list
 }
 
 // sheetRows are the laptops of a sheet, and where the next one goes on.

@@ -245,7 +245,7 @@ func (s *site) newTrustRow(ctx context.Context, v visit, m member, last uint64) 
 			until = l.Allowed.Ends()
 		}
 	}
-	row.Until = c.moment(until)
+	row.Until = c.end(until)
 	o, err := s.Queries.Overview(ctx, m.ID, v.now)
 	if err != nil && !errors.Is(err, view.ErrNotFound) {
 		return row, err

@@ -119,7 +119,7 @@ func newLooseRow(l TrustLoosening, chosen []string, c clockwork) looseRow {
 }
 
 func newAllowedRow(a decision.Allowance, c clockwork) *allowedRow {
-	return &allowedRow{Item: a.Item, Label: itemWords(a.Item), Words: a.Words, By: a.By, Reason: a.Reason, EndedBy: a.EndedBy, At: c.moment(a.At), Until: c.moment(a.Ends())}
+	return &allowedRow{Item: a.Item, Label: itemWords(a.Item), Words: a.Words, By: a.By, Reason: a.Reason, EndedBy: a.EndedBy, At: c.moment(a.At), Until: c.end(a.Ends())}
 }
 
 // allowLooser lets a school ask less in some things, for a time.

@@ -15,6 +15,8 @@ import (
 // Updater offers releases of the agent, and says how far they have come.
 type Updater interface {
 	Updates(ctx context.Context, school posture.SchoolID) (release.Standing, error)
+	// AgentOn returns what a laptop last said of the agent on it.
+	AgentOn(school posture.SchoolID, device posture.DeviceID) release.Runs
 	// OfferRelease records that a release is offered, or none any more. What cannot
 	// be offered as things stand is a decision.RefusedError.
 	OfferRelease(ctx context.Context, school posture.SchoolID, d decision.Decision) (entry uint64, err error)
@@ -80,7 +82,7 @@ func updateWords(st release.Standing) string {
 		if st.Offer.Group != "" {
 			of = "the group " + st.Offer.Group
 		}
-		words = st.Offer.Version + " is offered to " + strconv.Itoa(st.Share) + " of a hundred of " + of + "."
+		words = st.Offer.Version + " is offered to " + strconv.Itoa(st.Share) + " in every hundred of " + of + "."
 	}
 	if n := len(st.Failed); n > 0 {
 		words += " Some laptops do not take it."
@@ -140,4 +142,16 @@ func (s *site) offerRelease(w http.ResponseWriter, r *http.Request, v visit) err
 func (s *site) updatesState(ctx context.Context, v visit) (string, bool, error) {
 	st, err := s.Updates.Updates(ctx, v.school.ID)
 	return updateWords(st), len(st.Failed) > 0, err
+}
+
+// untaken is why a laptop does not run a newer version of the agent, as a sentence;
+// "" if nothing is amiss.
+func untaken(r release.Runs) string {
+	switch {
+	case r.Why == "":
+		return ""
+	case r.Untaken == "":
+		return "No newer version is taken: " + visible(r.Why) + "."
+	}
+	return "Version " + visible(r.Untaken) + " does not run here: " + visible(r.Why) + "."
 }

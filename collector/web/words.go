@@ -36,6 +36,15 @@ func (c clockwork) moment(t time.Time) *moment {
 	}
 }
 
+// end is moment of what ends: at midnight, it ends with the day before.
+func (c clockwork) end(t time.Time) *moment {
+	m, local := c.moment(t), t.In(c.zone)
+	if m != nil && local.Hour() == 0 && local.Minute() == 0 {
+		m.Text = "the end of " + local.AddDate(0, 0, -1).Format("Mon 2 Jan 2006")
+	}
+	return m
+}
+
 // ago says roughly how long ago something was.
 func ago(d time.Duration) string {
 	if d < -time.Minute {

@@ -9,6 +9,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/evidence"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/summary"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -28,6 +29,7 @@ type YearReporter interface {
 
 // yearPage is the report of a school year.
 type yearPage struct {
+	Days string // its first and its last
 	summary.Year
 	Address             string
 	Back                string
@@ -104,7 +106,7 @@ func (s *site) showYear(w http.ResponseWriter, r *http.Request, v visit, status 
 	}
 	c := s.clockwork(v)
 	page := yearPage{
-		Year: told, Address: yearAddress(v.school.ID, one.Year), Back: termAddress(v.school.ID, ""), Title: told.Title(), Parts: told.Parts(),
+		Year: told, Days: calendarDay(register.Date(told.From)) + " to " + calendarDay(register.Date(told.To)), Address: yearAddress(v.school.ID, one.Year), Back: termAddress(v.school.ID, ""), Title: told.Title(), Parts: told.Parts(),
 		Standings: summary.Standings(), Digest: one.Digest, OfNumber: number, MayMake: v.account.May(v.school.ID, access.MakeTerms), Wrong: bad, Checked: checked,
 		MayHead: v.account.May(v.school.ID, access.SignAsHead), MayOfficer: v.account.May(v.school.ID, access.SignAsOfficer),
 	}
