@@ -78,7 +78,7 @@ var browserPages = []struct{ name, path string }{
 	{"changed-wrong", "/schools/hollybank/trends/changes?since=soon&what=silent"},
 	{"terms", "/schools/hollybank/terms"},
 	{"term", "/schools/hollybank/terms/2026-09-03"},
-	{"term-many-laptops", "/schools/hollybank/terms/2026-04-13"},
+	{"term-many-laptops", "/schools/hollybank/terms/2026-01-06"},
 	{"year", "/schools/hollybank/years/2025-26"},
 	{"breaches", "/schools/hollybank/breaches"},
 	{"breaches-none", "/schools/hollybank/breaches?status=resolved"},

@@ -23,6 +23,7 @@ type termly struct {
 func newTermly(t testing.TB) *termly {
 	t.Helper()
 	before := summary.Term{ID: "2026-04-13", Name: "Summer term", From: "2026-04-13", To: "2026-07-21"}
+	spring := summary.Term{ID: "2026-01-06", Name: "Spring term", From: "2026-01-06", To: "2026-03-27"}
 	autumn := summary.Term{ID: "2026-09-03", Name: "Autumn term", From: "2026-09-03", To: "2026-12-18"}
 	counts := summary.Counts{
 		School: "Hollybank Primary School", Term: before, At: now, Devices: 9, Silent: 1, Found: 12, Settled: 7, Licences: summary.Licences{Products: 3, Signed: 2, Over: 1},
@@ -52,7 +53,7 @@ func newTermly(t testing.TB) *termly {
 		return one
 	}
 	large := counts
-	large.Term, large.Devices, large.Silent, large.Found = before, 60, 7, 40
+	large.Term, large.Devices, large.Silent, large.Found = spring, 60, 7, 40
 	large.Register = &summary.Register{Agent: 50, Silent: 10, Nothing: 12}
 	large.Rules = nil
 	for i, r := range counts.Rules {
@@ -73,13 +74,14 @@ func newTermly(t testing.TB) *termly {
 	if err != nil {
 		t.Fatal(err)
 	}
-	summer := view.TermReport{Term: before.ID, Signable: view.Signable{Entry: 5, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now, Signed: []view.TermSigned{
+	signed := view.TermReport{Term: spring.ID, Signable: view.Signable{Entry: 5, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now, Signed: []view.TermSigned{
 		{As: "head", By: "The head", At: now, Digest: summary.Digest(data)}, {As: "business-manager", By: "The business-manager", At: now, Digest: summary.Digest(data)},
 	}}}
 	reports := []view.TermReport{made(nil, 8, "head", "business-manager"), made([]summary.Report{first}, 9, "head")}
 	return &termly{newYearly(t, first), []view.SchoolTerm{
 		{ID: autumn.ID, Name: autumn.Name, From: autumn.From, To: autumn.To, Reports: reports},
-		{ID: before.ID, Name: before.Name, From: before.From, To: before.To, Reports: []view.TermReport{summer}},
+		{ID: before.ID, Name: before.Name, From: before.From, To: before.To},
+		{ID: spring.ID, Name: spring.Name, From: spring.From, To: spring.To, Reports: []view.TermReport{signed}},
 	}}
 }
 
