@@ -204,6 +204,11 @@ func (c *collector) OfferRelease(ctx context.Context, id posture.SchoolID, d dec
 	return at + 1, nil
 }
 
+// AgentOn implements web.Updater.
+func (c *collector) AgentOn(school posture.SchoolID, device posture.DeviceID) release.Runs {
+	return c.census.Of(school, device)
+}
+
 // Updates implements api.Updater and web.Updater: it says how far an update has
 // come.
 func (c *collector) Updates(ctx context.Context, id posture.SchoolID) (release.Standing, error) {

@@ -38,6 +38,14 @@ func (c *Census) Heard(school posture.SchoolID, device posture.DeviceID, r Runs)
 	c.said[school][device] = r
 }
 
+// Of returns what a device last said; the zero value if it has not since the
+// collector was started.
+func (c *Census) Of(school posture.SchoolID, device posture.DeviceID) Runs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said[school][device]
+}
+
 // Standing is how far an update has come at a school.
 type Standing struct {
 	School   posture.SchoolID `json:"school"`

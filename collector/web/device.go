@@ -42,6 +42,7 @@ type devicePage struct {
 	OnDisk       []findingRow    // of these, about the system disk
 	Forgotten    []string        // what of its reports was forgotten on purpose
 	FactsAt      *moment         // when most of what the findings rest on was read
+	Untaken      string          // why it does not run a newer version of the agent
 	Asset        *assetLine      // what the register says of it
 	Disputes     []disputeRow    // what somebody says is wrong here
 	Disputed     map[string]bool // of these, what waits for an answer: it is marked beside the fact
@@ -96,6 +97,7 @@ func (s *site) device(w http.ResponseWriter, r *http.Request, v visit) error {
 	body.MayRevoke = v.account.May(v.school.ID, access.AdmitDevices) && d.RevokedAt.IsZero()
 	body.MayAssess = v.account.May(v.school.ID, access.DecideBreaches) && d.RevokedAt.IsZero() && d.Lost == nil
 	body.Forgotten = s.forgottenOf(v, d.Device)
+	body.Untaken = untaken(s.Updates.AgentOn(v.school.ID, d.ID))
 	if v.account.May(v.school.ID, access.ReadLooks) {
 		body.Views = viewsAddress(v) + "?" + url.Values{"laptop": {string(d.ID)}}.Encode()
 	}
