@@ -1,6 +1,6 @@
 #!/bin/sh
-# build.sh DIST VERSION: make the deb and rpm packages of both programs in DIST.
-# For each DIST/linux-ARCH with the programs in it; nfpm is in PATH.
+# build.sh DIST VERSION: make the deb and rpm packages of both programs in DIST, of
+# those that lie in DIST/linux-ARCH; nfpm is in PATH.
 set -eu
 cd "$(dirname "$0")/../.."
 dist=$1
@@ -17,6 +17,7 @@ for programs in "$dist"/linux-*; do
 	for part in agent collector; do
 		PROGRAM=$programs/caretaker-$part
 		export PROGRAM
+		[ -x "$PROGRAM" ] || continue
 		for kind in deb rpm; do
 			nfpm package --config "installers/linux/$part/nfpm.yaml" --packager "$kind" --target "$dist/"
 		done
