@@ -289,6 +289,9 @@ func (a *agent) Assignment([]byte) error { return nil }
 // ReleaseOffered implements uplink.Handler: a laptop of the fleet runs what it runs.
 func (a *agent) ReleaseOffered(string, time.Duration) error { return nil }
 
+// ReportPage implements uplink.Handler. Nobody reads a simulated laptop's status.
+func (a *agent) ReportPage(string) error { return nil }
+
 func (a *agent) AssessNow(string) error { return a.say() }
 
 // Ended implements uplink.Handler.
