@@ -31,6 +31,7 @@ var screenshots = flag.String("screenshots", "", "write a picture of each page i
 var browserPages = []struct{ name, path string }{
 	{"sign-in", "/sign-in"},
 	{"what-is-collected", "/what-is-collected"},
+	{"what-the-school-can-see", "/schools/hollybank/what-is-collected"},
 	{"overview", "/schools/hollybank"},
 	{"devices", "/schools/hollybank/devices"},
 	{"device", "/schools/hollybank/devices/d-014"},
