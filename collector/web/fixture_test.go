@@ -600,13 +600,20 @@ func newSiteAt(t testing.TB, c clock.Clock, q Queries, records Records, tls bool
 	if _, _, err := a.CreateAccount(t.Context(), access.NewAccount{Name: "robin", Password: password, Grants: []access.Grant{{School: hollybank, Role: access.Staff}}}); err != nil {
 		t.Fatal(err)
 	}
+	return siteOf(t, c, a, q, records, tls), a
+}
+
+// siteOf is the pages of a school with all that they can be asked for, and with
+// the accounts that are given.
+func siteOf(t testing.TB, c clock.Clock, a *access.Access, q Queries, records Records, tls bool) http.Handler {
+	t.Helper()
 	k, decider, assessor, incidents, setter := newKept(t), Decider(nil), Assessor(nil), IncidentKeeper(nil), ParticularsSetter(nil)
 	if s, ok := q.(*school); ok {
 		k.hostile, decider, assessor, incidents, setter = s.hostile, s, s, s, s
 	}
-	h, err := New(Config{Queries: q, Looks: looksOf(q), Records: records, Prover: k, Decider: decider, Assessor: assessor, Incidents: incidents, Concerns: concernsOf(q), Disputes: disputesKept(q), Admissions: admissionsOf(q), Waiting: waitersOf(q), Restricted: &confidence{}, Reports: newTermly(t), Desk: deskOf(t, q), Particulars: setter, Updates: updatesOf(q), Subjects: subjectsOf(q), Kept: keptOf(q), Register: keepsOf(t, q), RegisterKeeper: keepsOf(t, q), Saver: newSaver(t), Policies: policiesOf(t, q), Trusts: trustsOf(q), Grouper: grouperOf(q), Trends: trended{q}, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
+	h, err := New(Config{Queries: q, Looks: looksOf(q), Records: records, Prover: k, Decider: decider, Assessor: assessor, Incidents: incidents, Concerns: concernsOf(q), Disputes: disputesKept(q), Admissions: admissionsOf(q), Waiting: waitersOf(q), Restricted: &confidence{}, Reports: newTermly(t), Desk: deskOf(t, q), Particulars: setter, Updates: updatesOf(q), Subjects: subjectsOf(q), Kept: keptOf(q), Register: keepsOf(t, q), RegisterKeeper: keepsOf(t, q), Saver: newSaver(t), Policies: policiesOf(t, q), Trusts: trustsOf(q), Grouper: grouperOf(q), Trends: trended{q}, Access: a, Clock: c, Logger: slog.New(slog.DiscardHandler), TLS: tls, Version: "v0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, a
+	return h
 }
