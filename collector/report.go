@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,7 +97,7 @@ func reportShow(o *options) *cobra.Command {
 					return
 				}
 				for _, s := range a.Signed {
-					fmt.Fprintf(w, "Signed as %s on %s by %s.\n", s.As, when(s.At), s.By)
+					fmt.Fprintf(w, "Signed as %s on %s by %s.\n", strings.ReplaceAll(s.As, "-", " "), when(s.At), s.By)
 				}
 				fmt.Fprintf(w, "SHA-256 %s\n", a.Digest)
 			})

@@ -260,7 +260,7 @@ func runChild(args []string, stdin io.Reader, stdout io.Writer) error {
 	case waysCommand:
 		answer, err = answerWays(request)
 	case aboutCommand:
-		answer = answerAbout(reader)
+		answer, err = answerAbout(reader, request)
 	default:
 		answer, err = answerAssess(reader, request)
 	}

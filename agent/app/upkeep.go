@@ -78,7 +78,7 @@ func (s *service) alive() alive {
 // running is what runs now, since this start. Of a recorded machine nobody asks for
 // the program: it is not the one of the machine.
 func (s *service) running(c Config) (now alive, version, program string) {
-	if c.Replay == "" && c.Program != "" {
+	if c.Replay == "" {
 		var err error
 		if program, err = fingerprint(c.Program); err != nil {
 			s.log.Warn("the agent's own program cannot be read", "reason", err)
@@ -96,8 +96,13 @@ func (s *service) leave() {
 	}
 }
 
-// fingerprint returns the SHA-256 of a file.
+// fingerprint returns the SHA-256 of the program at path; "" is this program.
 func fingerprint(path string) (_ string, err error) {
+	if path == "" {
+		if path, err = os.Executable(); err != nil {
+			return "", fmt.Errorf("find this program: %w", err)
+		}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("read the program: %w", err)

@@ -1,12 +1,17 @@
 package app
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/assess"
 	"github.com/caretaker-school/caretaker/agent/system"
+	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
@@ -113,5 +118,25 @@ func TestWhatHappenedIsKept(t *testing.T) {
 	was.Program = "two"
 	if u.Agent != was || was.StoppedUntil.IsZero() {
 		t.Errorf("got %+v, want %+v", u.Agent, was)
+	}
+}
+
+// TestItsOwnProgramIsTold where nobody says which one it is, as on a laptop, and not
+// where a recorded machine is read.
+func TestItsOwnProgramIsTold(t *testing.T) {
+	s := &service{clock: clock.System{}, log: slog.New(slog.DiscardHandler), boot: func() (string, time.Duration, error) { return "a", time.Minute, nil }}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, program := s.running(Config{}); program != fmt.Sprintf("%x", sha256.Sum256(data)) {
+		t.Errorf("it tells %q of its own program", program)
+	}
+	if _, _, program := s.running(Config{Replay: t.TempDir()}); program != "" {
+		t.Errorf("of a recorded machine it tells the program %q, which is another's", program)
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/caretaker-school/caretaker/agent/enroll"
-	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/release"
-	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // errWho ends the service of a machine that has to ask who it is, or was told.
@@ -25,33 +23,18 @@ const machineFile = "machine.json"
 const askAgain = 5 * time.Minute
 
 // numbers returns the keyed hashes of the numbers in this computer's firmware,
-// as reports say them; all empty if they cannot be read.
+// as reports say them; "" for what there is not or cannot be read, and none if the
+// school has given no key.
 func (s *service) numbers(ctx context.Context, c Config) ([]string, error) {
-	one := assessor{children: &processes{path: c.Program, before: c.Before, replay: c.Replay, log: c.Log}}
-	outcome, err := one.assess(ctx, wall(s.clock), []string{wire.System}, s.inbox.currentTerms(), lastRead{}, position{}, true)
-	if err != nil {
-		return nil, err
+	t := s.inbox.currentTerms()
+	if t.unread != nil {
+		return nil, fmt.Errorf("read what the school signed: %w", t.unread)
 	}
-	i := slices.IndexFunc(outcome.Bodies, func(b wire.Body) bool { return b.Name == wire.System })
-	if i < 0 {
-		return nil, errors.New("the computer said nothing of itself")
+	if len(t.mediaKey) == 0 {
+		return nil, nil
 	}
-	var facts posture.Facts
-	if err := wire.DecodeSection(wire.System, outcome.Bodies[i].Data, time.Time{}, &facts, nil); err != nil {
-		return nil, err
-	}
-	if len(facts.System.Items) != 1 {
-		return nil, errors.New("the computer said nothing of itself")
-	}
-	it, out := facts.System.Items[0], []string{}
-	for _, r := range []posture.Reading[string]{it.SystemUUID, it.SystemSerial, it.BoardSerial, it.ChassisSerial} {
-		number := ""
-		if r.Known() {
-			number = r.Value
-		}
-		out = append(out, number)
-	}
-	return out, nil
+	told, err := askAbout(ctx, c, aboutRequest{MediaKey: t.mediaKey})
+	return told.Numbers, err
 }
 
 // other reports whether more numbers differ than are the same, of those that are
@@ -86,6 +69,9 @@ func (s *service) sameComputer(ctx context.Context, c Config) error {
 	if err != nil {
 		c.Log.Warn("whether this is the computer that enrolled cannot be told", "reason", err)
 		return nil
+	}
+	if len(is) == 0 {
+		return nil // what is known of before stays
 	}
 	if other(was, is) {
 		c.Log.Error("this is not the computer that enrolled: its state was copied, or its disk was moved; it asks the school for a name of its own")

@@ -26,16 +26,25 @@ func withHardware(ctx context.Context, sys system.Reader, q Question, answer pos
 	if len(q.MediaKey) == 0 || len(answer.Items) != 1 {
 		return answer
 	}
+	item := &answer.Items[0]
+	if n, ok := HardwareNumbers(ctx, sys, q.MediaKey); ok {
+		item.SystemUUID, item.SystemSerial, item.BoardSerial, item.ChassisSerial = n[0], n[1], n[2], n[3]
+	}
+	return answer
+}
+
+// HardwareNumbers returns the hashes of the numbers in this computer's firmware with
+// the school's key: the system's UUID, and the serial numbers of system, board and
+// chassis. ok is false if this program cannot ask such a machine.
+func HardwareNumbers(ctx context.Context, sys system.Reader, key []byte) (n [4]posture.Reading[string], ok bool) {
 	found, ok := identityOf(ctx, sys)
 	if !ok {
-		return answer
+		return n, false
 	}
-	item := &answer.Items[0]
-	item.SystemUUID = hashHardware(q.MediaKey, "system-uuid", found.uuid)
-	item.SystemSerial = hashHardware(q.MediaKey, "system-serial", found.system)
-	item.BoardSerial = hashHardware(q.MediaKey, "board-serial", found.board)
-	item.ChassisSerial = hashHardware(q.MediaKey, "chassis-serial", found.chassis)
-	return answer
+	return [4]posture.Reading[string]{
+		hashHardware(key, "system-uuid", found.uuid), hashHardware(key, "system-serial", found.system),
+		hashHardware(key, "board-serial", found.board), hashHardware(key, "chassis-serial", found.chassis),
+	}, true
 }
 
 // identityOf asks a machine for its own numbers; ok is false if this program

@@ -225,7 +225,7 @@ func (d *door) importList(r *http.Request, v visit) (any, error) {
 	if refused, ok := errors.AsType[*decision.RefusedError](err); ok {
 		return nil, &problem{Status: http.StatusConflict, Detail: refused.Error()}
 	}
-	return Imported{DryRun: asked.DryRun, Plan: plan, Recorded: entry != 0, Entry: entry}, err
+	return Imported{DryRun: asked.DryRun, Plan: plan, Recorded: !asked.DryRun && !plan.Nothing(), Entry: entry}, err
 }
 
 func (d *door) sign(r *http.Request, v visit) (any, error) {

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -151,5 +153,59 @@ func TestAFullDisk(t *testing.T) {
 	}
 	if r := do[LedgerReport](t, data, "ledger.verify", LedgerArguments{}); !r.Good || r.Entries != made {
 		t.Errorf("at the end: %+v, want %d entries", r, made)
+	}
+}
+
+// TestARestoreOntoAFullDisk: where there is no room when it begins, and where
+// the disk fills up meanwhile, it ends in words and leaves nothing that a
+// collector believes; when there is room, the same folder takes the backup.
+func TestARestoreOntoAFullDisk(t *testing.T) {
+	_, plain := backedUp(t)
+	disk := t.TempDir()
+	err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=256m,mode=700")
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		t.Skip("a full disk can only be made by root")
+	}
+	must(t, err)
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	data, filler := filepath.Join(disk, "data"), filepath.Join(disk, "filler")
+	take := func() { // all the room but one page
+		t.Helper()
+		var room unix.Statfs_t
+		must(t, unix.Statfs(disk, &room))
+		must(t, os.WriteFile(filler, make([]byte, (int64(room.Bavail)-1)*room.Bsize), 0o600))
+	}
+	nothing := func(what string, err error, words string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: got %v, want words about %q", what, err, words)
+		}
+		left := filesOf(t, data)
+		delete(left, lockFile) // it is empty
+		if len(left) != 0 {
+			t.Errorf("%s: it left %v", what, left)
+		}
+		must(t, os.Remove(filler))
+	}
+	must(t, os.Mkdir(data, 0o700))
+	take()
+	_, err = restoreTo(t, data, bytes.NewReader(plain))
+	nothing("before it began", err, "no space left")
+
+	taken := false
+	_, err = Restore(t.Context(), data, bytes.NewReader(plain), func(_, _ int64) {
+		if !taken {
+			taken = true
+			take()
+		}
+	}, clock.System{}, slog.New(slog.DiscardHandler))
+	nothing("while it ran", err, "no space left")
+
+	if a, err := restoreTo(t, data, bytes.NewReader(plain)); err != nil || len(a.Records) != 2 {
+		t.Errorf("when there is room: got %+v, %v", a, err)
 	}
 }

@@ -28,7 +28,10 @@ func TestWhatWasDecidedIsKnownAtOnce(t *testing.T) {
 	do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"})
 	dpo := keyFor(t, data, "Priya Anand", "dpo")
 	stop := running(t, data)
-	do[ImportAnswer](t, data, "register.import", ImportArguments{File: "assets.csv", Source: []byte("tag\nHB-LT-001\n")})
+	first := do[ImportAnswer](t, data, "register.import", ImportArguments{File: "assets.csv", Source: []byte("tag\nHB-LT-001\n")})
+	if !first.Recorded || first.Entry != 0 {
+		t.Errorf("the first entry of a record says recorded: %t, as entry %d", first.Recorded, first.Entry)
+	}
 	for n := range 20 {
 		asked := do[ExemptionAnswer](t, data, "exemption.ask", AskExemptionArguments{
 			Rule: "ENC-01", Whole: true, Until: time.Now().Add(time.Hour), Reason: "the disks are being changed",

@@ -188,7 +188,7 @@ func (c *collector) ImportRegister(ctx context.Context, id posture.SchoolID, d d
 	if err != nil {
 		return plan, 0, err
 	}
-	if plan, err = register.Prepare(lines, assets, enrolled, asOf); err != nil || dry || len(plan.Change.Items) == 0 {
+	if plan, err = register.Prepare(lines, assets, enrolled, asOf); err != nil || dry || plan.Nothing() {
 		return plan, 0, err
 	}
 	d.Kind, d.At = decision.Register, now
@@ -208,7 +208,7 @@ func (c *collector) importDevices(ctx context.Context, a ImportArguments) (Impor
 	if _, wrong := errors.AsType[*register.WrongError](err); wrong {
 		err = fmt.Errorf("nothing was imported from %s:\n%w", a.File, err)
 	}
-	return ImportAnswer{School: s.ID, DryRun: a.DryRun, Plan: plan, Recorded: entry != 0, Entry: entry}, err
+	return ImportAnswer{School: s.ID, DryRun: a.DryRun, Plan: plan, Recorded: err == nil && !a.DryRun && !plan.Nothing(), Entry: entry}, err
 }
 
 // changeRegister records a change as the operator.

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/admission"
@@ -142,6 +143,10 @@ func (s *Service) decideSome(ctx context.Context, d *desk, codes []string, now t
 	taken := map[string]*applicant{}
 	for i, code := range codes {
 		decided[i].Code = code
+		if slices.Contains(codes[:i], code) {
+			decided[i].Why = "it is named twice"
+			continue
+		}
 		a, release := d.hold(code, &decided[i])
 		if a == nil {
 			continue
@@ -152,10 +157,6 @@ func (s *Service) decideSome(ctx context.Context, d *desk, codes []string, now t
 			return nil, fmt.Errorf("decide about the laptop %s: %w", code, err)
 		}
 		if decided[i].Why != "" {
-			continue
-		}
-		if taken[code] != nil {
-			decided[i].Why = "it is named twice"
 			continue
 		}
 		places[i], taken[code] = len(all), a

@@ -91,8 +91,8 @@ func (d *desk) unregistered(ctx context.Context, token roster.Token, t *told, no
 	if !ok {
 		return whyUnregistered, nil
 	}
-	if err := a.CheckAdmits(now); err != nil {
-		return err.Error(), nil
+	if why := a.WhyWaits(now); why != "" {
+		return why, nil
 	}
 	t.Asset = a.Tag
 	return "", nil

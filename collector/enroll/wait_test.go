@@ -355,3 +355,15 @@ func FuzzApplicant(f *testing.F) {
 		}
 	})
 }
+
+// TestACodeNamedTwice is decided about once, and the second time says so.
+func TestACodeNamedTwice(t *testing.T) {
+	o := newOffice(t)
+	token := o.token(NewToken{Way: admission.OnApproval})
+	a := o.applicant()
+	a.waits(&token)
+	done := o.approve(a.code(), a.code())
+	if done[0].Device == "" || done[1].Device != "" || done[1].Why != "it is named twice" {
+		t.Errorf("got %+v", done)
+	}
+}

@@ -248,6 +248,10 @@ func TestTheTextForPeople(t *testing.T) {
 	if got := n.Subject(); got != "Hollybank Primary School: 2 policy breaches to look at" {
 		t.Errorf("the subject is %q", got)
 	}
+	n.Parts[0].Causes = append(n.Parts[0].Causes, Cause{What: Disputed, Disputes: 1, Since: monday})
+	if got := n.Subject(); got != "Hollybank Primary School: 3 things to look at" {
+		t.Errorf("the subject of what is not only about breaches is %q", got)
+	}
 }
 
 // TestASecretStaysInItsFile: neither a list nor a log nor an error has it.

@@ -35,7 +35,7 @@ func (n Notice) Subject() string {
 	if n.Test {
 		return "Caretaker: a test, nothing happened"
 	}
-	causes, first, month := 0, "", ""
+	causes, first, month, what := 0, "", "", "policy breaches"
 	for _, p := range n.Parts {
 		for _, c := range p.Causes {
 			if c.What == Monthly {
@@ -44,6 +44,9 @@ func (n Notice) Subject() string {
 			}
 			if causes++; causes == 1 {
 				first = c.Headline()
+			}
+			if c.What != Opened && c.What != Escalated {
+				what = "things"
 			}
 		}
 	}
@@ -60,7 +63,7 @@ func (n Notice) Subject() string {
 	if causes == 1 {
 		return where + ": " + first
 	}
-	return fmt.Sprintf("%s: %d policy breaches to look at", where, causes)
+	return fmt.Sprintf("%s: %d %s to look at", where, causes, what)
 }
 
 // checkpointSubject is the subject of what tells of no breach.

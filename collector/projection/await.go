@@ -7,7 +7,8 @@ import (
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
-// Await waits until the view of a school holds the first entries of its ledger.
+// Await waits until the view of a school holds the first entries of its ledger; with
+// none, until it knows the school.
 // What is waited for is folded in at once, without giving way to the door. The
 // error is why the view does not grow, or that of ctx.
 func (p *Projection) Await(ctx context.Context, school posture.SchoolID, entries uint64) error {
@@ -51,7 +52,7 @@ func (c *came) await(ctx context.Context, entries uint64) error {
 func (c *came) ask(entries uint64) (there bool, changed <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.folded >= entries {
+	if c.known && c.folded >= entries {
 		return true, nil, nil
 	}
 	if c.stopped != nil {

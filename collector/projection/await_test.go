@@ -99,3 +99,29 @@ func TestAwaitEndsWithAReason(t *testing.T) {
 		}
 	})
 }
+
+// TestANewSchoolIsWaitedFor: before anything is in its record, a school whose view
+// has not begun is not there yet for who decides.
+func TestANewSchoolIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchool(t, "hollybank")
+		f := open(t, s)
+		shown := make(chan error, 1)
+		go func() { shown <- f.Await(t.Context(), s.id, 0) }()
+		synctest.Wait()
+		select {
+		case err := <-shown:
+			t.Fatalf("a school of which the view knows nothing was there: %v", err)
+		default:
+		}
+		if err := f.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-shown; err != nil {
+			t.Error(err)
+		}
+		if _, err := f.view.Queries().Calendar(t.Context(), s.id, term); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -156,6 +156,10 @@ func (f *folder) introduce() error {
 		return nil
 	}
 	err := f.view.Update(f.school.ID, f.prelude)
-	f.introduced = err == nil
-	return err
+	if err != nil {
+		return err
+	}
+	f.introduced = true
+	f.came.introduced()
+	return nil
 }

@@ -49,6 +49,7 @@ func (p *Projection) Progress(school posture.SchoolID) Progress {
 // read by whoever asks.
 type came struct {
 	mu      sync.Mutex
+	known   bool // the view knows the school, if nothing else of it
 	folded  uint64
 	again   uint64    // times it was thrown away
 	behind  time.Time // zero: it was not behind when it was last looked
@@ -62,7 +63,7 @@ type came struct {
 func (c *came) to(folded, recorded uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.folded = folded
+	c.folded, c.known = folded, c.known || folded > 0
 	c.look(recorded, now)
 	c.news()
 }
@@ -71,8 +72,16 @@ func (c *came) to(folded, recorded uint64, now time.Time) {
 func (c *came) anew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.folded = 0
+	c.folded, c.known = 0, false
 	c.again++
+}
+
+// introduced notes that the view knows the school.
+func (c *came) introduced() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = true
+	c.news()
 }
 
 // by returns how many entries are in the view.

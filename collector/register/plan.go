@@ -27,6 +27,9 @@ type Plan struct {
 	Change Change `json:"-"`
 }
 
+// Nothing reports whether there is nothing to record.
+func (p Plan) Nothing() bool { return len(p.Change.Items) == 0 }
+
 // Edit is one field of an asset that the list says differently.
 type Edit struct {
 	Tag   string `json:"tag"`

@@ -80,27 +80,20 @@ func serialsOnce(lines []Line, assets map[string]Asset) []Wrong {
 	return bad
 }
 
-// Unregistered says why the register does not admit a device by its serial number
-// alone. It completes "it waits, because …".
-type Unregistered string
-
-// Error implements error.
-func (u Unregistered) Error() string { return string(u) }
-
-// CheckAdmits says why the register does not admit the asset now, by its serial
-// number alone: an Unregistered.
-func (a Asset) CheckAdmits(now time.Time) error {
+// WhyWaits says why the register does not admit the asset now, by its serial number
+// alone; "" if it does. It completes "it waits, because …".
+func (a Asset) WhyWaits(now time.Time) string {
 	switch {
 	case a.Device != "":
-		return Unregistered(fmt.Sprintf("the register's %s has enrolled already", a.Tag))
+		return fmt.Sprintf("the register's %s has enrolled already", a.Tag)
 	case a.Out(now):
-		return Unregistered(fmt.Sprintf("the register's %s was retired from %s on", a.Tag, a.Retired))
+		return fmt.Sprintf("the register's %s was retired from %s on", a.Tag, a.Retired)
 	case a.Investigation:
-		return Unregistered(fmt.Sprintf("the register's %s is set aside for found sticks, which a person has to say of a laptop", a.Tag))
+		return fmt.Sprintf("the register's %s is set aside for found sticks, which a person has to say of a laptop", a.Tag)
 	case Personal(a.Class):
-		return Unregistered(fmt.Sprintf("the register's %s is somebody's own, and gets no agent", a.Tag))
+		return fmt.Sprintf("the register's %s is somebody's own, and gets no agent", a.Tag)
 	}
-	return nil
+	return ""
 }
 
 // admit ties the asset to a device that said its serial number, and of which

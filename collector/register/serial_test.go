@@ -1,7 +1,6 @@
 package register
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +62,8 @@ func TestASerialNumberTellsOneDevice(t *testing.T) {
 // that it is none.
 func TestAnAssetAdmitsOnce(t *testing.T) {
 	a := Asset{Tag: "HB-1", Description: Description{Serial: "PF2X9Q7R", Class: posture.SchoolSingleUser}, Entry: 1}
-	if err := a.CheckAdmits(september); err != nil {
-		t.Fatal(err)
+	if why := a.WhyWaits(september); why != "" {
+		t.Fatal(why)
 	}
 	entry := uint64(1)
 	take := func(c Change) error {
@@ -80,9 +79,8 @@ func TestAnAssetAdmitsOnce(t *testing.T) {
 	if err := take(Change{What: TieBySerial, Device: "d-1"}); err != nil || a.Device != "d-1" || !a.BySerial.Equal(september) {
 		t.Fatalf("got %+v, %v", a, err)
 	}
-	var why Unregistered
-	if err := a.CheckAdmits(september); !errors.As(err, &why) || string(why) != "the register's HB-1 has enrolled already" {
-		t.Errorf("got %v", err)
+	if why := a.WhyWaits(september); why != "the register's HB-1 has enrolled already" {
+		t.Errorf("got %q", why)
 	}
 	if err := take(Change{What: TieBySerial, Device: "d-2"}); err == nil || a.Device != "d-1" {
 		t.Errorf("it is %s, %v", a.Device, err)
@@ -90,20 +88,20 @@ func TestAnAssetAdmitsOnce(t *testing.T) {
 	if err := take(Change{What: Tie, Device: "d-1"}); err != nil || !a.BySerial.IsZero() {
 		t.Errorf("a person has said so: %+v, %v", a, err)
 	}
-	if err := take(Change{What: Untie}); err != nil || a.CheckAdmits(september) != nil {
-		t.Errorf("untied it admits again: %v, %v", err, a.CheckAdmits(september))
+	if err := take(Change{What: Untie}); err != nil || a.WhyWaits(september) != "" {
+		t.Errorf("untied it admits again: %v, %v", err, a.WhyWaits(september))
 	}
 	for words, changed := range map[string]Asset{
 		"was retired from 2026-09-07 on": {Tag: "HB-1", Description: Description{Retired: "2026-09-07"}},
 		"gets no agent":                  {Tag: "HB-1", Description: Description{Class: posture.StaffOwned}},
 	} {
-		if err := changed.CheckAdmits(september); err == nil || !strings.Contains(err.Error(), words) {
-			t.Errorf("got %v, want %s", err, words)
+		if why := changed.WhyWaits(september); !strings.Contains(why, words) {
+			t.Errorf("got %q, want %s", why, words)
 		}
 	}
 	later := Asset{Tag: "HB-1", Description: Description{Retired: "2026-09-08"}}
-	if err := later.CheckAdmits(september); err != nil {
-		t.Error(err)
+	if why := later.WhyWaits(september); why != "" {
+		t.Error(why)
 	}
 	for _, c := range []Change{{What: TieBySerial, Tag: "HB-1"}, {What: TieBySerial, Tag: "HB-1", Device: "d-1", When: september.Add(-time.Hour)}} {
 		if c.Check() == nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // FuzzSnapshot finds anything in the place of the roster's snapshot, with
@@ -58,4 +59,45 @@ func (b *book) snapshot(path string) []byte {
 		b.t.Fatal(err)
 	}
 	return data
+}
+
+// FuzzDoubt reads anything as what is said of two machines with one name: what is
+// read is a doubt that is read the same again.
+func FuzzDoubt(f *testing.F) {
+	section, err := roster.Section(roster.SectionDoubt, proof.Kept, roster.Doubt{
+		Device: "d1", What: roster.DoubtNoticed, Why: roster.DoubtFork, Sequence: 3, Statement: []byte{1}, Signature: []byte{2},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(section.Body)
+	f.Add([]byte(`{"device":"d1","what":"settled"}`))
+	f.Add([]byte(nil))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := roster.DecodeDoubt(body)
+		if err != nil {
+			return
+		}
+		section, err := roster.Section(roster.SectionDoubt, proof.Kept, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := roster.DecodeDoubt(section.Body)
+		if err != nil || again.Device != d.Device || again.What != d.What || again.Sequence != d.Sequence || !bytes.Equal(again.Statement, d.Statement) {
+			t.Errorf("it read %+v, and then %+v, %v", d, again, err)
+		}
+	})
+}
+
+// FuzzMachineOf reads anything as what a report says of the computer: a computer
+// is never another than itself, and one of which nothing is known is no other's.
+func FuzzMachineOf(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte{0x0a, 0x00})
+	f.Fuzz(func(t *testing.T, section []byte) {
+		m := roster.MachineOf(section)
+		if m.Other(m) || m.Same(roster.Machine{}) || m.Other(roster.Machine{}) || m.Same(m) != (m != roster.Machine{}) {
+			t.Errorf("it read %x", m)
+		}
+	})
 }

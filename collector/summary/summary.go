@@ -237,15 +237,15 @@ func (c Counts) toDo(r *Report) {
 		}
 	}
 	missing := c.Licences.Products - c.Licences.Signed
-	late(c.Policy.Due, "The policy was to be reviewed by "+c.Policy.Review+".")
+	late(c.Policy.Due, "The policy was to be reviewed by "+dayWords(c.Policy.Review)+".")
 	late(c.Late, "Of an incident it has not been decided in time whether the regulator is told.")
-	late(missing > 0, fmt.Sprintf("Licences of %d of %d products were not compared with what is installed.", missing, c.Licences.Products))
+	late(missing > 0, fmt.Sprintf("Licences of %d of %s were not compared with what is installed.", missing, products(c.Licences.Products)))
 	decide(c.Policy.Number == 0, "Adopt a policy: the one that is built in is in force.")
 	decide(c.Policy.Number > 0 && c.Policy.Review == "", "Say by when the policy is to be reviewed.")
 	decide(c.Policy.Due, "Review the policy, and approve it again.")
 	decide(c.Waiting, "Answer what was asked for as an exemption.")
 	decide(c.Undecided, "Decide of an incident whether the regulator is told.")
-	decide(c.Licences.Over > 0, fmt.Sprintf("Buy licences or remove programs: of %d products more are installed than were bought.", c.Licences.Over))
+	decide(c.Licences.Over > 0, "Buy licences or remove programs: more copies of "+products(c.Licences.Over)+" are installed than were bought.")
 	decide(c.CalendarMissing, "Set the dates of the next terms.")
 	decide(c.Register == nil, "Keep a register of devices: without one nobody can say how many are missing here.")
 }

@@ -273,6 +273,38 @@ func TestWhatChanged(t *testing.T) {
 	}
 }
 
+// TestWhatIsCountedIsSaidAsPeopleSayIt: one product is no "1 products", and a day is
+// written in words.
+func TestWhatIsCountedIsSaidAsPeopleSayIt(t *testing.T) {
+	c := counts(9)
+	c.Policy.Number, c.Policy.Due, c.Policy.Review = 2, true, "2026-12-01"
+	for over, want := range map[int]string{
+		1: "Buy licences or remove programs: more copies of 1 product are installed than were bought.",
+		3: "Buy licences or remove programs: more copies of 3 products are installed than were bought.",
+	} {
+		c.Licences = summary.Licences{Products: 3, Signed: 3, Over: over}
+		r, err := summary.Make(c, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(r.Decide, want) {
+			t.Errorf("decisions needed are %q, want %q among them", r.Decide, want)
+		}
+		if want := "The policy was to be reviewed by 1 December 2026."; !slices.Contains(r.Late, want) {
+			t.Errorf("late is %q, want %q among it", r.Late, want)
+		}
+	}
+	for want, l := range map[string]summary.Licences{
+		"No licences are registered.": {},
+		"Reconciled and signed for 1 of 1 product; none is installed more often than it was bought.":          {Products: 1, Signed: 1},
+		"Reconciled and signed for 2 of 3 products; more copies of 1 product are installed than were bought.": {Products: 3, Signed: 2, Over: 1},
+	} {
+		if got := (summary.Report{Licences: l}).LicenceWords(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	r, err := summary.Make(counts(9), nil, nil)
 	if err != nil {

@@ -105,11 +105,24 @@ func (r Report) PolicyWords() string {
 	if r.Policy.Review == "" {
 		return words + " No day is set for its review."
 	}
-	review := r.Policy.Review
-	if day, err := time.Parse(time.DateOnly, review); err == nil {
-		review = day.Format("2 January 2006")
+	return words + " It is to be reviewed by " + dayWords(r.Policy.Review) + "."
+}
+
+// dayWords is a day, as 2026-12-01, in words; what is no day stays as it is.
+func dayWords(day string) string {
+	d, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
 	}
-	return words + " It is to be reviewed by " + review + "."
+	return d.Format("2 January 2006")
+}
+
+// products says of how many products something is.
+func products(n int) string {
+	if n == 1 {
+		return "1 product"
+	}
+	return fmt.Sprintf("%d products", n)
 }
 
 // LicenceWords says whether licences were reconciled.
@@ -117,7 +130,11 @@ func (r Report) LicenceWords() string {
 	if r.Licences.Products == 0 {
 		return "No licences are registered."
 	}
-	return fmt.Sprintf("Reconciled and signed for %d of %d products; of %d of them more are installed than were bought.", r.Licences.Signed, r.Licences.Products, r.Licences.Over)
+	over := "none is installed more often than it was bought"
+	if r.Licences.Over > 0 {
+		over = "more copies of " + products(r.Licences.Over) + " are installed than were bought"
+	}
+	return fmt.Sprintf("Reconciled and signed for %d of %s; %s.", r.Licences.Signed, products(r.Licences.Products), over)
 }
 
 // Title is what the report is called.

@@ -29,11 +29,44 @@ type GroupedDevice struct {
 	Due bool `json:"due,omitempty"`
 }
 
+// GroupSize says how many devices a group has.
+type GroupSize struct {
+	Name    string
+	Devices int
+}
+
 // Groups lists the groups of a school and their devices, without those that are
 // known no more.
 func (q *Queries) Groups(ctx context.Context, school posture.SchoolID, now time.Time) ([]Group, error) {
 	found := map[string]*Group{}
-	err := q.read(ctx, school, now, func(r *reader) error {
+	err := q.eachGrouped(ctx, school, now, func(name string, d GroupedDevice) {
+		if found[name] == nil {
+			found[name] = &Group{Name: name}
+		}
+		found[name].Devices = append(found[name].Devices, d)
+	})
+	list := []Group{}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, *found[name])
+	}
+	return list, err
+}
+
+// GroupSizes lists the groups of a school as Groups does, and keeps no device in
+// memory while it counts.
+func (q *Queries) GroupSizes(ctx context.Context, school posture.SchoolID, now time.Time) ([]GroupSize, error) {
+	found := map[string]int{}
+	err := q.eachGrouped(ctx, school, now, func(name string, _ GroupedDevice) { found[name]++ })
+	list := []GroupSize{}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, GroupSize{name, found[name]})
+	}
+	return list, err
+}
+
+// eachGrouped calls visit with each group of each device that is still known.
+func (q *Queries) eachGrouped(ctx context.Context, school posture.SchoolID, now time.Time, visit func(group string, d GroupedDevice)) error {
+	return q.read(ctx, school, now, func(r *reader) error {
 		return r.each(key(school, famDevice), nil, true, func(k []byte, item *badger.Item) (bool, error) {
 			id, _, ok := part(k)
 			if !ok {
@@ -48,21 +81,11 @@ func (q *Queries) Groups(ctx context.Context, school posture.SchoolID, now time.
 				return false, err
 			}
 			for _, name := range a.Groups {
-				if found[name] == nil {
-					found[name] = &Group{Name: name}
-				}
-				found[name].Devices = append(found[name].Devices, GroupedDevice{
-					ID: row.ID, Hostname: row.Hostname, AssetTag: row.AssetTag, Due: row.Assignment < a.Number,
-				})
+				visit(name, GroupedDevice{ID: row.ID, Hostname: row.Hostname, AssetTag: row.AssetTag, Due: row.Assignment < a.Number})
 			}
 			return true, nil
 		})
 	})
-	list := []Group{}
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, *found[name])
-	}
-	return list, err
 }
 
 // assigned returns what the school last told a device, whether the device knows of

@@ -286,6 +286,14 @@ func (s *school) Groups(_ context.Context, id posture.SchoolID, _ time.Time) ([]
 	}, s.fail
 }
 
+func (s *school) GroupSizes(ctx context.Context, id posture.SchoolID, now time.Time) (sizes []view.GroupSize, err error) {
+	groups, err := s.Groups(ctx, id, now)
+	for _, g := range groups {
+		sizes = append(sizes, view.GroupSize{Name: g.Name, Devices: len(g.Devices)})
+	}
+	return sizes, err
+}
+
 func (s *school) Assignments(_ context.Context, id posture.SchoolID, device posture.DeviceID, _ time.Time) ([]view.Assigned, error) {
 	if id != hollybank {
 		return nil, nil

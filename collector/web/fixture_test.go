@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/access"
@@ -585,28 +589,75 @@ func newSiteOf(t testing.TB, q Queries, records Records, tls bool) (http.Handler
 func newSiteAt(t testing.TB, c clock.Clock, q Queries, records Records, tls bool) (http.Handler, *access.Access) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	a, err := access.Open(t.TempDir(), access.Options{Clock: c, Logger: log, Secure: tls})
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, everyRole(t)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := access.Open(dir, access.Options{Clock: c, Logger: log, Secure: tls})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, role := range access.Roles() {
-		for name, at := range map[string]posture.SchoolID{string(role): hollybank, string(role) + " everywhere": access.EverySchool} {
-			_, _, err := a.CreateAccount(t.Context(), access.NewAccount{Name: name, Password: password, Grants: []access.Grant{{School: at, Role: role}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+	return siteOf(t, c, a, q, records, tls), a
+}
+
+// accounts are the files of everyRole, once they are made.
+var accounts struct {
+	sync.Mutex
+	files fstest.MapFS
+}
+
+// everyRole is the files of an account for each role, at the school and
+// everywhere, and one of somebody who holds a laptop. It is made once for all
+// tests, since each password takes as long to hash as it is meant to.
+func everyRole(t testing.TB) fs.FS {
+	t.Helper()
+	accounts.Lock()
+	defer accounts.Unlock()
+	if accounts.files != nil {
+		return accounts.files
 	}
-	if _, _, err := a.CreateAccount(t.Context(), access.NewAccount{Name: "robin", Password: password, Grants: []access.Grant{{School: hollybank, Role: access.Staff}}}); err != nil {
+	dir := t.TempDir()
+	a, err := access.Open(dir, access.Options{Clock: clocktest.NewDriven(now), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
 		t.Fatal(err)
 	}
+	made := []access.NewAccount{{Name: "robin", Password: password, Grants: []access.Grant{{School: hollybank, Role: access.Staff}}}}
+	for _, role := range access.Roles() {
+		made = append(made,
+			access.NewAccount{Name: string(role), Password: password, Grants: []access.Grant{{School: hollybank, Role: role}}},
+			access.NewAccount{Name: string(role) + " everywhere", Password: password, Grants: []access.Grant{{School: access.EverySchool, Role: role}}})
+	}
+	for _, n := range made {
+		if _, _, err := a.CreateAccount(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts.files = fstest.MapFS{}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounts.files[f.Name()] = &fstest.MapFile{Data: data, Mode: 0o600}
+	}
+	return accounts.files
+}
+
+// siteOf is the pages of a school with all that they can be asked for, and with
+// the accounts that are given.
+func siteOf(t testing.TB, c clock.Clock, a *access.Access, q Queries, records Records, tls bool) http.Handler {
+	t.Helper()
 	k, decider, assessor, incidents, setter := newKept(t), Decider(nil), Assessor(nil), IncidentKeeper(nil), ParticularsSetter(nil)
 	if s, ok := q.(*school); ok {
 		k.hostile, decider, assessor, incidents, setter = s.hostile, s, s, s, s
 	}
-	h, err := New(Config{Queries: q, Looks: looksOf(q), Records: records, Prover: k, Decider: decider, Assessor: assessor, Incidents: incidents, Concerns: concernsOf(q), Disputes: disputesKept(q), Admissions: admissionsOf(q), Waiting: waitersOf(q), Restricted: &confidence{}, Reports: newTermly(t), Desk: deskOf(t, q), Particulars: setter, Updates: updatesOf(q), Subjects: subjectsOf(q), Kept: keptOf(q), Register: keepsOf(t, q), RegisterKeeper: keepsOf(t, q), Saver: newSaver(t), Policies: policiesOf(t, q), Trusts: trustsOf(q), Grouper: grouperOf(q), Trends: trended{q}, Access: a, Clock: c, Logger: log, TLS: tls, Version: "v0.1.0"})
+	h, err := New(Config{Queries: q, Looks: looksOf(q), Records: records, Prover: k, Decider: decider, Assessor: assessor, Incidents: incidents, Concerns: concernsOf(q), Disputes: disputesKept(q), Admissions: admissionsOf(q), Waiting: waitersOf(q), Restricted: &confidence{}, Reports: newTermly(t), Desk: deskOf(t, q), Particulars: setter, Updates: updatesOf(q), Subjects: subjectsOf(q), Kept: keptOf(q), Register: keepsOf(t, q), RegisterKeeper: keepsOf(t, q), Saver: newSaver(t), Policies: policiesOf(t, q), Trusts: trustsOf(q), Grouper: grouperOf(q), Trends: trended{q}, Access: a, Clock: c, Logger: slog.New(slog.DiscardHandler), TLS: tls, Version: "v0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, a
+	return h
 }

@@ -73,7 +73,7 @@ func TestReleaseIsOfferedAndStoppedOnAPage(t *testing.T) {
 	c := newClient(t, h, "technician")
 	const at = "/schools/hollybank/settings/updates"
 	c.want(at, http.StatusOK, "New versions of the agent", "v1.3.0 is offered to 30 in every hundred of the laptops.", "Some laptops do not take it.",
-		"started 3 times", "over: the publisher's newer word is needed", "Stop: offer nothing any more", "<b>laptops</b>", "<script>")
+		"started 3 times", "Over: laptops take it no more, until the publisher gives its list out anew", "Stop: offer nothing any more", "<b>laptops</b>", "<script>")
 	form := func(version, ring string) url.Values {
 		return url.Values{"deed": {"offer"}, "version": {version}, "ring": {ring}, "per-day": {"20"}, "group": {"Year 6"}, "reason": {"the first"}}
 	}

@@ -31,12 +31,7 @@ func siteFor(t testing.TB, roles ...access.Role) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	s := newSchool(t)
-	h, err := New(Config{Queries: s, Disputes: disputesKept(s), Waiting: waitersOf(s), Desk: newDesk(t, ""), Concerns: s, Register: s.keeps, Saver: newSaver(t), Admissions: admissionsOf(s), Restricted: &confidence{}, Looks: &looked{}, Access: a, Clock: c, Logger: log, Version: "v0.1.0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
+	return siteOf(t, c, a, newSchool(t), &standing{}, false)
 }
 
 // FuzzAddress asks for anything as somebody who may read: an answer is a page,

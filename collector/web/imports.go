@@ -225,12 +225,12 @@ func (s *site) recordImport(w http.ResponseWriter, r *http.Request, v visit) err
 		return s.showImport(w, r, v, http.StatusConflict, page)
 	}
 	s.tried.take(page.Trial, v.account.ID, v.school.ID, v.now)
-	_, entry, err := s.RegisterKeeper.ImportRegister(r.Context(), v.school.ID, s.importing(v), one.source, one.asOf, false)
+	plan, _, err := s.RegisterKeeper.ImportRegister(r.Context(), v.school.ID, s.importing(v), one.source, one.asOf, false)
 	if err != nil {
 		return err
 	}
 	done := "import"
-	if entry == 0 {
+	if plan.Nothing() {
 		done = "unchanged"
 	}
 	http.Redirect(w, r, registerAddress(v.school.ID)+"?done="+done, http.StatusSeeOther)
@@ -242,7 +242,7 @@ func newPlanShown(p register.Plan, asOf *moment) *planShown {
 	for _, e := range p.Changed {
 		tags[register.Key(e.Tag)] = true
 	}
-	shown := planShown{Plan: p, AsOf: asOf, Assets: len(tags), Nothing: len(p.Change.Items) == 0}
+	shown := planShown{Plan: p, AsOf: asOf, Assets: len(tags), Nothing: p.Nothing()}
 	shown.Edits, shown.MoreEdits = first(p.Changed)
 	shown.News, shown.MoreNews = first(p.New)
 	shown.Ties, shown.MoreTies = first(p.Tied)

@@ -18,7 +18,7 @@ import (
 // scripts.
 type hand struct {
 	t    *testing.T
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // of the one browser that it has
 	base string
 	keys int // pressed so far, without what was typed into fields
 }
@@ -134,18 +134,6 @@ func (h *hand) fill(label, text string) {
 	h.find(label)
 	if err := chromedp.Do(h.ctx, chromedp.KeyEvent(text)); err != nil {
 		h.t.Fatal(err)
-	}
-}
-
-// tick finds a box or a choice by its label and marks it.
-func (h *hand) tick(label string) {
-	h.t.Helper()
-	h.find(label)
-	if !eval[bool](h.t, h.ctx, "document.activeElement.checked") {
-		h.press(" ")
-	}
-	if !eval[bool](h.t, h.ctx, "document.activeElement.checked") {
-		h.t.Fatalf("%q is not ticked", label)
 	}
 }
 

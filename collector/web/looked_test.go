@@ -27,11 +27,14 @@ func inspectAll(t *testing.T, ctx context.Context, name string) {
 	axe := filepath.Join("..", "..", "shared", "tools", "web", "node_modules", "axe-core", "axe.min.js")
 	script, err := os.ReadFile(axe)
 	tool(t, "axe-core", axe, err)
+	eval[chromedp.Void](t, ctx, string(script))
 	for _, l := range slices.Backward(looks) { // the first is left as it was found
-		if err := chromedp.Do(ctx, l.set()); err != nil {
-			t.Fatal(err)
-		}
-		inspect(t, ctx, string(script), l, name)
+		t.Run(l.name, func(t *testing.T) {
+			if err := chromedp.Do(ctx, l.set()); err != nil {
+				t.Fatal(err)
+			}
+			inspect(t, ctx, l, name)
+		})
 	}
 }
 

@@ -55,11 +55,18 @@ func parseTemplates(a *assets) (*templates, error) {
 		return nil, fmt.Errorf("list the templates: %w", err)
 	}
 	shared = append([]string{"templates/layout.html"}, shared...)
+	every, err := template.New("layout.html").Funcs(functions(a)).ParseFS(templateFiles, shared...)
+	if err != nil {
+		return nil, fmt.Errorf("parse what templates share: %w", err)
+	}
 	for _, name := range names {
 		if slices.Contains(shared, name) {
 			continue
 		}
-		parsed, err := template.New("layout.html").Funcs(functions(a)).ParseFS(templateFiles, slices.Concat(shared, []string{name})...)
+		parsed, err := every.Clone()
+		if err == nil {
+			parsed, err = parsed.ParseFS(templateFiles, name)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parse a template: %w", err)
 		}

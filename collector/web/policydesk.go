@@ -47,6 +47,7 @@ type PolicyQueries interface {
 	// Judged counts devices by the policy by which they judged themselves.
 	Judged(ctx context.Context, school posture.SchoolID, now time.Time) (view.Judged, error)
 	Groups(ctx context.Context, school posture.SchoolID, now time.Time) ([]view.Group, error)
+	GroupSizes(ctx context.Context, school posture.SchoolID, now time.Time) ([]view.GroupSize, error)
 	Assignments(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) ([]view.Assigned, error)
 }
 

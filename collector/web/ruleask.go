@@ -33,7 +33,7 @@ func (s *site) newRuleAsk(r *http.Request, v visit, sent url.Values) (ruleAsk, e
 	if !ask.May {
 		return ask, nil
 	}
-	groups, err := s.Queries.Groups(r.Context(), v.school.ID, v.now)
+	groups, err := s.Queries.GroupSizes(r.Context(), v.school.ID, v.now)
 	if err != nil {
 		return ask, err
 	}
@@ -44,7 +44,7 @@ func (s *site) newRuleAsk(r *http.Request, v visit, sent url.Values) (ruleAsk, e
 	}
 	ask.Scopes = append(ask.Scopes, choice{wholeSchool, "Every laptop of the school", chosen == wholeSchool})
 	for _, g := range groups {
-		ask.Scopes = append(ask.Scopes, choice{g.Name, "The group " + g.Name + ", " + count(len(g.Devices), "laptop"), chosen == g.Name})
+		ask.Scopes = append(ask.Scopes, choice{g.Name, "The group " + g.Name + ", " + count(g.Devices, "laptop"), chosen == g.Name})
 	}
 	return ask, nil
 }

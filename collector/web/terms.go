@@ -147,12 +147,12 @@ func signatureBox(c clockwork, given []view.TermSigned, roles ...signing) (lines
 }
 
 // makeReport makes a report by what a form says, and leads to its page.
-func (s *site) makeReport(w http.ResponseWriter, r *http.Request, v visit, d decision.Decision, field string, make func(decision.Decision) (address string, err error)) error {
+func (s *site) makeReport(w http.ResponseWriter, r *http.Request, v visit, d decision.Decision, field string, record func(decision.Decision) (address string, err error)) error {
 	if _, err := readReason(w, r); err != nil {
 		return err
 	}
 	d.By, d.At = v.account.Name, v.now
-	address, err := make(d)
+	address, err := record(d)
 	if isRefusal(err) {
 		return s.showTerms(w, r, v, http.StatusUnprocessableEntity, []wrong{{field, sentence(err.Error())}})
 	}

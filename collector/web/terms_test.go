@@ -75,7 +75,7 @@ func newTermly(t testing.TB) *termly {
 		t.Fatal(err)
 	}
 	signed := view.TermReport{Term: spring.ID, Signable: view.Signable{Entry: 5, Digest: summary.Digest(data), Data: data, By: "Sam Okafor", At: now, Signed: []view.TermSigned{
-		{As: "head", By: "The head", At: now, Digest: summary.Digest(data)}, {As: "business-manager", By: "The business-manager", At: now, Digest: summary.Digest(data)},
+		{As: "head", By: "The head", At: now, Digest: summary.Digest(data)}, {As: "business-manager", By: "The business manager", At: now, Digest: summary.Digest(data)},
 	}}}
 	reports := []view.TermReport{made(nil, 8, "head", "business-manager"), made([]summary.Report{first}, 9, "head")}
 	return &termly{newYearly(t, first), []view.SchoolTerm{

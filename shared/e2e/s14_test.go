@@ -212,8 +212,9 @@ func (x *allegation) opens(t *testing.T) {
 	}
 }
 
-// lengths are what says how long the record is.
-var lengths = regexp.MustCompile(`"entries":[0-9]+,"shown":[0-9]+,`)
+// lengths are what says how long the record is, and whether the pages show all
+// of it yet: each look at something is recorded too.
+var lengths = regexp.MustCompile(`"entries":[0-9]+,"shown":[0-9]+,|"behind":"[^"]*",`)
 
 // isHeld: a hold is placed, and the technician sees neither.
 func (x *allegation) isHeld(t *testing.T) {

@@ -38,6 +38,7 @@ const (
 // KeyPlace is where a device keeps the key by which its school knows it.
 type KeyPlace string
 
+// The places of keys.
 const (
 	InTPM  KeyPlace = "tpm"  // the computer's TPM, which signs with it and gives it to nobody
 	InFile KeyPlace = "file" // a file that the agent's account alone may read

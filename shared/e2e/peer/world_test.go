@@ -373,6 +373,8 @@ func (l *laptop) SendFull(why string) error { return l.note(func() { l.full = ap
 
 func (l *laptop) ReleaseOffered(string, time.Duration) error { return nil }
 
+func (l *laptop) ReportPage(string) error { return nil }
+
 func (l *laptop) AssessNow(who string) error {
 	return l.note(func() { l.asked = append(l.asked, who) })
 }

@@ -293,7 +293,9 @@ func (l *laptop) SendFull(reason string) error {
 func (l *laptop) AssessNow(string) error { return nil }
 
 func (l *laptop) ReleaseOffered(string, time.Duration) error { return nil }
-func (l *laptop) Ended(reason error)                         { l.note(func() { l.ended = append(l.ended, reason.Error()) }) }
+
+func (l *laptop) ReportPage(string) error { return nil }
+func (l *laptop) Ended(reason error)      { l.note(func() { l.ended = append(l.ended, reason.Error()) }) }
 
 func newLaptop(t *testing.T, c *collector, limit int64) *laptop {
 	t.Helper()

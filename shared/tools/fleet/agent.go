@@ -285,10 +285,13 @@ func (a *agent) Policy([]byte) error { return nil }
 // Assignment implements uplink.Handler.
 func (a *agent) Assignment([]byte) error { return nil }
 
-// AssessNow implements uplink.Handler.
 // ReleaseOffered implements uplink.Handler: a laptop of the fleet runs what it runs.
 func (a *agent) ReleaseOffered(string, time.Duration) error { return nil }
 
+// ReportPage implements uplink.Handler. Nobody reads a simulated laptop's status.
+func (a *agent) ReportPage(string) error { return nil }
+
+// AssessNow implements uplink.Handler.
 func (a *agent) AssessNow(string) error { return a.say() }
 
 // Ended implements uplink.Handler.
