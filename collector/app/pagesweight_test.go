@@ -31,7 +31,7 @@ var walkers = []string{
 	"/evidence/school",                                                    // folds the whole record to a moment
 	"/rules/ENC-01",                                                       // names the groups that an exemption can be asked for
 	"/policy",                                                             // the same
-	"/policy/groups",                                                      // the groups and all devices in them
+	"/policy/groups",                                                      // counts the devices of each group
 	"/trends/changes",                                                     // what changed since a day
 	"/mine",                                                               // looks for whose device it is
 	"/register/not-registered", "/register/leavers", "/register/licences", // compare the register with all devices

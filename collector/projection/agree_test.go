@@ -11,6 +11,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/view"
+	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
 // TestEveryQuestionAgrees asks about random histories at moments near those at
@@ -44,6 +45,7 @@ func TestEveryQuestionAgrees(t *testing.T) {
 			agreeOnStandings(rt, f, s, now)
 			agreeOnPages(rt, f, s, now, rapid.IntRange(1, 7).Draw(rt, "limit"))
 		}
+		agreeOnGroups(rt, f, s, readModel(t, s).groups, end, rapid.IntRange(1, 3).Draw(rt, "of a group"))
 	})
 }
 
@@ -155,6 +157,45 @@ func agreeOnPages(t *rapid.T, f fixture, s *school, now time.Time, limit int) {
 				t.Fatalf("at %v %+v in pages of %d: %s is in %d groups more than lists: %v", now, q, limit, k, n, names(whole.Breaches))
 			}
 		}
+	}
+}
+
+// agreeOnGroups compares the groups with what the ledger says, their sizes with who
+// is in them, and who is in them with the same in pages of some size.
+func agreeOnGroups(t *rapid.T, f fixture, s *school, told map[posture.DeviceID][]string, now time.Time, limit int) {
+	ctx := context.Background()
+	groups, err := f.q.Groups(ctx, s.id, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := []view.GroupSize{}
+	for _, g := range groups {
+		size := view.GroupSize{Name: g.Name, Devices: len(g.Devices)}
+		for _, d := range g.Devices {
+			if !slices.Contains(told[d.ID], g.Name) {
+				t.Fatalf("%s is in the group %q, and was told %q", d.ID, g.Name, told[d.ID])
+			}
+			if d.Due {
+				size.Due++
+			}
+		}
+		sizes = append(sizes, size)
+		var parts []view.GroupedDevice
+		for after, more := posture.DeviceID(""), true; more; {
+			var page []view.GroupedDevice
+			if page, more, err = f.q.GroupDevices(ctx, s.id, g.Name, after, limit, now); err != nil || len(page) > limit || more && len(page) < limit {
+				t.Fatalf("%d of the group %q in a page of %d, more: %t, %v", len(page), g.Name, limit, more, err)
+			}
+			if parts = append(parts, page...); more {
+				after = page[len(page)-1].ID
+			}
+		}
+		if !slices.Equal(parts, g.Devices) {
+			t.Fatalf("the group %q in pages of %d: %v, in one %v", g.Name, limit, parts, g.Devices)
+		}
+	}
+	if got, err := f.q.GroupSizes(ctx, s.id, now); err != nil || !slices.Equal(got, sizes) {
+		t.Fatalf("sizes of groups: %v and %v, want %v", got, err, sizes)
 	}
 }
 

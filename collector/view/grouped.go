@@ -33,17 +33,21 @@ type GroupedDevice struct {
 type GroupSize struct {
 	Name    string
 	Devices int
+	Due     int // of these, how many have not said yet that they know of it
 }
 
 // Groups lists the groups of a school and their devices, without those that are
 // known no more.
 func (q *Queries) Groups(ctx context.Context, school posture.SchoolID, now time.Time) ([]Group, error) {
 	found := map[string]*Group{}
-	err := q.eachGrouped(ctx, school, now, func(name string, d GroupedDevice) {
-		if found[name] == nil {
-			found[name] = &Group{Name: name}
+	err := q.eachGrouped(ctx, school, "", now, func(names []string, d GroupedDevice) bool {
+		for _, name := range names {
+			if found[name] == nil {
+				found[name] = &Group{Name: name}
+			}
+			found[name].Devices = append(found[name].Devices, d)
 		}
-		found[name].Devices = append(found[name].Devices, d)
+		return true
 	})
 	list := []Group{}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -55,19 +59,52 @@ func (q *Queries) Groups(ctx context.Context, school posture.SchoolID, now time.
 // GroupSizes lists the groups of a school as Groups does, and keeps no device in
 // memory while it counts.
 func (q *Queries) GroupSizes(ctx context.Context, school posture.SchoolID, now time.Time) ([]GroupSize, error) {
-	found := map[string]int{}
-	err := q.eachGrouped(ctx, school, now, func(name string, _ GroupedDevice) { found[name]++ })
+	found := map[string]GroupSize{}
+	err := q.eachGrouped(ctx, school, "", now, func(names []string, d GroupedDevice) bool {
+		for _, name := range names {
+			size := found[name]
+			size.Name = name
+			size.Devices++
+			if d.Due {
+				size.Due++
+			}
+			found[name] = size
+		}
+		return true
+	})
 	list := []GroupSize{}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, GroupSize{name, found[name]})
+		list = append(list, found[name])
 	}
 	return list, err
 }
 
-// eachGrouped calls visit with each group of each device that is still known.
-func (q *Queries) eachGrouped(ctx context.Context, school posture.SchoolID, now time.Time, visit func(group string, d GroupedDevice)) error {
+// GroupDevices lists at most limit devices of a group of a school, by their ids
+// after one, and whether there are more.
+func (q *Queries) GroupDevices(ctx context.Context, school posture.SchoolID, group string, after posture.DeviceID, limit int, now time.Time) (list []GroupedDevice, more bool, err error) {
+	err = q.eachGrouped(ctx, school, after, now, func(names []string, d GroupedDevice) bool {
+		if !slices.Contains(names, group) {
+			return true
+		}
+		if len(list) == limit {
+			more = true
+			return false
+		}
+		list = append(list, d)
+		return true
+	})
+	return list, more, err
+}
+
+// eachGrouped calls visit with each device after one that is still known, and its
+// groups, until visit returns false.
+func (q *Queries) eachGrouped(ctx context.Context, school posture.SchoolID, after posture.DeviceID, now time.Time, visit func(groups []string, d GroupedDevice) bool) error {
 	return q.read(ctx, school, now, func(r *reader) error {
-		return r.each(key(school, famDevice), nil, true, func(k []byte, item *badger.Item) (bool, error) {
+		var from []byte
+		if after != "" {
+			from = text(nil, string(after))
+		}
+		return r.each(key(school, famDevice), from, true, func(k []byte, item *badger.Item) (bool, error) {
 			id, _, ok := part(k)
 			if !ok {
 				return true, nil
@@ -80,10 +117,7 @@ func (q *Queries) eachGrouped(ctx context.Context, school posture.SchoolID, now 
 			if err != nil {
 				return false, err
 			}
-			for _, name := range a.Groups {
-				visit(name, GroupedDevice{ID: row.ID, Hostname: row.Hostname, AssetTag: row.AssetTag, Due: row.Assignment < a.Number})
-			}
-			return true, nil
+			return visit(a.Groups, GroupedDevice{ID: row.ID, Hostname: row.Hostname, AssetTag: row.AssetTag, Due: row.Assignment < a.Number}), nil
 		})
 	})
 }

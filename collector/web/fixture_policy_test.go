@@ -276,22 +276,43 @@ func (s *school) Judged(context.Context, posture.SchoolID, time.Time) (view.Judg
 	return view.Judged{Now: 58, Before: 4, Never: 1}, s.fail
 }
 
-func (s *school) Groups(_ context.Context, id posture.SchoolID, _ time.Time) ([]view.Group, error) {
+// grouped are the groups of the school and who is in them.
+func (s *school) grouped(id posture.SchoolID) []view.Group {
 	if id != hollybank {
-		return nil, s.fail
+		return nil
 	}
 	return []view.Group{
 		{Name: "trolley-b", Devices: []view.GroupedDevice{{ID: "d-011", Hostname: "hb-lt-011", AssetTag: "HB-LT-011"}, {ID: "d-012", Hostname: "hb-lt-012", Due: true}}},
 		{Name: hostile, Devices: []view.GroupedDevice{{ID: "d-011", Hostname: "hb-lt-011"}}},
-	}, s.fail
+	}
 }
 
-func (s *school) GroupSizes(ctx context.Context, id posture.SchoolID, now time.Time) (sizes []view.GroupSize, err error) {
-	groups, err := s.Groups(ctx, id, now)
-	for _, g := range groups {
-		sizes = append(sizes, view.GroupSize{Name: g.Name, Devices: len(g.Devices)})
+func (s *school) GroupSizes(_ context.Context, id posture.SchoolID, _ time.Time) (sizes []view.GroupSize, err error) {
+	for _, g := range s.grouped(id) {
+		size := view.GroupSize{Name: g.Name, Devices: len(g.Devices)}
+		for _, d := range g.Devices {
+			if d.Due {
+				size.Due++
+			}
+		}
+		sizes = append(sizes, size)
 	}
-	return sizes, err
+	return sizes, s.fail
+}
+
+func (s *school) GroupDevices(_ context.Context, id posture.SchoolID, group string, after posture.DeviceID, limit int, _ time.Time) (list []view.GroupedDevice, more bool, err error) {
+	for _, g := range s.grouped(id) {
+		for _, d := range g.Devices {
+			if g.Name != group || d.ID <= after {
+				continue
+			}
+			if len(list) == limit {
+				return list, true, s.fail
+			}
+			list = append(list, d)
+		}
+	}
+	return list, false, s.fail
 }
 
 func (s *school) Assignments(_ context.Context, id posture.SchoolID, device posture.DeviceID, _ time.Time) ([]view.Assigned, error) {

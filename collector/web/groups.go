@@ -5,12 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caretaker-school/caretaker/collector/access"
 	"github.com/caretaker-school/caretaker/collector/decision"
-	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -45,7 +43,7 @@ type groupedRow struct {
 const mostGrouped = 100
 
 func (s *site) groups(w http.ResponseWriter, r *http.Request, v visit) error {
-	all, err := s.Queries.Groups(r.Context(), v.school.ID, v.now)
+	all, err := s.Queries.GroupSizes(r.Context(), v.school.ID, v.now)
 	if err != nil {
 		return err
 	}
@@ -61,47 +59,37 @@ func (s *site) groups(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	q := r.URL.Query()
 	for _, g := range all {
-		row := groupRow{Name: g.Name, Address: page.Address + "?" + url.Values{"group": {g.Name}}.Encode(), Devices: len(g.Devices)}
-		for _, d := range g.Devices {
-			if d.Due {
-				row.Due++
-			}
-		}
+		row := groupRow{Name: g.Name, Address: page.Address + "?" + url.Values{"group": {g.Name}}.Encode(), Devices: g.Devices, Due: g.Due}
 		page.Groups = append(page.Groups, row)
 		if q.Get("group") == g.Name {
 			page.Of = &row
-			page.list(v.school.ID, g, q)
 		}
 	}
 	if q.Has("group") && page.Of == nil {
 		return errNoPage
+	}
+	if page.Of != nil {
+		after := q.Get("after")
+		list, more, err := s.Queries.GroupDevices(r.Context(), v.school.ID, page.Of.Name, posture.DeviceID(after), mostGrouped, v.now)
+		if err != nil {
+			return err
+		}
+		next := ""
+		if more {
+			next = string(list[len(list)-1].ID)
+		}
+		for _, d := range list {
+			row := groupedRow{Address: devicePolicyAddress(v.school.ID, d.ID), Due: d.Due}
+			row.Name, row.Second = names(d.Hostname, d.AssetTag, d.ID)
+			page.Rows = append(page.Rows, row)
+		}
+		page.Next, page.First = turn(page.Address, q, after, next)
 	}
 	title := "Groups of laptops"
 	if page.Of != nil {
 		title = "Group " + visible(page.Of.Name)
 	}
 	return s.write(w, http.StatusOK, "groups", s.page(v, title, "policy"), page)
-}
-
-// list puts a part of a group's laptops on the page, from one on.
-func (p *groupsPage) list(school posture.SchoolID, g view.Group, q url.Values) {
-	after := q.Get("after")
-	from := 0
-	if after != "" {
-		from = slices.IndexFunc(g.Devices, func(d view.GroupedDevice) bool { return string(d.ID) == after }) + 1
-	}
-	shown := g.Devices[from:]
-	next := ""
-	if len(shown) > mostGrouped {
-		shown = shown[:mostGrouped]
-		next = string(shown[mostGrouped-1].ID)
-	}
-	for _, d := range shown {
-		row := groupedRow{Address: devicePolicyAddress(school, d.ID), Due: d.Due}
-		row.Name, row.Second = names(d.Hostname, d.AssetTag, d.ID)
-		p.Rows = append(p.Rows, row)
-	}
-	p.Next, p.First = turn(p.Address, q, after, next)
 }
 
 func devicePolicyAddress(school posture.SchoolID, id posture.DeviceID) string {

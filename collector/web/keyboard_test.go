@@ -173,7 +173,7 @@ func (h *hand) monday() {
 	h.follow("Show", "Devices")
 	h.follow("HB-LT-009", "HB-LT-009")
 	h.follow("System disk encrypted", "ENC-01 on HB-LT-009")
-	h.fill("What is being done", "The disk is being encrypted")
+	h.fill("In a few words", "The disk is being encrypted")
 	h.follow("Record that somebody is on it", "ENC-01 on HB-LT-009")
 }
 

@@ -43,8 +43,7 @@ type matterPage struct {
 	CanResolve       bool
 	Done             string
 	Wrong            []wrong
-	Reason, AskFor   string // as typed
-	Until            string
+	Reason, Until    string // as typed
 	Scopes           []choice // what it can be asked for; none: the rule is about the laptop as a whole
 	Earliest, Latest string   // days between which an exemption may end
 }
@@ -122,13 +121,8 @@ func decideBreach(kind decision.Kind) func(*site, http.ResponseWriter, *http.Req
 		if err != nil {
 			return err
 		}
-		field := "acknowledge-reason"
-		if kind == decision.Resolve {
-			field = "resolve-reason"
-		}
-		page.Reason = reason
 		if reason == "" {
-			page.Wrong = append(page.Wrong, wrong{field, "Say in a few words what is being done, or was done, so that others know."})
+			page.Wrong = append(page.Wrong, wrong{"reason", "Say in a few words what is being done, or was done, so that others know."})
 			return s.matterAgain(w, v, page)
 		}
 		refused, decided := error(nil), 0
@@ -147,7 +141,7 @@ func decideBreach(kind decision.Kind) func(*site, http.ResponseWriter, *http.Req
 			}
 		}
 		if decided == 0 {
-			page.Wrong = append(page.Wrong, wrong{field, refusalWords(refused, "There is nothing here that can be decided: reload the page to see why.")})
+			page.Wrong = append(page.Wrong, wrong{"reason", refusalWords(refused, "There is nothing here that can be decided: reload the page to see why.")})
 			return s.matterAgain(w, v, page)
 		}
 		http.Redirect(w, r, page.Address+"?done="+string(kind), http.StatusSeeOther)
@@ -162,15 +156,13 @@ func (s *site) askExemption(w http.ResponseWriter, r *http.Request, v visit) err
 	if err != nil {
 		return err
 	}
-	page.AskFor, page.Until = reason, bounded(r.PostForm.Get("until"))
 	until, err := time.ParseInLocation(time.DateOnly, page.Until, s.Location)
 	if err != nil {
 		page.Wrong = append(page.Wrong, wrong{"until", "Enter the last day on which it holds, such as 18 December 2026."})
 	}
 	if reason == "" {
-		page.Wrong = append(page.Wrong, wrong{"ask-reason", "Say why the rule cannot be met until then."})
+		page.Wrong = append(page.Wrong, wrong{"reason", "Say why the rule cannot be met until then."})
 	}
-	page.Scopes = scopesOf(page.Standing, r.PostForm.Get("of"))
 	scope, offered := page.scopeOf(posture.DeviceID(r.PathValue("device")), r.PostForm.Get("of"))
 	if !offered {
 		page.Wrong = append(page.Wrong, wrong{"of", "What you chose stands no more: choose for what it is."})
@@ -184,7 +176,7 @@ func (s *site) askExemption(w http.ResponseWriter, r *http.Request, v visit) err
 		return s.matterAgain(w, v, page)
 	}
 	if _, err := s.Decider.Decide(r.Context(), v.school.ID, asked); isRefusal(err) {
-		page.Wrong = append(page.Wrong, wrong{"ask-reason", refusalWords(err, "")})
+		page.Wrong = append(page.Wrong, wrong{"reason", refusalWords(err, "")})
 		return s.matterAgain(w, v, page)
 	} else if err != nil {
 		return err
@@ -198,8 +190,29 @@ func (s *site) matterForm(w http.ResponseWriter, r *http.Request, v visit) (page
 	if reason, err = readReason(w, r); err != nil {
 		return page, "", err
 	}
-	page, err = s.newMatter(r, v)
-	return page, reason, err
+	if page, err = s.newMatter(r, v); err != nil {
+		return page, reason, err
+	}
+	page.Reason, page.Scopes = reason, scopesOf(page.Standing, r.PostForm.Get("of"))
+	if r.PostForm.Has("until") {
+		page.Until = bounded(r.PostForm.Get("until"))
+	}
+	return page, reason, nil
+}
+
+// ReasonHint says what is to be written down by who may record what.
+func (p matterPage) ReasonHint() string {
+	var what []string
+	if p.MayDecide && p.CanAcknowledge {
+		what = append(what, "what is being done")
+	}
+	if p.MayDecide && p.CanResolve {
+		what = append(what, "how it was settled")
+	}
+	if p.MayAsk {
+		what = append(what, "why it cannot be met")
+	}
+	return capital(strings.Join(what, ", or ")) + ". It stands in the record for good."
 }
 
 func (s *site) matterAgain(w http.ResponseWriter, v visit, page matterPage) error {

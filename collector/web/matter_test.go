@@ -40,6 +40,11 @@ func TestWhatIsDecidedOnAPage(t *testing.T) {
 		t.Errorf("a refusal was answered with %d: %s", refused.Code, plainText(refused.Body.String()))
 	}
 
+	// What was typed for one deed is still there when another is refused.
+	if kept := formOf(t, c.post(at+"/acknowledgement", url.Values{"reason": {""}, "until": {"2026-12-04"}}).Body.String(), at+"/acknowledgement"); kept.Get("until") != "2026-12-04" {
+		t.Errorf("the day that was typed is %q", kept.Get("until"))
+	}
+
 	for until, words := range map[string]string{"": "Enter the last day", "2026-13-01": "Enter the last day", "2026-10-22": "ends after it was asked for", "2028-01-01": "at most 366 days"} {
 		r := c.post(at+"/exemption", url.Values{"reason": {"Its disk is old."}, "until": {until}})
 		if r.Code != http.StatusUnprocessableEntity || !strings.Contains(plainText(r.Body.String()), words) {

@@ -546,7 +546,7 @@ func TestALaptopSaysWhichPolicyItHasAndWhy(t *testing.T) {
 	c.want("/schools/hollybank/devices/d-011", http.StatusOK, "Which policy it has, and why")
 	c.want(at, http.StatusOK, "Version 3 Autumn term", "It has not taken the one in force yet.", "trolley-b , year-4", "rules for its class", "technician : Moved to year 4.", "It followed from something else")
 	c.want(policyAt+"/groups", http.StatusOK, "No rule of the policy in force does.", "trolley-b", "U+202E")
-	c.want(policyAt+"/groups?group=trolley-b", http.StatusOK, "HB-LT-011", "1 have not said yet that they know", "not yet")
+	c.want(policyAt+"/groups?group=trolley-b", http.StatusOK, "HB-LT-011", "One has not said yet that it knows", "not yet")
 	c.want(policyAt+"/groups?group=no-such", http.StatusNotFound)
 	whole := formOf(t, c.get(at).Body.String(), to)
 	whole.Set("groups", "year-5\r\ntrolley-b\r\n")

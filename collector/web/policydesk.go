@@ -46,8 +46,9 @@ type PolicyDesk interface {
 type PolicyQueries interface {
 	// Judged counts devices by the policy by which they judged themselves.
 	Judged(ctx context.Context, school posture.SchoolID, now time.Time) (view.Judged, error)
-	Groups(ctx context.Context, school posture.SchoolID, now time.Time) ([]view.Group, error)
 	GroupSizes(ctx context.Context, school posture.SchoolID, now time.Time) ([]view.GroupSize, error)
+	// GroupDevices lists devices of a group by their ids, after one.
+	GroupDevices(ctx context.Context, school posture.SchoolID, group string, after posture.DeviceID, limit int, now time.Time) (list []view.GroupedDevice, more bool, err error)
 	Assignments(ctx context.Context, school posture.SchoolID, id posture.DeviceID, now time.Time) ([]view.Assigned, error)
 }
 
