@@ -74,8 +74,8 @@ func TestPackagesOnDebian(t *testing.T) {
 	must(t, os.CopyFS(release, os.DirFS(string(press.Dir))))
 	made := slices.Concat(p.of("v1.0.0", "agent", "collector"), p.of("v1.1.0", "agent", "collector"), p.of("v1.3.0", "agent"))
 
-	for _, kind := range []string{"deb", "rpm"} {
-		options := []string{"-g", "debian", "-R", "-t", "1800", "-f", release}
+	for kind, more := range map[string][]string{"deb": {"-R", "-f", release}, "rpm": nil} {
+		options := append([]string{"-g", "debian", "-t", "900"}, more...)
 		for _, file := range made {
 			if filepath.Ext(file) == "."+kind {
 				options = append(options, "-f", file)

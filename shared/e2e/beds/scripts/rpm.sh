@@ -107,8 +107,8 @@ not active caretaker-agent.path
 [ -e $state/identity.json ]
 gone caretaker-agent $state
 sees 'erased, it leaves who it was, and nothing else'
-by_rpm -i caretaker-agent-1.1.0-*.rpm
 contact=$(contact)
+by_rpm -i caretaker-agent-1.1.0-*.rpm
 within 300 'installed again it is heard' heard "$contact"
 sha256sum --quiet -c /root/identity
 by_rpm -e caretaker-agent
