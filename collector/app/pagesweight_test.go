@@ -118,7 +118,7 @@ func TestPagesOfALargeSchool(t *testing.T) {
 // allocated returns how many bytes are allocated while f runs, the least of some.
 func allocated(f func()) uint64 {
 	var all []uint64
-	for range 3 {
+	for range 2 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		f()
