@@ -192,7 +192,7 @@ func (l *laptop) certified() time.Time {
 	l.w.t.Helper()
 	d, err := enroll.Load(l.state, time.Time{})
 	must(l.w.t, err)
-	one, err := x509.ParseCertificate(d.Identity.Certificate)
+	one, err := x509.ParseCertificate(d.Certificate)
 	must(l.w.t, err)
 	return one.NotAfter
 }
