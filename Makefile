@@ -17,10 +17,10 @@ AGENT    := $(BUILD) -tags grpcnotrace,oneplatform -ldflags '-s -w $(STAMP)'
 COLLECT  := $(BUILD) -ldflags '-s -w $(STAMP)'
 TARGETS  := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 FUZZTIME ?= 10s
-# UNRACED are the rooms in which both sides run whole, or histories are drawn at
-# random by the hundred. The race detector takes ten times as long there: `make
-# nightly` has the time.
-UNRACED  := /(collector/projection|collector/rulebook|shared/e2e)$$
+# UNRACED are the rooms in which both sides run whole, every page is made for every
+# role, or histories are drawn at random by the hundred. The race detector takes ten
+# times as long there: `make nightly` has the time.
+UNRACED  := /(collector/projection|collector/rulebook|collector/web|shared/e2e)$$
 
 .PHONY: help
 help: ## print this help

@@ -12,6 +12,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/breach"
 	"github.com/caretaker-school/caretaker/collector/calendar"
 	"github.com/caretaker-school/caretaker/collector/decision"
+	"github.com/caretaker-school/caretaker/collector/evidence"
 	"github.com/caretaker-school/caretaker/collector/summary"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -99,6 +100,9 @@ func (c *collector) MakeTerm(ctx context.Context, id posture.SchoolID, d decisio
 		}
 	}
 	counts, err := c.counts(ctx, s, all[i])
+	if errors.Is(err, evidence.ErrNothingYet) {
+		return view.TermReport{}, &decision.RefusedError{Why: fmt.Sprintf("%s ended on %s, before the school's record begins: nothing is known of it", all[i].Name, all[i].To)}
+	}
 	if err != nil {
 		return view.TermReport{}, err
 	}

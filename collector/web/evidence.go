@@ -161,11 +161,20 @@ func (s *site) called(ctx context.Context, v visit, name string) (meant, alike [
 		return nil, nil, err
 	}
 	for _, d := range found.Devices {
-		if strings.EqualFold(d.AssetTag, name) || strings.EqualFold(d.Hostname, name) || string(d.ID) == name {
+		if strings.EqualFold(d.AssetTag, name) || strings.EqualFold(d.Hostname, name) {
 			meant = append(meant, d)
 			continue
 		}
 		alike = append(alike, d)
+	}
+	if len(meant) > 0 {
+		return meant, alike, nil
+	}
+	switch known, err := s.Queries.Device(ctx, v.school.ID, posture.DeviceID(name), v.now); { // nobody searches by identifier
+	case err == nil:
+		meant = []view.Device{known.Device}
+	case !isMissing(err):
+		return nil, nil, err
 	}
 	return meant, alike, nil
 }

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/concern"
@@ -122,7 +124,11 @@ func (s *school) RenewConcernAddress(_ context.Context, _ posture.SchoolID, d de
 func (s *school) Assets(_ context.Context, id posture.SchoolID, q view.AssetQuery, _ time.Time) (view.AssetPage, error) {
 	var p view.AssetPage
 	if id == hollybank && q.Names {
-		p.Assets = s.told.owned
+		from, _ := strconv.Atoi(q.After) // at first there is none
+		p.Assets = s.told.owned[from:min(from+cmp.Or(q.Limit, 50), len(s.told.owned))]
+		if to := from + len(p.Assets); to < len(s.told.owned) {
+			p.Next = strconv.Itoa(to)
+		}
 	}
 	return p, s.fail
 }

@@ -43,7 +43,7 @@ type matterPage struct {
 	CanResolve       bool
 	Done             string
 	Wrong            []wrong
-	Reason, Until    string // as typed
+	Reason, Until    string   // as typed
 	Scopes           []choice // what it can be asked for; none: the rule is about the laptop as a whole
 	Earliest, Latest string   // days between which an exemption may end
 }

@@ -51,8 +51,7 @@ type ownReason struct {
 	Titles  []string
 }
 
-// mostOwn bounds the laptops that one person is shown, and the pages of the
-// register that are looked through for them.
+// mostOwn bounds the laptops that one person is shown.
 const mostOwn = 10
 
 // mine shows whoever has signed in the laptops that the register says they have:
@@ -96,7 +95,7 @@ func (s *site) mine(w http.ResponseWriter, r *http.Request, v visit) error {
 // own lists what the register says that whoever has signed in has.
 func (s *site) own(ctx context.Context, v visit) (list []view.Registered, err error) {
 	query := view.AssetQuery{Search: v.account.Name, Names: true, Limit: 100}
-	for range mostOwn {
+	for len(list) < mostOwn {
 		found, err := s.Queries.Assets(ctx, v.school.ID, query, v.now)
 		if err != nil {
 			return nil, err

@@ -334,9 +334,9 @@ func (s *site) laptopCalled(ctx context.Context, v visit, name string) (id postu
 	case len(meant) > 1:
 		return "", "More than one laptop has that name. Enter the asset tag or the identifier of the one that is meant.", nil
 	case len(alike) > 0:
-		return "", "No laptop has just that tag or name, and some have one that holds it. Enter all of it.", nil
+		return "", "No laptop has just that tag, name or identifier, and some have one that holds it. Enter all of it.", nil
 	}
-	return "", "No laptop of this school has that tag or name.", nil
+	return "", "No laptop of this school has that tag, name or identifier.", nil
 }
 
 func isMissing(err error) bool { return errors.Is(err, view.ErrNotFound) }

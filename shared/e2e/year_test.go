@@ -49,6 +49,9 @@ func TestTheReportOfAYear(t *testing.T) {
 	if err := w.do("report.year.make", collectorapp.YearArguments{Year: year}, new(any)); err == nil || !strings.Contains(err.Error(), "is signed") {
 		t.Errorf("the report of a year none of whose terms has a signed report: %v", err)
 	}
+	if err := w.do("report.make", collectorapp.TermArguments{Term: "2027-01-05"}, new(any)); err == nil || !strings.Contains(err.Error(), "Spring term ended on 2027-03-25, before the school's record begins") {
+		t.Errorf("the report of a term before there was a record: %v", err)
+	}
 	ask[collectorapp.TermAnswer](w, "report.make", collectorapp.TermArguments{Term: term})
 	for as, key := range map[string]string{"head": head.key, "business-manager": business.key} {
 		ask[collectorapp.TermAnswer](w, "report.sign", collectorapp.TermArguments{Term: term, As: as, Key: key})

@@ -37,8 +37,8 @@ asleep() {
 
 part thorough '20 min' 'every test in full: every truncation and every flipped bit of a ledger, every file of an agent damaged' \
 	env CARETAKER_THOROUGH=1 go test -count=1 -timeout 3h ./...
-part race '40 min' 'with the race detector what make test runs without' \
-	go test -race -shuffle=on -count=1 -timeout 3h ./collector/projection ./collector/rulebook ./shared/e2e
+part race '1 h' 'with the race detector what make test runs without' \
+	go test -race -shuffle=on -count=1 -timeout 3h ./collector/projection ./collector/rulebook ./collector/web ./shared/e2e
 part kills '3 min' 'a hundred kills of either side, and of both, in a running exchange' \
 	go run ./shared/tools/faults --rounds 100 --faults kill-agent,kill-collector,kill-both
 part faults '3 min' 'sixty other faults: cuts in the middle of a message, a slow network, stopped programs, full disks' \
