@@ -4,6 +4,8 @@
 # each thing that was seen.
 set -eu
 cd /bed/in
+# What a package put there, not what the bed brought.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bed/bin
 
 state=/var/lib/caretaker-agent
 sees() { echo "seen: $*"; }
