@@ -241,6 +241,9 @@ func showRestored(c *cobra.Command, a app.RestoreAnswer) {
 		r := a.Records[n]
 		fmt.Fprintf(out, "%s: good: %s, %d signatures and %d bodies checked, %d forgotten on purpose. Its key:\n  %s\n", s.Name, count(int(r.Entries), "entry", "entries"), r.Statements, r.Bodies, r.Forgotten, s.Key)
 	}
+	for _, p := range a.Renumbered {
+		fmt.Fprintf(out, "%s: its policy %d is policy %d from now on, so that laptops which had a later one take it.\n", p.Name, p.Was, p.Number)
+	}
 	for _, l := range a.Backup.Left {
 		fmt.Fprintf(out, "NOT IN THE BACKUP: %s: %s\n", l.What, l.Why)
 	}

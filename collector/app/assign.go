@@ -54,14 +54,7 @@ func (c *collector) reassign(ctx context.Context, s *school, id posture.DeviceID
 func (c *collector) reassigned(
 	ctx context.Context, s *school, id posture.DeviceID, change func(*policy.Assignment), beside ...proof.Section,
 ) (a policy.Assignment, made *ledger.Entry, err error) {
-	document, err := s.roster.AssignmentDocument(ctx, id)
-	if err != nil {
-		return a, nil, err
-	}
-	if document == nil {
-		return a, nil, &decision.RefusedError{Why: "the device has no assignment: it is not enrolled"}
-	}
-	was, err := roster.OpenAssignment(s.verifier, document)
+	was, err := s.assigned(ctx, id)
 	if err != nil {
 		return a, nil, err
 	}
@@ -70,9 +63,21 @@ func (c *collector) reassigned(
 	if change(&next.Assignment); reflect.DeepEqual(next.Assignment, was.Assignment) {
 		return was.Assignment, nil, nil
 	}
-	next.Number = was.Number + 1
+	next.Number = s.roster.NextAssignment(id)
 	entry, _, err := roster.Maker{School: s.ID, Intake: intakeName}.Assignment(s.Key, next, c.clock.Now(), beside...)
 	return next.Assignment, &entry, err
+}
+
+// assigned returns the assignment of a device, by the roster as it is.
+func (s *school) assigned(ctx context.Context, id posture.DeviceID) (roster.Assignment, error) {
+	document, err := s.roster.AssignmentDocument(ctx, id)
+	if err != nil {
+		return roster.Assignment{}, err
+	}
+	if document == nil {
+		return roster.Assignment{}, &decision.RefusedError{Why: "the device has no assignment: it is not enrolled"}
+	}
+	return roster.OpenAssignment(s.verifier, document)
 }
 
 // Assign implements api.Assigner.

@@ -57,6 +57,11 @@ func (c *collector) Health(ctx context.Context, id posture.SchoolID) (health.Rep
 	if r.Backup, err = c.lastBackup(id); err != nil {
 		return r, err
 	}
+	if s := record.present(); s != nil {
+		if last, ok := s.roster.LastRestored(); ok {
+			r.Restored = &health.Restored{At: last.At, Backup: last.Taken}
+		}
+	}
 	for _, one := range c.notices.Status() {
 		if one.School == id || one.School == access.EverySchool {
 			r.Ways++

@@ -206,7 +206,7 @@ func (c *collector) putInForce(ctx context.Context, s *school, a PublishArgument
 	if err := s.roster.CatchUp(ctx); err != nil {
 		return PublishAnswer{}, err
 	}
-	p.Number = s.roster.Policy() + 1
+	p.Number = s.roster.NextPolicy()
 	if decided.Looser, decided.Unclear, err = s.loosens(ctx, p); err != nil {
 		return PublishAnswer{}, err
 	}

@@ -244,7 +244,10 @@ func (c *collector) mend(ctx context.Context, r *record) {
 // admit opens the doors to a school's devices.
 func (c *collector) admit(s *school) {
 	c.desks.Put(enroll.Desk{School: s.School, Roster: s.roster, Ledger: s, Assets: registered{c, s}})
-	c.door.Put(intake.School{ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger, Still: s.Still})
+	c.door.Put(intake.School{
+		ID: s.ID, Authority: s.Authority, Roster: s.roster, Ledger: s.ledger, Still: s.Still,
+		Renumber: func(ctx context.Context, id posture.DeviceID, has uint64) error { return c.renumber(ctx, s, id, has) },
+	})
 }
 
 // shut has a school's devices told to come again, and to keep what they have.

@@ -23,6 +23,8 @@ type RestoreAnswer struct {
 	Data    string          `json:"data"`
 	Backup  backup.Manifest `json:"backup"`
 	Records []LedgerReport  `json:"records"` // of each school, verified whole
+	// Renumbered are the policies in force, under the numbers that they have from now on.
+	Renumbered []Renumbered `json:"renumbered"`
 }
 
 // Restore makes the data folder what a backup says, which comes as plain bytes,
@@ -51,7 +53,7 @@ func Restore(ctx context.Context, data string, plain io.Reader, came func(done, 
 		return RestoreAnswer{}, err
 	}
 	a := RestoreAnswer{Data: data, Backup: archive.Manifest}
-	if a.Records, err = believed(ctx, data, archive.Manifest, clk, log); err != nil {
+	if a.Records, a.Renumbered, err = believed(ctx, data, archive.Manifest, clk, log); err != nil {
 		return RestoreAnswer{}, err
 	}
 	if err := handOver(data, owner); err != nil {
@@ -193,28 +195,29 @@ func syncFolders(data string) error {
 
 // believed verifies every record as `ledger verify` does, and compares it with
 // what the backup says of it: no more and no fewer schools, entries, or another
-// tree.
-func believed(ctx context.Context, data string, m backup.Manifest, clk clock.Clock, log *slog.Logger) (reports []LedgerReport, err error) {
+// tree. Then it goes on with each.
+func believed(ctx context.Context, data string, m backup.Manifest, clk clock.Clock, log *slog.Logger) (reports []LedgerReport, renumbered []Renumbered, err error) {
 	c, err := takeAnyway(data, false, clk, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	renumbered = []Renumbered{}
 	if len(c.records) != len(m.Schools) {
-		return nil, fmt.Errorf("verify what was restored: it has %d schools, and the backup says %d", len(c.records), len(m.Schools))
+		return nil, nil, fmt.Errorf("verify what was restored: it has %d schools, and the backup says %d", len(c.records), len(m.Schools))
 	}
 	for _, want := range m.Schools {
 		r := c.byID(want.ID)
 		if r == nil || r.found == nil {
-			return nil, fmt.Errorf("verify what was restored: the keys of %s cannot be read", want.Name)
+			return nil, nil, fmt.Errorf("verify what was restored: the keys of %s cannot be read", want.Name)
 		}
 		s, err := c.openLedger(r)
 		if err != nil {
-			return nil, fmt.Errorf("verify what was restored: %w", err)
+			return nil, nil, fmt.Errorf("verify what was restored: %w", err)
 		}
 		r.school = s
 		if key := r.school.verifier.String(); key != want.Key {
-			return nil, fmt.Errorf("verify what was restored: the key of %s is %s, and the backup says %s", want.Name, key, want.Key)
+			return nil, nil, fmt.Errorf("verify what was restored: the key of %s is %s, and the backup says %s", want.Name, key, want.Key)
 		}
 		args := LedgerArguments{School: string(want.ID)}
 		if want.Checkpoint != "" {
@@ -222,18 +225,25 @@ func believed(ctx context.Context, data string, m backup.Manifest, clk clock.Clo
 		}
 		got, err := c.verify(ctx, args)
 		if err != nil {
-			return nil, fmt.Errorf("verify what was restored of %s: %w", want.Name, err)
+			return nil, nil, fmt.Errorf("verify what was restored of %s: %w", want.Name, err)
 		}
 		switch {
 		case !got.Good:
-			return nil, fmt.Errorf("verify what was restored of %s: %s", want.Name, got.Trouble)
+			return nil, nil, fmt.Errorf("verify what was restored of %s: %s", want.Name, got.Trouble)
 		case got.Entries != want.Entries || got.Root != want.Root:
-			return nil, fmt.Errorf("verify what was restored of %s: it has %d entries with the tree %s, and the backup says %d with %s", want.Name, got.Entries, got.Root, want.Entries, want.Root)
+			return nil, nil, fmt.Errorf("verify what was restored of %s: it has %d entries with the tree %s, and the backup says %d with %s", want.Name, got.Entries, got.Root, want.Entries, want.Root)
 		}
 		reports = append(reports, got)
+		again, err := c.resume(ctx, s, m.At)
+		if err != nil {
+			return nil, nil, fmt.Errorf("go on with what was restored of %s: %w", want.Name, err)
+		}
+		if again != nil {
+			renumbered = append(renumbered, *again)
+		}
 	}
 	_, err = c.noteBackup(noted(m))
-	return reports, err
+	return reports, renumbered, err
 }
 
 // noted is a backup as the collector remembers it.

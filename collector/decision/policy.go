@@ -38,6 +38,9 @@ type Policy struct {
 	Title  string       `json:"title,omitempty"`  // of a draft, as its text says
 	Rules  int          `json:"rules,omitempty"`  // of a draft
 	Number uint64       `json:"number,omitempty"` // of a policy that is published
+	// Renumbers is the number that the same text had in force before, if it was
+	// given another because the record was restored from a backup.
+	Renumbers uint64 `json:"renumbers,omitempty"`
 
 	Drafter    string    `json:"drafter,omitempty"`    // of a policy that is published: who drafted it
 	Approver   string    `json:"approver,omitempty"`   // and who approved it, if anybody did
@@ -83,6 +86,8 @@ func (d Decision) checkPolicy() error {
 		return nil
 	case p.Number == 0:
 		return errors.New("a policy that is published has a number")
+	case p.Renumbers >= p.Number:
+		return errors.New("a policy that is given another number is given a higher one")
 	case p.ApprovedAt.IsZero() != (p.Approver == ""):
 		return errors.New("an approval has somebody who approved, and when")
 	}

@@ -218,3 +218,32 @@ func TestDecisionsAboutThePolicyAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestANumberAfterARestoreTakesNoSecondPerson: the policy in force keeps its text
+// and who approved it under another number; another text does not come that way.
+func TestANumberAfterARestoreTakesNoSecondPerson(t *testing.T) {
+	var p Policies
+	one, two := text("one"), text("two")
+	p.Take(0, aboutPolicy(PublishPolicy, "Morgan Ellis", november, Policy{Digest: one, Number: 3}))
+	p.Take(1, aboutPolicy(SetApprovers, "Sam Patel", november, Policy{Approvers: 2}))
+	for what, next := range map[string]Policy{
+		"another text":                 {Digest: two, Number: 900, Renumbers: 3},
+		"of another number":            {Digest: one, Number: 900, Renumbers: 2},
+		"the same text without saying": {Digest: one, Number: 900},
+	} {
+		if err := p.May(aboutPolicy(PublishPolicy, "console:root", november, next)); err == nil {
+			t.Errorf("%s took nobody else", what)
+		}
+	}
+	if err := aboutPolicy(PublishPolicy, "console:root", november, Policy{Digest: one, Number: 3, Renumbers: 3}).Check(); err == nil {
+		t.Error("the other number was the same")
+	}
+	p.Take(2, aboutPolicy(PublishPolicy, "console:root", november, Policy{Digest: one, Number: 900, Renumbers: 3}))
+	if how, ok := p.Publication(900); !ok || how.Unapproved {
+		t.Errorf("under another number it is %+v, %v", how, ok)
+	}
+	p.Take(3, aboutPolicy(PublishPolicy, "console:root", november, Policy{Digest: two, Number: 901})) // nobody approved it
+	if p.Take(4, aboutPolicy(PublishPolicy, "console:root", november, Policy{Digest: two, Number: 990, Renumbers: 901})); !p.published[3].Unapproved {
+		t.Error("what nobody approved is approved under another number")
+	}
+}

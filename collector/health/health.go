@@ -26,8 +26,9 @@ type Report struct {
 	Verified  *Check    `json:"verified,omitempty"`
 	Given     *Given    `json:"given,omitempty"`  // nil: no checkpoint is given away
 	Backup    *Backup   `json:"backup,omitempty"` // the last; nil: none was ever taken
-	Ways      int       `json:"ways"`             // on which people are told of what happens
-	Failing   int       `json:"failing"`          // of them on which nothing arrives
+	Restored  *Restored `json:"restored,omitempty"`
+	Ways      int       `json:"ways"`    // on which people are told of what happens
+	Failing   int       `json:"failing"` // of them on which nothing arrives
 	ClockBack time.Time `json:"clockBack,omitzero"`
 	// Certificate is that of the pages; nil if they are served to this machine alone.
 	Certificate *Certificate `json:"certificate,omitempty"`
@@ -51,6 +52,13 @@ type Given struct {
 type Backup struct {
 	At    time.Time `json:"at"`
 	Bytes int64     `json:"bytes"`
+}
+
+// Restored is when the record was last put back from a backup, and of when that
+// was.
+type Restored struct {
+	At     time.Time `json:"at"`
+	Backup time.Time `json:"backup"`
 }
 
 // Certificate is the certificate of the pages.
@@ -111,9 +119,17 @@ const (
 
 // Lines says how each thing is.
 func (r Report) Lines() []Line {
-	return []Line{r.recording(), r.pages(), r.disk(), r.verified(), r.backup(), r.given(), r.notices(), r.clock(), r.certificate(), {
-		Title: "Laptops", State: Well, Words: counted(r.Connected, "laptop is", "laptops are") + " connected now",
-	}, {Title: "Version", State: Well, Words: "Caretaker " + r.Version}}
+	lines := []Line{r.recording(), r.pages(), r.disk(), r.verified(), r.backup()}
+	if r.Restored != nil {
+		lines = append(lines, Line{
+			Title: "Restored from a backup", State: Well, At: r.Restored.At,
+			Words: "one of " + r.Restored.Backup.UTC().Format("2 January 2006 15:04 MST") + "; what was recorded after it is lost. That was done",
+		})
+	}
+	return append(lines, r.given(), r.notices(), r.clock(), r.certificate(),
+		Line{Title: "Laptops", State: Well, Words: counted(r.Connected, "laptop is", "laptops are") + " connected now"},
+		Line{Title: "Version", State: Well, Words: "Caretaker " + r.Version},
+	)
 }
 
 // Amiss counts the lines of which somebody has to do something.

@@ -60,6 +60,10 @@ type School struct {
 	// nothing and given no policy and no assignment. What it says is recorded as
 	// ever, and it is acknowledged. nil: none is.
 	Still func(posture.DeviceID) bool
+	// Renumber records for a device anew, under a number that it cannot have yet,
+	// the assignment that it has by the record: it says that it has another, of the
+	// number has, which this record has lost. nil: it keeps that.
+	Renumber func(ctx context.Context, device posture.DeviceID, has uint64) error
 }
 
 // Desk admits devices and renews their certificates: collector/enroll.

@@ -234,8 +234,21 @@ func (s *session) greet() error {
 		}
 	}
 	s.runs(h)
+	s.renumber(h.GetAssignment())
 	s.want(wants{documents: true, checkpoint: true})
 	return nil
+}
+
+// renumber has a device told anew what it is told of its use, if this record was
+// restored from a copy and has lost what gave it the assignment that it has.
+func (s *session) renumber(has uint64) {
+	d := s.school.Roster
+	if standing, ok := d.Standing(s.id); s.school.Renumber == nil || !ok || standing.Lost || !d.Overtaken(s.id, has) {
+		return
+	}
+	if err := s.school.Renumber(s.stream.Context(), s.id, has); err != nil {
+		s.school.in.o.Log.Error("assignment not given again after a restore", "school", s.school.ID, "device", s.id, "error", err)
+	}
 }
 
 // slow waits as long as the device's quota asks.

@@ -28,6 +28,7 @@ const (
 	SectionDoubt        = "doubt"         // Kept: Doubt
 	SectionContact      = "contact"       // Contacts: proof.SignedContact
 	SectionPurge        = "purge"         // Kept: Purge
+	SectionRestored     = "restored"      // Kept: Restored
 )
 
 // The kinds of signed documents.

@@ -125,6 +125,7 @@ type Roster struct {
 	window   int                         // days after its end in which a certificate may be renewed; 0: the usual number
 	sealed   []uint64                    // entries that are acts of restricted incidents
 	retained []uint64                    // entries that say how long things are kept
+	restores []restore                   // of the record from backups
 	latest   uint64                      // the latest time at which an entry was received, in milliseconds since 1970
 	soonest  uint64                      // when the next token ends; 0 if none is left
 	saved    uint64                      // next at the last snapshot
@@ -159,6 +160,7 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
 		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges, r.window = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil, 0
+		r.sealed, r.retained, r.restores = nil, nil, nil
 	}
 	r.saved, r.holders = r.next, make(map[uint64]posture.DeviceID, len(r.devices))
 	for id, d := range r.devices {
@@ -286,6 +288,7 @@ func (r *Roster) foldBodies(ctx context.Context, rec ledger.Record) error {
 			SectionToken: r.foldToken, SectionEnrolment: r.foldEnrolment, SectionAssignment: r.foldAssignment,
 			SectionPolicy: r.foldPolicy, SectionRevocation: r.foldRevocation, SectionPurge: r.foldPurge,
 			admission.Section: r.foldAdmission, incident.Section: r.foldIncident, SectionDoubt: r.foldDoubt,
+			SectionRestored: r.foldRestored,
 		}[ref.Name]
 		if take == nil || ref.Class != proof.Kept {
 			continue

@@ -30,10 +30,11 @@ type snapshot struct {
 	Window   int
 	Sealed   []uint64
 	Retained []uint64
+	Restores []restore
 }
 
 const (
-	snapshotFormat = 7
+	snapshotFormat = 8
 	maxSnapshot    = 1 << 30
 )
 
@@ -62,7 +63,7 @@ func (r *Roster) write(ctx context.Context) error {
 	err = gob.NewEncoder(&b).Encode(snapshot{
 		Format: snapshotFormat, School: r.o.School, Next: r.next, Leaf: proof.LeafHash(last.Encoded),
 		Devices: r.devices, Tokens: r.tokens, Policy: r.policy, PolicyIn: r.policyIn, Latest: r.latest, Purges: r.purges, Window: r.window, Sealed: r.sealed,
-		Retained: r.retained,
+		Retained: r.retained, Restores: r.restores,
 	})
 	r.mu.RUnlock()
 	if err != nil {
@@ -109,7 +110,7 @@ func (r *Roster) load(ctx context.Context) error {
 		return errors.New("it is of another ledger")
 	}
 	r.policy, r.policyIn, r.next, r.latest, r.purges, r.window = s.Policy, s.PolicyIn, s.Next, s.Latest, s.Purges, s.Window
-	r.sealed, r.retained = s.Sealed, s.Retained
+	r.sealed, r.retained, r.restores = s.Sealed, s.Retained, s.Restores
 	if s.Devices != nil {
 		r.devices = s.Devices
 	}

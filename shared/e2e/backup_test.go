@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"os"
@@ -12,9 +13,12 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/caretaker-school/caretaker/agent/enroll"
 	collectorapp "github.com/caretaker-school/caretaker/collector/app"
 	"github.com/caretaker-school/caretaker/collector/backup"
+	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/view"
+	sharedpolicy "github.com/caretaker-school/caretaker/shared/policy"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -47,6 +51,17 @@ func doingBackup(t *testing.T, x *talk, answers map[string]string) {
 	}
 }
 
+// told is what the laptop was last told of its use.
+func (l *laptop) told() (a sharedpolicy.Assignment) {
+	l.w.t.Helper()
+	d, err := enroll.Load(l.state, time.Time{})
+	must(l.w.t, err)
+	body, _, err := d.Document(enroll.Assignment)
+	must(l.w.t, err)
+	must(l.w.t, json.Unmarshal(body, &a))
+	return a
+}
+
 // TestALaptopThatIsAheadOfARestoredCollector: a backup is taken while the
 // collector runs; more is reported; the collector's machine is lost, and the
 // backup is restored on another. The laptop says that it was told of reports that
@@ -56,8 +71,16 @@ func TestALaptopThatIsAheadOfARestoredCollector(t *testing.T) {
 	w := newWorld(t)
 	c := w.collect()
 	road := newLink(t, c.agents)
+	policy := func(file, text string) collectorapp.PublishAnswer {
+		return ask[collectorapp.PublishAnswer](w, "policy.publish", collectorapp.PublishArguments{File: file, Source: []byte(text)})
+	}
+	policy("kept.yaml", lockAndDisk)
 	l := w.laptop("laptop", "encrypted-laptop", road.Address())
+	retold := func(personal bool) collectorapp.AssignAnswer {
+		return ask[collectorapp.AssignAnswer](w, "device.assign", collectorapp.AssignArguments{Device: l.device, Reason: "as agreed", Telling: decision.Telling{PersonalUse: &personal}})
+	}
 	until(t, "the report shows", func() bool { return l.shown().LastReport == 1 })
+	inForce := func() uint64 { return l.status().Policy }
 
 	var plain bytes.Buffer
 	m, err := collectorapp.Backup(t.Context(), w.data, &plain, func(int64, int64) {}, w.clock)
@@ -80,6 +103,14 @@ func TestALaptopThatIsAheadOfARestoredCollector(t *testing.T) {
 	last := w.entries()
 	lost := last[len(last)-1]
 
+	// Meanwhile the school publishes another policy and lends the laptop out, and
+	// takes that back: the laptop has numbers that the backup does not have.
+	policy("lost.yaml", strings.Replace(lockAndDisk, "grace: 7d", "grace: 3d", 1))
+	retold(true)
+	retold(false)
+	retold(true)
+	until(t, "the laptop has what the backup does not have", func() bool { return inForce() == 2 && l.told().Number == 4 })
+
 	// The machine is lost, and nothing of it is left.
 	road.Cut()
 	must(t, c.stop())
@@ -88,6 +119,9 @@ func TestALaptopThatIsAheadOfARestoredCollector(t *testing.T) {
 	must(t, err)
 	if got := restored.Records[0]; !got.Good || got.Entries != m.Schools[0].Entries {
 		t.Fatalf("what was restored: %+v", got)
+	}
+	if r := restored.Renumbered; len(r) != 1 || r[0].Was != 1 || r[0].Number <= 2 {
+		t.Fatalf("the policy in force has another number: %+v", r)
 	}
 	if l.shown().LastReport != 1 {
 		t.Fatal("the restored collector knows what came after the backup")
@@ -120,13 +154,24 @@ func TestALaptopThatIsAheadOfARestoredCollector(t *testing.T) {
 	p.shows("/schools/"+string(m.Schools[0].ID)+"/devices/"+l.device, "are missing: the collector was restored from a backup, and what they said is lost")
 	w.verified()
 
+	// The laptop has what the record says, under numbers that it takes, and nobody
+	// had to do anything.
+	until(t, "the laptop has the policy of the backup", func() bool { return inForce() == restored.Renumbered[0].Number })
+	until(t, "and its assignment", func() bool { a := l.told(); return a.Number > 4 && !a.PersonalUse })
+	p.shows("/schools/"+string(m.Schools[0].ID)+"/settings/health", "Restored from a backup", "what was recorded after it is lost")
+	if next := policy("next.yaml", strings.Replace(lockAndDisk, "grace: 7d", "grace: 2d", 1)).Number; next != restored.Renumbered[0].Number+1 {
+		t.Errorf("the next policy is %d after %d", next, restored.Renumbered[0].Number)
+	}
+	if had := l.told().Number; retold(true).Assignment.Number != had+1 {
+		t.Errorf("the next assignment does not follow %d", had)
+	}
+
 	// And it goes on.
-	next := l.shown().LastReport + 1
 	l.becomes("plain-laptop")
 	l.at(w.clock.Now().Add(8 * time.Hour))
-	until(t, "the next report shows", func() bool { return l.shown().LastReport >= next })
-	if got := l.shown(); len(got.Gaps) != 1 || standing(got, "ENC-01") != view.NotMet {
-		t.Errorf("it does not go on: %+v, %s", got.Gaps, standing(got, "ENC-01"))
+	until(t, "what it is now shows", func() bool { return standing(l.shown(), "HB-DISK") == view.NotMet })
+	if got := l.shown(); len(got.Gaps) != 1 {
+		t.Errorf("more is missing: %+v", got.Gaps)
 	}
 }
 
