@@ -27,7 +27,8 @@ func enrolmentCommand(o *options) *cobra.Command {
 		Use:   "approve [CODE…]",
 		Short: "Admit laptops that wait, by the codes that they show",
 		Long: "Admit laptops that wait, by the codes that they show (caretaker-agent status), or with --token all that asked with one\n" +
-			"token, if you have seen that nobody else had it. Each gets its certificate when it asks next, within ten minutes.",
+			"token, if you have seen that nobody else had it. Each gets its certificate when it asks next, within ten minutes. One\n" +
+			"whose serial number the register has is tied to its asset; where that cannot be, the answer says why.",
 		Example: "  caretaker-collector enrolment approve KF7Q-M2XP 9TWC-4HAD",
 	})
 	refuse := decidePendingCommand(o, "enrolment.refuse", &cobra.Command{
@@ -51,7 +52,7 @@ func decidePendingCommand(o *options, operation string, c *cobra.Command) *cobra
 				case d.Why != "":
 					fmt.Fprintf(c.OutOrStdout(), "%s: not done: %s.\n", d.Code, d.Why)
 				case d.Device != "":
-					fmt.Fprintf(c.OutOrStdout(), "%s: admitted as %s, entry %d.\n", d.Code, d.Device, d.Entry)
+					fmt.Fprintf(c.OutOrStdout(), "%s: admitted as %s, entry %d.%s\n", d.Code, d.Device, d.Entry, assetWords(d))
 				default:
 					fmt.Fprintf(c.OutOrStdout(), "%s: refused, entry %d.\n", d.Code, d.Entry)
 				}
@@ -64,6 +65,18 @@ func decidePendingCommand(o *options, operation string, c *cobra.Command) *cobra
 	return c
 }
 
+// assetWords says as which asset a laptop was admitted, or why as none; "" if the
+// register knew of none.
+func assetWords(d admission.Decided) string {
+	switch {
+	case d.Asset != "":
+		return " It is " + d.Asset + " of the register."
+	case d.Untied != "":
+		return " It is tied to no asset: " + d.Untied + "."
+	}
+	return ""
+}
+
 func showPending(c *cobra.Command, list []admission.Pending) {
 	if len(list) == 0 {
 		fmt.Fprintln(c.OutOrStdout(), "No laptop waits to be admitted.")
@@ -71,6 +84,9 @@ func showPending(c *cobra.Command, list []admission.Pending) {
 	for _, p := range list {
 		about := strings.Join(strings.Fields(p.Manufacturer+" "+p.Model), " ")
 		fmt.Fprintf(c.OutOrStdout(), "%s  %-7s %s%s, asked %s, token %s\n", p.Code, p.Platform, p.Hostname, inBrackets(about), when(p.Asked), p.Token)
+		if p.Asset != "" {
+			fmt.Fprintf(c.OutOrStdout(), "           %s by its serial number, which proves less than the code\n", p.Asset)
+		}
 		if p.Refused.IsZero() {
 			fmt.Fprintf(c.OutOrStdout(), "           %s; forgotten %s\n", p.Why, when(p.Ends))
 		} else {

@@ -467,3 +467,13 @@ func TestAWholeStaffMaySignInFromOneAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoAdmitsKeepsTheRegister: whom they admit is tied to its asset as they decided.
+func TestWhoAdmitsKeepsTheRegister(t *testing.T) {
+	for _, role := range Roles() {
+		account := Account{Grants: []Grant{{"oakfield", role}}}
+		if account.May("oakfield", AdmitDevices) && !account.May("oakfield", KeepRegister) {
+			t.Errorf("the role %s admits laptops and keeps no register", role)
+		}
+	}
+}

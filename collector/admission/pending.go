@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"strings"
 	"time"
 
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -23,6 +24,15 @@ type Pending struct {
 	Ends         time.Time        `json:"ends"`          // then it is forgotten
 	Refused      time.Time        `json:"refused,omitzero"`
 	RefusedFor   string           `json:"refusedFor,omitempty"`
+	Asset        string           `json:"asset,omitempty"` // tag of the asset of the register that had its serial number when it first asked
+}
+
+// WithoutRegister returns what may be shown to who does not read the register.
+func (p Pending) WithoutRegister() Pending {
+	if p.Asset = ""; strings.HasPrefix(p.Why, "the register's ") { // with the tag, as the register says why an asset does not admit
+		p.Why = "somebody has to approve it"
+	}
+	return p
 }
 
 // Decided is what became of one device about which somebody decided.
@@ -31,4 +41,6 @@ type Decided struct {
 	Device posture.DeviceID `json:"device,omitempty"` // if it was admitted
 	Entry  uint64           `json:"entry,omitempty"`  // of the ledger, that holds the decision
 	Why    string           `json:"why,omitempty"`    // it could not be decided, in words; "" if it was
+	Asset  string           `json:"asset,omitempty"`  // tag of the asset that it is from now on
+	Untied string           `json:"untied,omitempty"` // why it was admitted and is not the asset that had its serial number, in words
 }

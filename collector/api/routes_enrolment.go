@@ -40,12 +40,12 @@ func enrolmentRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/schools/{school}/enrolments/waiting", right: access.ReadDevices, shows: viewing.Devices,
-			words: "The laptops that wait to be admitted, and those that were refused of late. What they say of themselves, nobody has proved.",
+			words: "The laptops that wait to be admitted, and those that were refused of late. What they say of themselves, nobody has proved. Asset is the tag of what the register had with the serial number that one said, for who reads the register.",
 			gives: PendingEnrolments{}, serve: (*door).pending,
 		},
 		{
 			method: http.MethodPost, path: "/schools/{school}/enrolments/waiting/approval", right: access.AdmitDevices,
-			words: "Admits laptops that wait, by the codes that they show. Each gets its certificate when it asks next; what cannot be decided is said and stops no other.",
+			words: "Admits laptops that wait, by the codes that they show. Each gets its certificate when it asks next; what cannot be decided is said and stops no other. Asset is the tag of what one is from now on, by its serial number; untied says why it is not.",
 			takes: NewPendingDecision{}, gives: DecidedEnrolments{}, serve: decidePending(admission.Approve),
 		},
 		{
@@ -58,6 +58,11 @@ func enrolmentRoutes() []route {
 
 func (d *door) pending(r *http.Request, v visit) (any, error) {
 	list, err := d.Waiting.Pending(r.Context(), v.school.ID)
+	if !v.account.May(v.school.ID, access.ReadRegister) {
+		for i, p := range list {
+			list[i] = p.WithoutRegister()
+		}
+	}
 	return PendingEnrolments{Pending: list}, err
 }
 

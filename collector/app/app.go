@@ -81,7 +81,7 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		return fmt.Errorf("listen for laptops: %w", err)
 	}
 	defer laptops.Close()
-	col, err := open(ctx, c.Data, c.secure(), clk, c.Log)
+	col, err := c.openWhenFree(ctx, clk)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,23 @@ func Run(ctx context.Context, c Config, clk clock.Clock) (err error) {
 		c.Ready(laptops.Addr().String(), c.scheme()+"://"+pages.Addr().String()+"/")
 	}
 	return g.Wait()
+}
+
+// openWhenFree is open once no command works on the data folder by itself, which
+// lasts a moment. A folder that another collector serves is refused at once.
+func (c Config) openWhenFree(ctx context.Context, clk clock.Clock) (*collector, error) {
+	for waited := time.Duration(0); ; waited += askAgain {
+		col, err := open(ctx, c.Data, c.secure(), clk, c.Log)
+		if !errors.Is(err, durable.ErrHeld) || waited >= startsWithin || console.Running(ctx, c.Data) {
+			return col, err
+		}
+		if waited == 0 {
+			c.Log.Info("another process works on the data folder; the collector starts once it is done", "data", c.Data)
+		}
+		if !rested(ctx) {
+			return nil, err
+		}
+	}
 }
 
 // keepAll keeps every record until ctx ends, those of schools made later too.
@@ -221,16 +238,21 @@ func Do(ctx context.Context, data, operation string, arguments, answer any, clk 
 			return err
 		}
 		err = doHere(ctx, data, operation, arguments, answer, clk)
-		if !errors.Is(err, durable.ErrHeld) || waited >= startsWithin {
+		if !errors.Is(err, durable.ErrHeld) || waited >= startsWithin || !rested(ctx) {
 			return err
 		}
-		again, stop := clock.System{}.After(askAgain) // another process is waited for: by its time
-		select {
-		case <-again:
-		case <-ctx.Done():
-			stop()
-			return err
-		}
+	}
+}
+
+// rested waits a little for another process, by its time; false if ctx ended.
+func rested(ctx context.Context) bool {
+	again, stop := clock.System{}.After(askAgain)
+	defer stop()
+	select {
+	case <-again:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

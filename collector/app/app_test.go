@@ -11,6 +11,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
+	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/posture"
 )
 
@@ -149,6 +150,56 @@ func TestSchoolsMadeAtOnce(t *testing.T) {
 		t.Errorf("%d schools of one name were made", good)
 	}
 	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// once is where a program logs that tells when it says something.
+type once struct {
+	words string
+	said  chan struct{}
+}
+
+func (o *once) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), o.words) {
+		close(o.said)
+	}
+	return len(line), nil
+}
+
+// TestACollectorStartsOnceACommandIsDone: a command that works on the data folder
+// by itself, at the moment in which the service starts, does not keep it from that.
+func TestACollectorStartsOnceACommandIsDone(t *testing.T) {
+	data := t.TempDir()
+	do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"})
+	release, err := durable.Lock(filepath.Join(data, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits, ready, ended := &once{"another process works on the data folder", make(chan struct{})}, make(chan struct{}), make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		ended <- Run(ctx, Config{
+			Data: data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(waits, nil)),
+			Ready: func(string, string) { close(ready) },
+		}, clock.System{})
+	}()
+	select {
+	case <-waits.said:
+	case err := <-ended:
+		t.Fatalf("it did not wait: %v", err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("it did not start: %v", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ func (c *collector) enrolments(s *school) *enroll.Service {
 	if c.desks != nil {
 		return c.desks
 	}
-	return enroll.NewService([]enroll.Desk{{School: s.School, Roster: s.roster, Ledger: s}}, intakeName, c.clock, c.log)
+	return enroll.NewService([]enroll.Desk{{School: s.School, Roster: s.roster, Ledger: s, Assets: registered{c, s}}}, intakeName, c.clock, c.log)
 }
 
 // Pending implements api.PendingKeeper and web.PendingKeeper.
@@ -77,7 +77,9 @@ func (c *collector) DecidePending(ctx context.Context, id posture.SchoolID, d de
 	}
 	switch what {
 	case admission.Approve:
-		return c.enrolments(s).Approve(ctx, s.ID, codes, beside)
+		c.keeping.Lock() // nobody ties an asset by hand meanwhile
+		defer c.keeping.Unlock()
+		return c.enrolments(s).Approve(ctx, s.ID, codes, beside, tiedBy(d))
 	case admission.Refuse:
 		return c.enrolments(s).Refuse(ctx, s.ID, codes, d.Reason, beside)
 	}

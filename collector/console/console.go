@@ -195,6 +195,28 @@ func (s *stream) Read(p []byte) (int, error) {
 
 func (s *stream) Close() error { return s.response.Body.Close() }
 
+// Running reports whether a collector answers on data.
+func Running(ctx context.Context, data string) bool {
+	c, err := dial(ctx, data)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+func dial(ctx context.Context, data string) (net.Conn, error) {
+	address, done, err := short(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return new(net.Dialer).DialContext(ctx, "unix", address)
+}
+
 // post asks for an operation and returns the answer, unless it is a refusal.
 func post(ctx context.Context, data, operation string, arguments any) (*http.Response, error) {
 	body, err := json.Marshal(arguments)
@@ -203,17 +225,7 @@ func post(ctx context.Context, data, operation string, arguments any) (*http.Res
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			address, done, err := short(data)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, &net.OpError{Op: "dial", Net: "unix", Err: err}
-			}
-			if err != nil {
-				return nil, err
-			}
-			defer done()
-			return new(net.Dialer).DialContext(ctx, "unix", address)
-		},
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, data) },
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://console/"+operation, bytes.NewReader(body))
 	if err != nil {

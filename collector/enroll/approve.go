@@ -54,10 +54,22 @@ func (d *desk) sweep(now time.Time) {
 // Each is recorded with who decided that before anybody is told; it gets its
 // certificate when it asks next. What cannot be approved is said, and stops no
 // other. A use of its token is counted now, even if the token has ended or was
-// used up since: who approved has seen the device, which a token has not.
-func (s *Service) Approve(ctx context.Context, school posture.SchoolID, codes []string, by beside) ([]admission.Decided, error) {
+// used up since: who approved has seen the device, which a token has not. One whose
+// serial number the register had is that asset from then on, by whoever approved
+// it, if the register still says so; if not, what became of it says why.
+func (s *Service) Approve(ctx context.Context, school posture.SchoolID, codes []string, by beside, tie tying) ([]admission.Decided, error) {
+	d := s.open(school)
+	if d == nil {
+		return nil, errShut
+	}
+	leave, err := d.queue(ctx) // so none is admitted by the register meanwhile
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	assets := s.recalled(ctx, d, codes, s.clock.Now())
 	return s.decide(ctx, school, codes, func(d *desk, a *applicant, now time.Time, out *admission.Decided) ([]ledger.Entry, error) {
-		return s.approval(d, a, now, by, out)
+		return s.approval(d, a, now, by, approving{assets[a.Code], tie}, out)
 	}, func(d *desk, a *applicant, _ time.Time) error { d.pending.drop(a); return nil })
 }
 
@@ -79,9 +91,15 @@ func (s *Service) Refuse(ctx context.Context, school posture.SchoolID, codes []s
 	})
 }
 
+// approving is as which asset a device is approved, and who ties it.
+type approving struct {
+	known
+	tie tying
+}
+
 // approval returns the entries that admit a device, the decision first: nobody is
 // admitted without one.
-func (s *Service) approval(d *desk, a *applicant, now time.Time, by beside, out *admission.Decided) ([]ledger.Entry, error) {
+func (s *Service) approval(d *desk, a *applicant, now time.Time, by beside, as approving, out *admission.Decided) ([]ledger.Entry, error) {
 	token, _, ok := d.Roster.Token(a.Token)
 	if !ok {
 		out.Why = "the token with which it asked is not known any more"
@@ -98,10 +116,12 @@ func (s *Service) approval(d *desk, a *applicant, now time.Time, by beside, out 
 	}
 	made, err := s.entries(d, out.Device, token, key, told{
 		Platform: a.Platform, Hostname: a.Hostname, Manufacturer: a.Manufacturer, Model: a.Model, Version: a.AgentVersion, Claim: a.Claim, Code: a.Code,
+		Asset: as.tag, Tie: as.tie,
 	}, now)
 	if err != nil {
 		return nil, err
 	}
+	out.Asset, out.Untied = as.tag, as.untied
 	maker := roster.Maker{School: d.School.ID, Intake: s.intake}
 	return append([]ledger.Entry{maker.Entry(proof.KindDecision, string(out.Device), now, sections...)}, made...), nil
 }
@@ -185,9 +205,7 @@ func (s *Service) decideSome(ctx context.Context, d *desk, codes []string, now t
 // hold finds one that waits, and has nobody with its key be admitted by another
 // way meanwhile. It returns nil if there is nothing to decide, and says why.
 func (d *desk) hold(code string, out *admission.Decided) (*applicant, func()) {
-	d.pending.mu.RLock()
-	a := d.pending.byCode[code]
-	d.pending.mu.RUnlock()
+	a := d.pending.coded(code)
 	if a == nil {
 		out.Why = "no laptop with this code waits: it was admitted, it waited for 14 days, or the code is mistyped"
 		return nil, nil

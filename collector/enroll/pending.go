@@ -30,6 +30,9 @@ type applicant struct {
 	admission.Pending
 	Key   []byte       `json:"key"`            // uncompressed point
 	Claim proof.Digest `json:"claim,omitzero"` // identity.HashSecret of what it asks with in place of the token
+	// AssetEntry is which entry of the ledger had changed the asset last when it was
+	// found: what came later may have given it another serial number.
+	AssetEntry uint64 `json:"assetEntry,omitzero"`
 
 	// from is the network address from which it asked, since this collector
 	// started. It is stored nowhere.
@@ -209,6 +212,13 @@ func (p *pendings) of(code string, point []byte) (a *applicant, twin bool) {
 		return nil, true
 	}
 	return found, false
+}
+
+// coded returns the one that shows a code, or nil.
+func (p *pendings) coded(code string) *applicant {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.byCode[code]
 }
 
 // claimed returns the one that asks with a claim.

@@ -26,7 +26,13 @@ type Assets interface {
 	// Tied returns the sections of the entry by which an asset is a device that said
 	// its serial number, as was decided by whoever made the token.
 	Tied(tag string, device posture.DeviceID, token roster.Token) ([]proof.Section, error)
+	// WithTag returns the asset of that tag, as WithSerial does.
+	WithTag(ctx context.Context, tag string) (a register.Asset, ok bool, err error)
 }
+
+// tying makes the sections of the entry by which an asset is a device that somebody
+// approved.
+type tying = func(tag string, device posture.DeviceID) ([]proof.Section, error)
 
 // Why a laptop waits that the register could have admitted.
 const (
@@ -53,58 +59,136 @@ func (d *desk) queue(ctx context.Context) (leave func(), err error) {
 }
 
 // registered admits a laptop that is asked about for the first time, if the
-// register has it. Otherwise it says why that has to wait; "" is that it was
+// register has it. Otherwise it notes why that has to wait; "" is that it was
 // admitted, or that it has asked before. A laptop is held against the register once:
 // whoever tries serial numbers needs room among those that wait for each. It is
 // called in the queue.
-func (s *Service) registered(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, t told, now time.Time) (why string, err error) {
-	why, err = d.unregistered(ctx, token, &t, now)
+func (s *Service) registered(ctx context.Context, d *desk, token roster.Token, key *ecdsa.PublicKey, asked *applicant, t told, now time.Time) error {
+	a, err := d.find(ctx, token, t)
 	if err != nil {
 		s.log.Warn("the register cannot be asked about a laptop", "school", d.School.ID, "token", token.ID, "error", err)
-		return "", errUnread
+		return errUnread
 	}
-	if why != "" {
-		return why, nil
+	asked.recall(a, now)
+	switch {
+	case len(t.Serial) == 0:
+		asked.Why = whyNoSerial
+	case a.Tag == "":
+		asked.Why = whyUnregistered
+	default:
+		asked.Why = a.WhyWaits(now)
 	}
+	if asked.Why != "" {
+		return nil
+	}
+	t.Asset = a.Tag
 	device, err := s.admit(ctx, d, token, key, t, now)
 	if err == nil {
 		s.log.Info("the register admitted a laptop by its serial number", "school", d.School.ID, "device", device.ID, "asset", t.Asset)
 	}
-	return "", err
+	return err
 }
 
-// unregistered says why the register does not admit a laptop, or notes as which
-// asset it does.
-func (d *desk) unregistered(ctx context.Context, token roster.Token, t *told, now time.Time) (why string, err error) {
-	switch {
-	case len(t.Serial) == 0:
-		return whyNoSerial, nil
-	case d.Assets == nil:
-		return whyUnregistered, nil
+// mostRecognising is how long a laptop that waits for approval is kept from
+// waiting by a register that is not all read.
+const mostRecognising = 3 * time.Second
+
+// recognise notes which asset a laptop may be that is going to wait for approval.
+// Nobody is admitted by that, so nobody queues: what is found shows only if the
+// laptop gets a place. While the register cannot be read it waits without.
+func (s *Service) recognise(ctx context.Context, d *desk, token roster.Token, asked *applicant, t told, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, mostRecognising)
+	defer cancel()
+	a, err := d.find(ctx, token, t)
+	if err != nil {
+		s.log.Warn("the register cannot be asked which asset a laptop is that waits", "school", d.School.ID, "code", asked.Code, "error", err)
+		return
+	}
+	asked.recall(a, now)
+}
+
+// find returns the asset of which a laptop says the serial number; one without a
+// tag is that there is none.
+func (d *desk) find(ctx context.Context, token roster.Token, t told) (register.Asset, error) {
+	if len(t.Serial) == 0 || d.Assets == nil {
+		return register.Asset{}, nil
 	}
 	a, ok, err := d.Assets.WithSerial(ctx, func(serial string) bool {
 		return identity.SameHash(proof.Digest(identity.HideSerial(token.Hash, serial)), proof.Digest(t.Serial))
 	})
-	if err != nil {
-		return "", err
+	if err != nil || !ok {
+		return register.Asset{}, err
 	}
-	if !ok {
-		return whyUnregistered, nil
-	}
-	if why := a.WhyWaits(now); why != "" {
-		return why, nil
-	}
-	t.Asset = a.Tag
-	return "", nil
+	return a, nil
 }
 
-// tied returns the entry by which an asset is the device that its serial number
-// admitted; none for any other.
+// recall keeps of an asset that is in use its tag: of its serial number nothing.
+func (a *applicant) recall(found register.Asset, now time.Time) {
+	if found.Tag != "" && !found.Out(now) {
+		a.Asset, a.AssetEntry = found.Tag, found.Entry
+	}
+}
+
+// known is which asset one is that is approved, or why it is none.
+type known struct{ tag, untied string }
+
+// whyUnread is why a laptop is approved and tied to nothing while the register
+// cannot be read.
+const whyUnread = "the register could not be read at this moment, so say yourself which asset it is"
+
+// recalled asks the register again about those that are to be approved: which is
+// its asset still, by their codes. An asset is given to the first that has it. It
+// is called in the queue, and while no lock of those that wait is held.
+func (s *Service) recalled(ctx context.Context, d *desk, codes []string, now time.Time) map[string]known {
+	all, given := map[string]known{}, map[string]bool{}
+	unread := false
+	for _, code := range codes {
+		a := d.pending.coded(code)
+		if _, twice := all[code]; a == nil || a.Asset == "" || twice {
+			continue
+		}
+		one := known{untied: whyUnread}
+		if !unread && d.Assets != nil {
+			asset, ok, err := d.Assets.WithTag(ctx, a.Asset)
+			if err != nil {
+				s.log.Warn("the register cannot be asked which asset a laptop is that is approved", "school", d.School.ID, "code", code, "error", err)
+				unread = true
+			} else {
+				one.untied = whyUntied(a, asset, ok, given, now)
+			}
+		}
+		if one.untied == "" {
+			one.tag = a.Asset
+			given[register.Key(a.Asset)] = true
+		}
+		all[code] = one
+	}
+	return all
+}
+
+func whyUntied(a *applicant, asset register.Asset, ok bool, given map[string]bool, now time.Time) string {
+	switch {
+	case !ok:
+		return fmt.Sprintf("the register has no %s any more", a.Asset)
+	case asset.SerialEntry > a.AssetEntry:
+		return fmt.Sprintf("the register's %s was given another serial number since it asked", a.Asset)
+	case given[register.Key(a.Asset)]:
+		return fmt.Sprintf("another laptop that was approved with it said the serial number of the register's %s too", a.Asset)
+	}
+	return asset.WhyWaits(now)
+}
+
+// tied returns the entry by which an asset is the device that said its serial
+// number; none for a device that is no asset.
 func (s *Service) tied(d *desk, id posture.DeviceID, token roster.Token, t told, now time.Time) ([]ledger.Entry, error) {
 	if t.Asset == "" {
 		return nil, nil
 	}
-	sections, err := d.Assets.Tied(t.Asset, id, token)
+	tie := t.Tie
+	if tie == nil {
+		tie = func(tag string, id posture.DeviceID) ([]proof.Section, error) { return d.Assets.Tied(tag, id, token) }
+	}
+	sections, err := tie(t.Asset, id)
 	if err != nil {
 		return nil, fmt.Errorf("tie the asset %s: %w", t.Asset, err)
 	}

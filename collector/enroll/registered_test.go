@@ -29,13 +29,31 @@ type shelf struct {
 
 // WithSerial implements Assets.
 func (s *shelf) WithSerial(ctx context.Context, fits func(string) bool) (found register.Asset, ok bool, err error) {
-	if s.asked++; s.broken != nil {
-		return register.Asset{}, false, s.broken
+	s.asked++
+	assets, err := s.assets(ctx)
+	for _, a := range assets {
+		if a.Serial != "" && fits(register.SerialKey(a.Serial)) {
+			found, ok = a, true
+		}
+	}
+	return found, ok, err
+}
+
+// WithTag implements Assets.
+func (s *shelf) WithTag(ctx context.Context, tag string) (found register.Asset, ok bool, err error) {
+	assets, err := s.assets(ctx)
+	found, ok = assets[register.Key(tag)]
+	return found, ok, err
+}
+
+func (s *shelf) assets(ctx context.Context) (map[string]register.Asset, error) {
+	if s.broken != nil {
+		return nil, s.broken
 	}
 	assets := map[string]register.Asset{}
 	for rec, err := range s.o.ledger.Entries(ctx, 0, ledger.Index(s.o.ledger.Size())) {
 		if err != nil {
-			return register.Asset{}, false, err
+			return nil, err
 		}
 		for n, ref := range rec.Envelope.Sections {
 			if ref.Name != register.Section {
@@ -43,11 +61,11 @@ func (s *shelf) WithSerial(ctx context.Context, fits func(string) bool) (found r
 			}
 			body, err := s.o.ledger.Body(ctx, rec.Index, n)
 			if err != nil {
-				return register.Asset{}, false, err
+				return nil, err
 			}
 			c, err := register.Decode(body)
 			if err != nil {
-				return register.Asset{}, false, err
+				return nil, err
 			}
 			made := register.Made{Entry: uint64(rec.Index) + 1, At: monday}
 			for _, i := range c.Items {
@@ -57,16 +75,11 @@ func (s *shelf) WithSerial(ctx context.Context, fits func(string) bool) (found r
 				continue
 			}
 			if assets[register.Key(c.Tag)], err = assets[register.Key(c.Tag)].Take(c, made); err != nil {
-				return register.Asset{}, false, err
+				return nil, err
 			}
 		}
 	}
-	for _, a := range assets {
-		if a.Serial != "" && fits(register.SerialKey(a.Serial)) {
-			found, ok = a, true
-		}
-	}
-	return found, ok, nil
+	return assets, nil
 }
 
 // Tied implements Assets.

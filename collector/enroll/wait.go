@@ -29,7 +29,8 @@ type told struct {
 	Code                                   string           // of a device that waited
 	From                                   posture.DeviceID // whose name it had before it was told apart
 	Serial                                 []byte           // hidden with the token; empty: it has none
-	Asset                                  string           // tag of the asset by which it is admitted
+	Asset                                  string           // tag of the asset that it is once it is admitted
+	Tie                                    tying            // by whoever approved that; nil: by whoever made the token
 }
 
 func tells(in *pb.EnrollRequest) (told, error) {
@@ -148,8 +149,9 @@ func (s *Service) ask(ctx context.Context, d *desk, token roster.Token, key *ecd
 	if err != nil {
 		return nil, err
 	}
-	why := whyWaits
-	if token.Way == admission.ByRegister {
+	asked := applicant{Key: point, Pending: admission.Pending{Code: code, Why: whyWaits}}
+	switch token.Way {
+	case admission.ByRegister:
 		leave, err := d.queue(ctx)
 		if err != nil {
 			return nil, err
@@ -163,12 +165,20 @@ func (s *Service) ask(ctx context.Context, d *desk, token roster.Token, key *ecd
 			return nil, err
 		}
 		if isNew {
-			if why, err = s.registered(ctx, d, token, key, t, now); err != nil || why == "" {
+			if err = s.registered(ctx, d, token, key, &asked, t, now); err != nil || asked.Why == "" {
 				return nil, err
 			}
 		}
+	case admission.OnApproval:
+		isNew, err := d.isNew(ctx, token, code, point, now)
+		if err != nil {
+			return nil, err
+		}
+		if isNew {
+			s.recognise(ctx, d, token, &asked, t, now)
+		}
 	}
-	return s.wait(ctx, d, token, applicant{Key: point, Pending: admission.Pending{Code: code, Why: why}}, t, now)
+	return s.wait(ctx, d, token, asked, t, now)
 }
 
 // isNew reports whether a laptop asks for the first time, and may.
@@ -239,9 +249,9 @@ func (d *desk) welcomes(ctx context.Context, token roster.Token, now time.Time) 
 
 // newcomer returns who waits from now on.
 func newcomer(token roster.Token, asked applicant, t told, now time.Time) *applicant {
-	return &applicant{Key: asked.Key, Claim: t.Claim, Pending: admission.Pending{
+	return &applicant{Key: asked.Key, Claim: t.Claim, AssetEntry: asked.AssetEntry, Pending: admission.Pending{
 		Code: asked.Code, Token: token.ID, Platform: t.Platform, Hostname: t.Hostname, Manufacturer: t.Manufacturer, Model: t.Model, AgentVersion: t.Version,
-		Why: asked.Why, Asked: now.UTC(), Ends: now.Add(PendingLasts).UTC(),
+		Why: asked.Why, Asset: asked.Asset, Asked: now.UTC(), Ends: now.Add(PendingLasts).UTC(),
 	}}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caretaker-school/caretaker/collector/admission"
 	"github.com/caretaker-school/caretaker/collector/ledger"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/identity"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -85,9 +86,14 @@ func noted(c admission.Change) ([]proof.Section, error) {
 	return []proof.Section{{Name: admission.Section, Class: proof.Kept, Body: body}}, err
 }
 
+// bound ties an asset to a device as whoever approved it decided.
+func bound(tag string, device posture.DeviceID) ([]proof.Section, error) {
+	return keeping(register.Change{What: register.TieBySerial, Tag: tag, Device: device, On: true})
+}
+
 func (o *office) approve(codes ...string) []admission.Decided {
 	o.t.Helper()
-	done, err := o.service.Approve(o.t.Context(), o.school.ID, codes, noted)
+	done, err := o.service.Approve(o.t.Context(), o.school.ID, codes, noted, bound)
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -31,7 +31,10 @@ type Asset struct {
 	// ListedAt is for when the last list was true that says what manages the
 	// device; zero if none did.
 	ListedAt time.Time `json:"listedAt,omitzero"`
-	Entry    uint64    `json:"entry"` // of the ledger that changed it last, counted from 1
+	// SerialEntry is the entry of the ledger that last gave it another serial number,
+	// counted from 1; 0 while it has the one with which it came.
+	SerialEntry uint64 `json:"serialEntry,omitzero"`
+	Entry       uint64 `json:"entry"` // of the ledger that changed it last, counted from 1
 }
 
 // Escrow says whether the school holds a recovery key; "" if nobody has said.
@@ -162,6 +165,9 @@ func (a Asset) Import(i Item, asOf time.Time, m Made) Asset {
 	if next.Tag == "" {
 		next.Tag = i.Tag
 	}
+	if a.Tag != "" && SerialKey(a.Serial) != SerialKey(i.Serial) {
+		next.SerialEntry = m.Entry
+	}
 	next.Description = i.Description
 	if asOf.After(next.AsOf) {
 		next.AsOf = asOf
@@ -217,7 +223,7 @@ func (a *Asset) take(c Change, m Made) error {
 		a.become(c.Device)
 		a.BySerial = time.Time{}
 	case TieBySerial:
-		return a.admit(c.Device, at)
+		return a.admit(c.Device, at, c.On)
 	case Untie:
 		if a.Device == "" {
 			return void("%s is not tied to a device", a.Tag)

@@ -99,7 +99,7 @@ type Change struct {
 	Method     string           `json:"method,omitempty"`     // how something was wiped, erased or done
 	Date       Date             `json:"date,omitempty"`       // of retiring
 	Escrow     Escrow           `json:"escrow,omitempty"`     //
-	On         bool             `json:"on,omitempty"`         //
+	On         bool             `json:"on,omitempty"`         // of a tie by serial number: somebody approved the device by its code
 	Days       int              `json:"days,omitempty"`       // for which lists count
 }
 

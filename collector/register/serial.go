@@ -97,13 +97,16 @@ func (a Asset) WhyWaits(now time.Time) string {
 }
 
 // admit ties the asset to a device that said its serial number, and of which
-// nobody has seen more. Where it was tied meanwhile, the device stays untied.
-func (a *Asset) admit(id posture.DeviceID, at time.Time) error {
+// nobody has seen more unless somebody approved it. Where it was tied meanwhile,
+// the device stays untied.
+func (a *Asset) admit(id posture.DeviceID, at time.Time, approved bool) error {
 	if a.Device != "" && a.Device != id {
 		return void("%s is another enrolled device already", a.Tag)
 	}
 	a.become(id)
-	a.BySerial = at
+	if a.BySerial = at; approved {
+		a.BySerial = time.Time{}
+	}
 	return nil
 }
 

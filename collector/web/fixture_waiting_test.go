@@ -18,6 +18,8 @@ type waiters struct {
 	more  int // that wait beside the four
 	done  []string
 	whats []admission.What
+	// untied is why 9TWC-4HAD is no asset once it is admitted.
+	untied string
 }
 
 // oddName is the name of a laptop that hopes to be more than a name.
@@ -41,7 +43,7 @@ func (a *waiters) Pending(_ context.Context, id posture.SchoolID) ([]admission.P
 	const why = "this token admits a laptop when somebody has approved it"
 	ends := now.Add(13 * 24 * time.Hour)
 	list := []admission.Pending{
-		{Code: "KF7Q-M2XP", Token: deskToken, Platform: posture.Windows, Hostname: "hb-lt-031", Manufacturer: "Classbook", Model: "14 G3", AgentVersion: "v1", Why: why, Asked: now.Add(-40 * time.Minute), Last: now.Add(-time.Minute), Ends: ends},
+		{Code: "KF7Q-M2XP", Token: deskToken, Platform: posture.Windows, Hostname: "hb-lt-031", Manufacturer: "Classbook", Model: "14 G3", AgentVersion: "v1", Why: why, Asset: "HB-LT-031", Asked: now.Add(-40 * time.Minute), Last: now.Add(-time.Minute), Ends: ends},
 		{Code: "9TWC-4HAD", Token: deskToken, Platform: posture.Linux, Hostname: oddName, Model: "<b>", Why: why, Asked: now.Add(-30 * time.Minute), Ends: ends},
 		{Code: "B2B2-C3C3", Token: "00ff00ff00ff00ff", Platform: posture.MacOS, Why: why, Asked: now.Add(-20 * time.Minute), Ends: ends},
 		{Code: "ZZZZ-9999", Token: deskToken, Platform: posture.Windows, Hostname: "somebodys-own", Asked: now.Add(-9 * time.Hour), Ends: ends, Refused: now.Add(-8 * time.Hour), RefusedFor: "it is not the school's <i>"},
@@ -66,6 +68,9 @@ func (a *waiters) DecidePending(_ context.Context, _ posture.SchoolID, d decisio
 		if code == "QQQQ-2222" {
 			one = admission.Decided{Code: code, Why: "no laptop with this code waits"}
 		} else {
+			if code == "9TWC-4HAD" {
+				one.Untied = a.untied
+			}
 			a.done, a.whats = append(a.done, code), append(a.whats, what)
 		}
 		done = append(done, one)

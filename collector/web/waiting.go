@@ -32,6 +32,7 @@ type waitingPage struct {
 	All, Next, First         string // addresses: with all of this page chosen, the next page, the first
 	MayAdmit                 bool
 	Typed, Done              string
+	Untied                   []string // of what was admitted just now: why it is not its asset
 	Wrong                    []wrong
 }
 
@@ -73,7 +74,8 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, v visit, page
 	if page.MayAdmit = v.account.May(v.school.ID, access.AdmitDevices); page.MayAdmit {
 		page.Tokens = settingsAddress(v, "/tokens")
 	}
-	if v.account.May(v.school.ID, access.ReadRegister) {
+	reads := v.account.May(v.school.ID, access.ReadRegister)
+	if reads {
 		page.BySerial = registerAddress(v.school.ID) + "?with=" + bySerial
 	}
 	all, err := s.Waiting.Pending(r.Context(), v.school.ID)
@@ -85,6 +87,9 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, v visit, page
 	everyone := r.URL.Query().Get("all") != "" && r.Method == http.MethodGet
 	var fits []admission.Pending
 	for _, p := range all {
+		if !reads {
+			p = p.WithoutRegister()
+		}
 		switch {
 		case !p.Refused.IsZero():
 			if page.fits(p) && len(page.Refused) < maxWaiting {
@@ -142,7 +147,7 @@ func (p *waitingPage) fits(one admission.Pending) bool {
 	if strings.HasPrefix(bare.Replace(strings.ToLower(one.Code)), bare.Replace(asked)) || one.Token == asked {
 		return true
 	}
-	return strings.Contains(strings.ToLower(one.Hostname+" "+one.Manufacturer+" "+one.Model), asked)
+	return strings.Contains(strings.ToLower(one.Hostname+" "+one.Manufacturer+" "+one.Model+" "+one.Asset), asked)
 }
 
 func newWaitingRow(p admission.Pending, c clockwork) waitingRow {
@@ -203,10 +208,15 @@ func (s *site) decideWaiting(w http.ResponseWriter, r *http.Request, v visit) er
 		if d.Why != "" {
 			page.Wrong = append(page.Wrong, wrong{"codes", d.Code + ": " + d.Why + "."})
 		}
+		if d.Untied != "" {
+			page.Untied = append(page.Untied, d.Code+": "+d.Untied+".")
+		}
 	}
-	if n := len(done) - len(page.Wrong); page.Wrong == nil {
+	if n := len(done) - len(page.Wrong); page.Wrong == nil && page.Untied == nil {
 		http.Redirect(w, r, waitingAddress(v.school.ID)+"?"+url.Values{"done": {string(what)}, "n": {strconv.Itoa(n)}}.Encode(), http.StatusSeeOther)
 		return nil
+	} else if page.Wrong == nil {
+		page.Done = "Admitted: " + count(n, "laptop") + "."
 	} else if n > 0 {
 		page.Done = "The others were decided: " + count(n, "laptop") + "."
 	}

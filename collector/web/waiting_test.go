@@ -78,6 +78,25 @@ func TestLaptopsAreAdmittedByTheirCodes(t *testing.T) {
 	}
 }
 
+// TestAWaitingLaptopShowsItsAsset: by its serial number, which proves less than the
+// code; and what is admitted and tied to nothing is said with the reason.
+func TestAWaitingLaptopShowsItsAsset(t *testing.T) {
+	s := newSchool(t)
+	h, _ := newSite(t, s, false)
+	kept := waitersOf(s)
+	kept.untied = "the register's HB-LT-014 has enrolled already"
+	c := newClient(t, h, "technician")
+	c.want(waitingPath, http.StatusOK, "HB-LT-031 by its serial number", "A serial number stands on a label, and proves less than the code.")
+	if raw := c.get(waitingPath + "?q=hb-lt-031").Body.String(); strings.Count(raw, `name="code" type="checkbox"`) != 1 {
+		t.Error("it is not found by its tag")
+	}
+	says(t, c.post(waitingPath, url.Values{"deed": {"approve"}, "code": {"KF7Q-M2XP", "9TWC-4HAD"}}), http.StatusOK,
+		"Admitted: 2 laptops.", "tied to no asset of the register", "9TWC-4HAD: the register's HB-LT-014 has enrolled already.")
+	if len(kept.done) != 2 {
+		t.Errorf("admitted: %v", kept.done)
+	}
+}
+
 // TestATrolleyIsAdmittedPageByPage: 400 in an afternoon, a hundred at a time.
 func TestATrolleyIsAdmittedPageByPage(t *testing.T) {
 	s := newSchool(t)

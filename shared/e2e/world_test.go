@@ -20,7 +20,6 @@ import (
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/clock"
 	"github.com/caretaker-school/caretaker/shared/clock/clocktest"
-	"github.com/caretaker-school/caretaker/shared/durable"
 	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
@@ -120,25 +119,17 @@ func (w *world) collectBy(clk clock.Clock, settings ...func(*collectorapp.Config
 	c := &collector{}
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	c.part = start(w.t, func(ctx context.Context) error {
-		serve := func() error {
-			config := collectorapp.Config{
-				Data: w.data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: logTo(w.t, "collector"),
-				Ready: func(agents, web string) {
-					c.agents, c.web = agents, web
-					close(ready)
-				},
-			}
-			for _, set := range settings {
-				set(&config)
-			}
-			return collectorapp.Run(ctx, config, clk)
+		config := collectorapp.Config{
+			Data: w.data, Agents: "127.0.0.1:0", Web: "127.0.0.1:0", Log: logTo(w.t, "collector"),
+			Ready: func(agents, web string) {
+				c.agents, c.web = agents, web
+				close(ready)
+			},
 		}
-		err := serve()
-		for errors.Is(err, durable.ErrHeld) && ctx.Err() == nil {
-			// A child that an agent in this process has just forked has all of
-			// this process's files, and so its locks, until it runs its program.
-			err = serve()
+		for _, set := range settings {
+			set(&config)
 		}
+		err := collectorapp.Run(ctx, config, clk)
 		failed <- err
 		return err
 	})
