@@ -134,6 +134,10 @@ sees 'it is the same device'
 
 # A release that the publisher signed comes by the collector, and lies in the
 # agent's state from then on.
+# Laptops come for it within ten minutes otherwise, so that a school's line is free.
+sed -i 's/^OPTIONS=.*/& --update-within 5s/' /etc/caretaker-collector.conf
+systemctl restart caretaker-collector
+within 300 'the collector runs with what was set' active caretaker-collector
 cp -r release /srv/release
 chmod -R a+rX /srv/release
 caretaker-collector update add /srv/release
