@@ -23,7 +23,7 @@ type RegisterQueries interface {
 	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
 	Media(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.MediumPage, error)
 	FindMedia(ctx context.Context, school posture.SchoolID, query view.FoundQuery, now time.Time) (view.FoundMedia, error)
-	Licences(ctx context.Context, school posture.SchoolID, product string, now time.Time) (view.LicenceList, error)
+	Licences(ctx context.Context, school posture.SchoolID, q view.LicenceQuery, now time.Time) (view.LicenceList, error)
 	Uses(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.UsePage, error)
 	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
 	CoverageCounts(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
@@ -237,7 +237,7 @@ func (d *door) sign(r *http.Request, v visit) (any, error) {
 }
 
 func (d *door) licences(r *http.Request, v visit) (any, error) {
-	return d.Queries.Licences(r.Context(), v.school.ID, v.params.first("product"), v.now)
+	return d.Queries.Licences(r.Context(), v.school.ID, view.LicenceQuery{Product: v.params.first("product"), Devices: register.AllDevices}, v.now)
 }
 
 func (d *door) uses(r *http.Request, v visit) (any, error) {

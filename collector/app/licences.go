@@ -32,7 +32,7 @@ func (c *collector) licences(ctx context.Context, a LicenceArguments) (view.Lice
 	if err != nil {
 		return view.LicenceList{}, err
 	}
-	list, err := c.view.Queries().Licences(ctx, s.id, a.Product, c.clock.Now())
+	list, err := c.view.Queries().Licences(ctx, s.id, view.LicenceQuery{Product: a.Product, Devices: register.AllDevices}, c.clock.Now())
 	if errors.Is(err, view.ErrNotFound) {
 		err = fmt.Errorf("%s has no licence for %q in its register", s.name, a.Product)
 	}
@@ -56,7 +56,7 @@ func (c *collector) SignLicence(ctx context.Context, id posture.SchoolID, d deci
 	if _, err := c.deciding(ctx, string(id)); err != nil {
 		return 0, err
 	}
-	list, err := c.view.Queries().Licences(ctx, id, product, d.At)
+	list, err := c.view.Queries().Licences(ctx, id, view.LicenceQuery{Product: product, Devices: register.AllDevices}, d.At)
 	if errors.Is(err, view.ErrNotFound) || err == nil && (product == "" || len(list.Licences) != 1) {
 		return 0, &decision.RefusedError{Why: fmt.Sprintf("there is no licence for %q in the register", product)}
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -26,17 +27,23 @@ const (
 )
 
 // walkers are the pages that go through all devices of a school, and what for.
-// They take as long as that takes; all others must not.
+// They take as long as that takes, and let go of each device before they take the
+// next; all others go through no school.
 var walkers = []string{
-	"/evidence/school",                                                    // folds the whole record to a moment
+	"/evidence/school",                                                    // folds the whole record to a moment, into a view on the disk
 	"/rules/ENC-01",                                                       // names the groups that an exemption can be asked for
 	"/policy",                                                             // the same
 	"/policy/groups",                                                      // counts the devices of each group
 	"/trends/changes",                                                     // what changed since a day
 	"/mine",                                                               // looks for whose device it is
 	"/register/not-registered", "/register/leavers", "/register/licences", // compare the register with all devices
-	"/register/found",                                                                      // what was seen of sticks
-	"/privacy/notice", "/privacy/processing", "/privacy/assessment", "/privacy/processors", // count what is kept
+	"/register/found", // what was seen of sticks
+}
+
+// keepers hold a part of what they go through, for a list that is bounded: how
+// much of it at most, in bytes, however large the school is.
+var keepers = map[string]int64{
+	"/trends/changes": 16 << 20, // 2,000 changes of each kind, of which it shows the last
 }
 
 // examples fill the places of addresses. A place that is not here fails the test:
@@ -75,7 +82,8 @@ func walk(t *testing.T, school posture.SchoolID) (paths []string) {
 
 // TestPagesOfALargeSchool walks through every page of a school of thousands of
 // devices, and of one with a tenth of them: each weighs 150 KB at most, and making
-// it takes no more memory than in the smaller school, whatever is on it.
+// it takes no more memory than in the smaller school, whatever is on it. Those that
+// go through all devices hold none of them.
 func TestPagesOfALargeSchool(t *testing.T) {
 	const devices = 2000
 	p := openPages(t, filepath.Join(t.TempDir(), "data"), devices, func(string) {})
@@ -105,6 +113,16 @@ func TestPagesOfALargeSchool(t *testing.T) {
 			t.Errorf("%s takes %d KiB in a school of %d devices, and %d KiB in one of %d", path, large>>10, devices, little>>10, devices/10)
 		}
 	}
+	for _, path := range walkers {
+		most := keepers[path]
+		if most == 0 {
+			most = grows
+		}
+		if n := p.grows(path); n > most {
+			t.Errorf("%s holds %d KiB more at the end of a list of %d than at its beginning, want at most %d", path, n>>10, devices, most>>10)
+		}
+	}
+	p.noticed()
 	for _, list := range p.largePages() {
 		if w := ask(list.path); w.Code != http.StatusOK || w.Body.Len() > mostPage {
 			t.Errorf("%s: %d with %d bytes", list.path, w.Code, w.Body.Len())
@@ -113,6 +131,98 @@ func TestPagesOfALargeSchool(t *testing.T) {
 	if len(seen) < 20 {
 		t.Errorf("only %d pages were looked at: %s", len(seen), seen)
 	}
+}
+
+// grows is how much more may be held at the end of a list than at its beginning,
+// where thousands of rows lie between: less than a number for each.
+const grows = 32 << 10
+
+// grows returns how many bytes more are held at the end of a list of the view than
+// at its beginning, while a page is made. The view looks after each few hundred rows
+// whether its answer is still wanted: that is when it is weighed what lives, with
+// the page standing still. It is the middle one of the steps that counts, as often
+// as there are steps: what something else lets go of meanwhile changes nothing.
+func (p *pagesOf) grows(path string) (most int64) {
+	p.tb.Helper()
+	p.ask(http.MethodGet, p.at(path), nil) // what is kept for the next page is kept
+	last, steps, weighed := map[string]int64{}, map[string][]int64{}, 0
+	r := p.request(http.MethodGet, p.at(path), nil)
+	r = r.WithContext(weighing{r.Context(), func() {
+		list, ok := readBy()
+		if !ok {
+			return
+		}
+		weighed++
+		now := lives()
+		if before, known := last[list]; known {
+			steps[list] = append(steps[list], now-before)
+		}
+		last[list] = now
+	}})
+	p.site.ServeHTTP(nowhere{}, r)
+	if weighed < 5 {
+		p.tb.Errorf("%s: nothing is known of what it holds: it was weighed %d times", path, weighed)
+	}
+	for _, list := range steps {
+		slices.Sort(list)
+		most = max(most, list[len(list)/2]*int64(len(list)))
+	}
+	return most
+}
+
+// readBy names what reads the list of the view that asks just now whether it is
+// still wanted; ok is false if something else asks.
+func readBy() (names string, ok bool) {
+	var callers [12]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
+	for n := 0; ; n++ {
+		f, more := frames.Next()
+		if ok = ok || n < 6 && strings.HasSuffix(f.Function, ".eachFrom"); ok {
+			names += f.Function + " "
+		}
+		if !more || n == 6 && !ok {
+			return names, ok
+		}
+	}
+}
+
+// lives returns how many bytes are reachable.
+func lives() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// weighing is a context that tells when somebody asks whether it ended.
+type weighing struct {
+	context.Context //nolint:containedctx // it is one
+	f               func()
+}
+
+func (a weighing) Err() error { a.f(); return a.Context.Err() }
+
+// nowhere is where an answer goes that is not kept.
+type nowhere struct{}
+
+func (nowhere) Header() http.Header         { return http.Header{} }
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) WriteHeader(int)             {}
+
+// noticed tries that who keeps a few words of each device before going on to the
+// next is told from who does not.
+func (p *pagesOf) noticed() {
+	p.tb.Helper()
+	site, kept := p.site, [][]byte{}
+	p.site = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keeps := func() { kept = append(kept, make([]byte, 256*40)) } // at each look, of as many rows as lie between two
+		site.ServeHTTP(w, r.WithContext(weighing{r.Context(), keeps}))
+	})
+	if n := p.grows("/policy/groups"); n <= grows {
+		p.tb.Errorf("who keeps 40 bytes of each device holds %d KiB", n>>10)
+	}
+	p.site = site
+	runtime.KeepAlive(kept)
 }
 
 // allocated returns how many bytes are allocated while f runs, the least of some.

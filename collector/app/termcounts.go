@@ -8,6 +8,7 @@ import (
 	"github.com/caretaker-school/caretaker/collector/decision"
 	"github.com/caretaker-school/caretaker/collector/evidence"
 	"github.com/caretaker-school/caretaker/collector/incident"
+	"github.com/caretaker-school/caretaker/collector/register"
 	"github.com/caretaker-school/caretaker/collector/summary"
 	"github.com/caretaker-school/caretaker/collector/view"
 	"github.com/caretaker-school/caretaker/shared/posture"
@@ -180,21 +181,17 @@ func (g counting) incidents(ctx context.Context) error {
 
 // licences counts by what was signed: it is then that people count.
 func (g counting) licences(ctx context.Context) error {
-	list, err := g.q.Licences(ctx, g.school, "", g.to)
-	if err != nil {
-		return err
-	}
-	for _, l := range list.Licences {
-		g.counts.Licences.Products++
-		if l.Signed == nil || !g.in(l.Signed.Sent) {
-			continue
+	products, err := g.q.Signed(ctx, g.school, g.to, func(signed register.Reconciled) {
+		if !g.in(signed.Sent) {
+			return
 		}
 		g.counts.Licences.Signed++
-		if l.Signed.Over() {
+		if signed.Over() {
 			g.counts.Licences.Over++
 		}
-	}
-	return nil
+	})
+	g.counts.Licences.Products += products
+	return err
 }
 
 func (g counting) loans(ctx context.Context) error {

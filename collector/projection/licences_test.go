@@ -67,7 +67,7 @@ func TestLicencesAreCounted(t *testing.T) {
 	reconcile := func() view.LicenceLine {
 		t.Helper()
 		f.catchUp(t)
-		list, err := f.q.Licences(t.Context(), s.id, "sketch", at.Add(time.Minute))
+		list, err := f.q.Licences(t.Context(), s.id, view.LicenceQuery{Product: "sketch", Devices: register.AllDevices}, at.Add(time.Minute))
 		if err != nil || len(list.Licences) != 1 {
 			t.Fatalf("%+v, %v", list, err)
 		}

@@ -57,7 +57,7 @@ func BenchmarkLicences20k(b *testing.B) {
 	spent := processor(b)
 	b.ResetTimer()
 	for b.Loop() {
-		list, err := f.q.Licences(b.Context(), s.id, "", term.Add(2*hour))
+		list, err := f.q.Licences(b.Context(), s.id, view.LicenceQuery{}, term.Add(2*hour))
 		if err != nil || len(list.Licences) != 5 || list.Licences[0].Installed == 0 {
 			b.Fatalf("%+v, %v", list.Licences, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -167,17 +168,50 @@ type Owner struct {
 	NowTag  string
 }
 
-// Reconcile counts the devices that have a product installed. What does not
-// count is listed with its reason.
-func (l Licence) Reconcile(owners []Owner, unread int, now time.Time) Reconciled {
-	r := Reconciled{Product: l.Product, At: now, Bought: l.Bought, Devices: []Counted{}, Unread: unread}
-	for _, o := range owners {
-		r.Devices = append(r.Devices, Counted{Device: o.Device, Tag: o.Tag, Excluded: l.excludes(o)})
+// Tally counts the devices that have a product installed as they come, and lists
+// the first of them by tag: of those that count so many, and of the others, with
+// the reason, as many. Make it with Licence.Tally.
+type Tally struct {
+	licence Licence
+	most    int
+	lists   [2][]Counted // that count, and that do not
+	numbers [2]int
+}
+
+// AllDevices has a Tally list every device.
+const AllDevices = math.MaxInt
+
+// Tally begins to count.
+func (l Licence) Tally(most int) *Tally { return &Tally{licence: l, most: most} }
+
+// Add takes in a device that has the product.
+func (t *Tally) Add(o Owner) {
+	one, which := Counted{Device: o.Device, Tag: o.Tag, Excluded: t.licence.excludes(o)}, 0
+	if one.Excluded != "" {
+		which = 1
 	}
-	slices.SortFunc(r.Devices, func(a, b Counted) int {
-		return cmp.Or(strings.Compare(Key(a.Tag), Key(b.Tag)), strings.Compare(string(a.Device), string(b.Device)))
-	})
+	t.numbers[which]++
+	list := t.lists[which]
+	if n, _ := slices.BinarySearchFunc(list, one, byTag); n < t.most {
+		list = slices.Insert(list, n, one)
+		t.lists[which] = list[:min(len(list), t.most)]
+	}
+}
+
+// Counted is how many devices count so far, and how many do not.
+func (t *Tally) Counted() (counted, not int) { return t.numbers[0], t.numbers[1] }
+
+// Reconciled compares what was counted with what was bought. unread is how many
+// devices there are of which it is not known what is installed.
+func (t *Tally) Reconciled(unread int, now time.Time) Reconciled {
+	r := Reconciled{Product: t.licence.Product, At: now, Bought: t.licence.Bought, Devices: []Counted{}, Unread: unread}
+	r.Devices = append(append(r.Devices, t.lists[0]...), t.lists[1]...)
+	slices.SortFunc(r.Devices, byTag)
 	return r
+}
+
+func byTag(a, b Counted) int {
+	return cmp.Or(strings.Compare(Key(a.Tag), Key(b.Tag)), strings.Compare(string(a.Device), string(b.Device)))
 }
 
 func (l Licence) excludes(o Owner) string {

@@ -55,8 +55,10 @@ func (tx *Tx) PutProducts(id posture.DeviceID, p Products) error {
 type LicenceLine struct {
 	register.Licence
 	Installed int                 `json:"installed"` // devices that count
+	Uncounted int                 `json:"uncounted"` // devices that have it and do not count
 	Over      bool                `json:"over"`      // more than were bought
-	Now       register.Reconciled `json:"now"`
+	Now       register.Reconciled `json:"now"`       // with as many devices as were asked for
+	SignedFor int                 `json:"-"`         // devices that counted when it was last signed
 }
 
 // LicenceList are the products of which a school bought licences.
@@ -64,32 +66,66 @@ type LicenceList struct {
 	Licences []LicenceLine `json:"licences"`
 }
 
-// Licences compares each product, or one if its name is given, with what is
-// installed now. It reads what every device last said of its programs.
-func (q *Queries) Licences(ctx context.Context, school posture.SchoolID, product string, now time.Time) (LicenceList, error) {
+// LicenceQuery selects licences and what is listed with them.
+type LicenceQuery struct {
+	Product string // one; "": all
+	// Devices is how many devices are listed with each, of those that count and of
+	// those that do not, the first by tag; register.AllDevices lists all.
+	Devices int
+}
+
+// Licences compares each product with what is installed now. It reads what every
+// device last said of its programs, one after another.
+func (q *Queries) Licences(ctx context.Context, school posture.SchoolID, ask LicenceQuery, now time.Time) (LicenceList, error) {
 	list := LicenceList{Licences: []LicenceLine{}}
 	err := q.read(ctx, school, now, func(r *reader) error {
-		var licences []register.Licence
-		err := r.each(key(school, famLicence), nil, true, func(k []byte, item *badger.Item) (bool, error) {
-			var l register.Licence
-			if err := item.Value(func(data []byte) error { return unmarshal(data, &l) }); err != nil {
-				return false, fmt.Errorf("read licence %q: %w", k, err)
+		err := r.eachLicence(ask.Product, func(l register.Licence) {
+			line := LicenceLine{Licence: l}
+			if l.Signed != nil {
+				line.SignedFor = l.Signed.Installed()
+				if ask.Devices < register.AllDevices {
+					signed := *l.Signed
+					signed.Devices = nil
+					line.Signed = &signed
+				}
 			}
-			if product == "" || register.Key(product) == register.Key(l.Product) {
-				licences = append(licences, l)
-			}
-			return true, nil
+			list.Licences = append(list.Licences, line)
 		})
 		if err != nil {
 			return err
 		}
-		if product != "" && len(licences) == 0 {
-			return fmt.Errorf("licence %.40q of school %s: %w", product, school, ErrNotFound)
+		if ask.Product != "" && len(list.Licences) == 0 {
+			return fmt.Errorf("licence %.40q of school %s: %w", ask.Product, school, ErrNotFound)
 		}
-		list.Licences, err = r.reconcile(ctx, licences, q.view.facts)
-		return err
+		return r.reconcile(ctx, list.Licences, ask.Devices, q.view.facts)
 	})
 	return list, err
+}
+
+// Signed calls f with the last reconciliation of each product that was signed, and
+// returns of how many products licences were bought.
+func (q *Queries) Signed(ctx context.Context, school posture.SchoolID, now time.Time, f func(register.Reconciled)) (products int, err error) {
+	err = q.read(ctx, school, now, func(r *reader) error {
+		return r.eachLicence("", func(l register.Licence) {
+			if products++; l.Signed != nil {
+				f(*l.Signed)
+			}
+		})
+	})
+	return products, err
+}
+
+func (r *reader) eachLicence(product string, f func(register.Licence)) error {
+	return r.each(key(r.school.ID, famLicence), nil, true, func(k []byte, item *badger.Item) (bool, error) {
+		var l register.Licence
+		if err := item.Value(func(data []byte) error { return unmarshal(data, &l) }); err != nil {
+			return false, fmt.Errorf("read licence %q: %w", k, err)
+		}
+		if product == "" || register.Key(product) == register.Key(l.Product) {
+			f(l)
+		}
+		return true, nil
+	})
 }
 
 // Licence returns the licence of a product.
@@ -104,15 +140,14 @@ func (q *Queries) Licence(ctx context.Context, school posture.SchoolID, product 
 	return l, err
 }
 
-// reconcile counts, for each licence, the devices that have the product.
-func (r *reader) reconcile(ctx context.Context, licences []register.Licence, source FactSource) ([]LicenceLine, error) {
-	owners, err := r.owners()
-	if err != nil {
-		return nil, err
+// reconcile counts, for each line, the devices that have the product, and lists
+// some of them.
+func (r *reader) reconcile(ctx context.Context, lines []LicenceLine, devices int, source FactSource) error {
+	tallies, unread := make([]*register.Tally, len(lines)), make([]int, len(lines))
+	for i, l := range lines {
+		tallies[i] = l.Tally(devices)
 	}
-	has := make([][]register.Owner, len(licences))
-	unread := make([]int, len(licences))
-	err = r.each(key(r.school.ID, famDevice), nil, true, func(k []byte, item *badger.Item) (bool, error) {
+	err := r.each(key(r.school.ID, famDevice), nil, true, func(k []byte, item *badger.Item) (bool, error) {
 		var row DeviceRow
 		if err := item.Value(func(data []byte) error { return decode(data, &row) }); err != nil {
 			return false, fmt.Errorf("read device %q: %w", k, err)
@@ -121,24 +156,27 @@ func (r *reader) reconcile(ctx context.Context, licences []register.Licence, sou
 		if err != nil {
 			return false, err
 		}
-		o := owners[row.ID]
-		o.Device, o.Revoked = row.ID, !row.RevokedAt.IsZero()
-		for i, l := range licences {
+		o, err := r.owner(row)
+		if err != nil {
+			return false, err
+		}
+		for i, l := range lines {
 			switch {
 			case slices.ContainsFunc(programs.Items, func(p posture.Program) bool { return l.Needs(p.Name) }):
-				has[i] = append(has[i], o)
+				tallies[i].Add(o)
 			case !programs.Complete() && !o.Revoked && o.Retired == "" && o.Now == "":
 				unread[i]++
 			}
 		}
 		return true, nil
 	})
-	lines := []LicenceLine{}
-	for i, l := range licences {
-		now := l.Reconcile(has[i], unread[i], r.now)
-		lines = append(lines, LicenceLine{Licence: l, Installed: now.Installed(), Over: now.Over(), Now: now})
+	for i := range lines {
+		l := &lines[i]
+		l.Now = tallies[i].Reconciled(unread[i], r.now)
+		l.Installed, l.Uncounted = tallies[i].Counted()
+		l.Over = l.Installed > l.Bought
 	}
-	return lines, err
+	return err
 }
 
 // programs reads what a device last said of its programs.
@@ -154,25 +192,33 @@ func (r *reader) programs(ctx context.Context, row DeviceRow, source FactSource)
 	return facts.Programs, err
 }
 
-// owners says of each device that is or was an asset whose it is.
-func (r *reader) owners() (map[posture.DeviceID]register.Owner, error) {
-	owners := map[posture.DeviceID]register.Owner{}
-	err := r.eachAsset(nil, func(_ []byte, a register.Asset) (bool, error) {
-		o := register.Owner{Tag: a.Tag}
-		if a.Out(r.now) {
-			o.Retired = a.Retired
+// owner says whose a device is: of the asset that it is, or was before that was
+// installed again.
+func (r *reader) owner(row DeviceRow) (register.Owner, error) {
+	o := register.Owner{Device: row.ID, Revoked: !row.RevokedAt.IsZero()}
+	take := func(tag string) (a register.Asset, err error) {
+		if tag != "" {
+			_, err = r.getJSON(assetKey(r.school.ID, tag), &a)
 		}
-		for _, before := range a.Before {
-			if _, known := owners[before]; !known && a.Device != "" {
-				was := o
-				was.Now, was.NowTag = a.Device, a.Tag
-				owners[before] = was
-			}
+		return a, err
+	}
+	a, err := take(row.AssetTag)
+	if err != nil {
+		return o, err
+	}
+	if a.Device != row.ID {
+		var tag string
+		if _, err = r.getJSON(wasKey(r.school.ID, row.ID), &tag); err != nil {
+			return o, err
 		}
-		if a.Device != "" {
-			owners[a.Device] = o
+		if a, err = take(tag); err != nil || a.Device == "" || !slices.Contains(a.Before, row.ID) {
+			return o, err
 		}
-		return true, nil
-	})
-	return owners, err
+		o.Now, o.NowTag = a.Device, a.Tag
+	}
+	o.Tag = a.Tag
+	if a.Out(r.now) {
+		o.Retired = a.Retired
+	}
+	return o, nil
 }

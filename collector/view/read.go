@@ -112,6 +112,10 @@ func (r *reader) get(k []byte, read func(data []byte) error) (bool, error) {
 	return true, nil
 }
 
+// looked is after how many rows it is looked whether the answer is still wanted: as
+// many as are fetched at once.
+const looked = 256
+
 // each calls f with what follows the prefix in each key, from after on, until f
 // returns false. The key is valid only during the call.
 func (r *reader) each(prefix, after []byte, values bool, f func(k []byte, item *badger.Item) (bool, error)) error {
@@ -124,11 +128,11 @@ func (r *reader) each(prefix, after []byte, values bool, f func(k []byte, item *
 
 // eachFrom is each from a key on, whether there is one like it or not.
 func (r *reader) eachFrom(prefix, from []byte, values bool, f func(k []byte, item *badger.Item) (bool, error)) error {
-	it := r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: values, PrefetchSize: 256})
+	it := r.txn.NewIterator(badger.IteratorOptions{Prefix: prefix, PrefetchValues: values, PrefetchSize: looked})
 	defer it.Close()
 	n := 0
 	for it.Seek(from); it.Valid(); it.Next() {
-		if n++; n%1024 == 0 && r.ctx.Err() != nil {
+		if n++; n%looked == 0 && r.ctx.Err() != nil {
 			return r.ctx.Err()
 		}
 		more, err := f(it.Item().Key()[len(prefix):], it.Item())

@@ -45,7 +45,18 @@ func (tx *Tx) PutAsset(a register.Asset) error {
 	if err := tx.putJSON(assetKey(tx.school, a.Tag), a); err != nil {
 		return err
 	}
+	for _, id := range a.Before {
+		if !slices.Contains(was.Before, id) {
+			if err := tx.putJSON(wasKey(tx.school, id), a.Tag); err != nil {
+				return err
+			}
+		}
+	}
 	return tx.retire(a)
+}
+
+func wasKey(school posture.SchoolID, id posture.DeviceID) []byte {
+	return text(key(school, famWas), string(id))
 }
 
 // manage notes whether a list of what manages an asset tells of it.
@@ -343,11 +354,10 @@ func (q *Queries) Coverage(ctx context.Context, school posture.SchoolID, now tim
 	c := Coverage{School: school, At: now, Platforms: []PlatformCount{}, Gaps: []CoverGap{}}
 	err := q.read(ctx, school, now, func(r *reader) error {
 		counts, platforms := map[Cover]int{}, map[posture.Platform]int{}
-		tied, err := r.coverAssets(&c, counts, platforms)
-		if err != nil {
+		if err := r.coverAssets(&c, counts, platforms); err != nil {
 			return err
 		}
-		if err := r.coverDevices(&c, counts, tied); err != nil {
+		if err := r.coverDevices(&c, counts); err != nil {
 			return err
 		}
 		c.sum(counts, platforms)
@@ -356,15 +366,11 @@ func (q *Queries) Coverage(ctx context.Context, school posture.SchoolID, now tim
 	return c, err
 }
 
-func (r *reader) coverAssets(c *Coverage, counts map[Cover]int, platforms map[posture.Platform]int) (tied map[posture.DeviceID]bool, err error) {
-	tied = map[posture.DeviceID]bool{}
-	err = r.eachAsset(nil, func(_ []byte, a register.Asset) (bool, error) {
+func (r *reader) coverAssets(c *Coverage, counts map[Cover]int, platforms map[posture.Platform]int) error {
+	return r.eachAsset(nil, func(_ []byte, a register.Asset) (bool, error) {
 		one, err := r.registered(a)
 		if err != nil {
 			return false, err
-		}
-		if a.Device != "" {
-			tied[a.Device] = true
 		}
 		if one.Out {
 			c.Retired++
@@ -388,7 +394,6 @@ func (r *reader) coverAssets(c *Coverage, counts map[Cover]int, platforms map[po
 		c.gap(gap)
 		return true, nil
 	})
-	return tied, err
 }
 
 func (c *Coverage) gap(g CoverGap) {
@@ -397,19 +402,45 @@ func (c *Coverage) gap(g CoverGap) {
 	}
 }
 
-func (r *reader) coverDevices(c *Coverage, counts map[Cover]int, tied map[posture.DeviceID]bool) error {
+func (r *reader) coverDevices(c *Coverage, counts map[Cover]int) error {
+	return r.eachEnrolled(func(row *DeviceRow) {
+		c.Enrolled++
+		if row.AssetTag == "" {
+			counts[NotRegistered]++
+			c.gap(unregistered(row))
+		}
+	})
+}
+
+// Unregistered lists the first enrolled devices, by identifier, that the register
+// does not have, and counts all of them.
+func (q *Queries) Unregistered(ctx context.Context, school posture.SchoolID, most int, now time.Time) (list []CoverGap, all int, err error) {
+	err = q.read(ctx, school, now, func(r *reader) error {
+		return r.eachEnrolled(func(row *DeviceRow) {
+			if row.AssetTag != "" {
+				return
+			}
+			if all++; len(list) < most {
+				list = append(list, unregistered(row))
+			}
+		})
+	})
+	return list, all, err
+}
+
+func unregistered(row *DeviceRow) CoverGap {
+	return CoverGap{Cover: NotRegistered, Device: row.ID, Hostname: row.Hostname, Since: row.LastContact}
+}
+
+// eachEnrolled calls f with each device of which an agent can be heard.
+func (r *reader) eachEnrolled(f func(*DeviceRow)) error {
 	return r.each(key(r.school.ID, famDevice), nil, true, func(k []byte, item *badger.Item) (bool, error) {
 		var row DeviceRow
 		if err := item.Value(func(data []byte) error { return decode(data, &row) }); err != nil {
 			return false, fmt.Errorf("read device %q: %w", k, err)
 		}
-		if !row.answers() {
-			return true, nil
-		}
-		c.Enrolled++
-		if !tied[row.ID] {
-			counts[NotRegistered]++
-			c.gap(CoverGap{Cover: NotRegistered, Device: row.ID, Hostname: row.Hostname, Since: row.LastContact})
+		if row.answers() {
+			f(&row)
 		}
 		return true, nil
 	})

@@ -166,12 +166,9 @@ func (s *registry) Asset(_ context.Context, id posture.SchoolID, tag string, at 
 	return s.registered(a, at), nil
 }
 
-// Coverage knows of one laptop that is not in the register.
-func (s *registry) Coverage(_ context.Context, id posture.SchoolID, at time.Time) (view.Coverage, error) {
-	return view.Coverage{
-		School: id, At: at, Counts: []view.CoverCount{{Cover: view.NotRegistered, Count: 1}},
-		Gaps: []view.CoverGap{{Cover: view.NotRegistered, Device: "d-023", Hostname: "hb-lt-023", Since: at.Add(-time.Hour)}},
-	}, nil
+// Unregistered knows of one laptop that is not in the register.
+func (s *registry) Unregistered(_ context.Context, _ posture.SchoolID, _ int, at time.Time) ([]view.CoverGap, int, error) {
+	return []view.CoverGap{{Cover: view.NotRegistered, Device: "d-023", Hostname: "hb-lt-023", Since: at.Add(-time.Hour)}}, 1, nil
 }
 
 func (s *registry) GuestNotices(_ context.Context, id posture.SchoolID, _ time.Time) (view.GuestNotices, error) {
@@ -248,19 +245,28 @@ func (s *registry) FindMedia(_ context.Context, id posture.SchoolID, q view.Foun
 	return found, nil
 }
 
-func (s *registry) Licences(_ context.Context, id posture.SchoolID, product string, at time.Time) (view.LicenceList, error) {
+func (s *registry) Licences(_ context.Context, id posture.SchoolID, q view.LicenceQuery, at time.Time) (view.LicenceList, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list view.LicenceList
 	for _, name := range slices.Sorted(maps.Keys(s.licences)) {
-		if id != hollybank || product != "" && register.Key(product) != name {
+		if id != hollybank || q.Product != "" && register.Key(q.Product) != name {
 			continue
 		}
 		l := s.licences[name]
-		counted := l.Reconcile(s.counted, 2, at)
-		list.Licences = append(list.Licences, view.LicenceLine{Licence: l, Installed: counted.Installed(), Over: counted.Over(), Now: counted})
+		tally := l.Tally(q.Devices)
+		for _, o := range s.counted {
+			tally.Add(o)
+		}
+		line := view.LicenceLine{Licence: l, Now: tally.Reconciled(2, at)}
+		line.Installed, line.Uncounted = tally.Counted()
+		line.Over = line.Installed > l.Bought
+		if l.Signed != nil {
+			line.SignedFor = l.Signed.Installed()
+		}
+		list.Licences = append(list.Licences, line)
 	}
-	if product != "" && len(list.Licences) == 0 {
+	if q.Product != "" && len(list.Licences) == 0 {
 		return list, view.ErrNotFound
 	}
 	return list, nil
@@ -324,7 +330,7 @@ func (s *registry) Keep(_ context.Context, id posture.SchoolID, d decision.Decis
 
 // SignLicence implements RegisterKeeper.
 func (s *registry) SignLicence(ctx context.Context, id posture.SchoolID, d decision.Decision, product, term string) (uint64, error) {
-	list, err := s.Licences(ctx, id, product, d.At)
+	list, err := s.Licences(ctx, id, view.LicenceQuery{Product: product, Devices: register.AllDevices}, d.At)
 	if err != nil {
 		return 0, err
 	}

@@ -40,7 +40,7 @@ type licencePage struct {
 	Nav              []menuLink
 	All              string
 	Counts, Excludes []countedLine
-	More             int
+	More, MoreNot    int
 	MayKeep, MaySign bool
 	Term, Reason     string // as typed
 	Device, Why      string
@@ -61,10 +61,10 @@ type countedLine struct {
 }
 
 func newLicenceRow(school posture.SchoolID, l view.LicenceLine, c clockwork) licenceRow {
-	row := licenceRow{LicenceLine: l, Address: licenceAddress(school, l.Product), Excluded: len(l.Now.Devices) - l.Installed}
+	row := licenceRow{LicenceLine: l, Address: licenceAddress(school, l.Product), Excluded: l.Uncounted}
 	if signed := l.Signed; signed != nil {
 		row.Signature = &doneLine{By: signed.By, At: c.moment(signed.Sent)}
-		row.SignedFor, row.SignedOf = signed.Term, number(signed.Installed())+" of "+number(signed.Bought)
+		row.SignedFor, row.SignedOf = signed.Term, number(l.SignedFor)+" of "+number(signed.Bought)
 	}
 	return row
 }
@@ -80,7 +80,7 @@ func (s *site) licences(w http.ResponseWriter, r *http.Request, v visit) error {
 func (s *site) showLicences(w http.ResponseWriter, r *http.Request, v visit, status int, page licencesPage) error {
 	page.Nav, page.Address, page.MayKeep = registerNav(v, "licences"), registerAddress(v.school.ID)+"/licences", v.account.May(v.school.ID, access.KeepRegister)
 	page.Done = registerDone(r.URL.Query().Get("done"))
-	list, err := s.Register.Licences(r.Context(), v.school.ID, "", v.now)
+	list, err := s.Register.Licences(r.Context(), v.school.ID, view.LicenceQuery{}, v.now)
 	if err != nil {
 		return err
 	}
@@ -136,12 +136,13 @@ func purchaseIn(number, names string) (bought int, programs []string, bad []wron
 	return bought, programs, bad
 }
 
-// mostCounted bounds the devices that a page lists of a product.
+// mostCounted bounds the devices that a page lists of a product, of those that
+// count and of the others.
 const mostCounted = 300
 
 // licenceOf is the product that an address names.
 func (s *site) licenceOf(r *http.Request, v visit) (view.LicenceLine, error) {
-	list, err := s.Register.Licences(r.Context(), v.school.ID, r.PathValue("product"), v.now)
+	list, err := s.Register.Licences(r.Context(), v.school.ID, view.LicenceQuery{Product: r.PathValue("product"), Devices: mostCounted}, v.now)
 	if err == nil && len(list.Licences) == 0 {
 		err = view.ErrNotFound
 	}
@@ -173,15 +174,13 @@ func (s *site) showLicence(w http.ResponseWriter, r *http.Request, v visit, stat
 		for _, e := range l.Excluded {
 			one.ByHand = one.ByHand || e.Device == d.Device
 		}
-		switch {
-		case d.Excluded != "":
+		if d.Excluded != "" {
 			page.Excludes = append(page.Excludes, one)
-		case len(page.Counts) == mostCounted:
-			page.More++
-		default:
+		} else {
 			page.Counts = append(page.Counts, one)
 		}
 	}
+	page.More, page.MoreNot = l.Installed-len(page.Counts), l.Uncounted-len(page.Excludes)
 	title := visible(l.Product) + ": " + number(l.Installed) + " of " + number(l.Bought)
 	title = titleOf(title, page.Wrong)
 	return s.write(w, status, "licence", s.page(v, title, "register"), page)

@@ -21,13 +21,14 @@ type Register interface {
 	// AssetGroups are the groups that the register names, and whether these are all.
 	AssetGroups(ctx context.Context, school posture.SchoolID, now time.Time) (groups []string, whole bool, err error)
 	Asset(ctx context.Context, school posture.SchoolID, tag string, now time.Time) (view.Registered, error)
-	Coverage(ctx context.Context, school posture.SchoolID, now time.Time) (view.Coverage, error)
+	// Unregistered lists some of the enrolled devices that the register does not have, and counts all.
+	Unregistered(ctx context.Context, school posture.SchoolID, most int, now time.Time) (list []view.CoverGap, all int, err error)
 	GuestNotices(ctx context.Context, school posture.SchoolID, now time.Time) (view.GuestNotices, error)
 	ListsLast(ctx context.Context, school posture.SchoolID, now time.Time) (time.Duration, error)
 	Media(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.MediumPage, error)
 	Medium(ctx context.Context, school posture.SchoolID, number string, now time.Time) (view.Medium, error)
 	FindMedia(ctx context.Context, school posture.SchoolID, query view.FoundQuery, now time.Time) (view.FoundMedia, error)
-	Licences(ctx context.Context, school posture.SchoolID, product string, now time.Time) (view.LicenceList, error)
+	Licences(ctx context.Context, school posture.SchoolID, q view.LicenceQuery, now time.Time) (view.LicenceList, error)
 	Uses(ctx context.Context, school posture.SchoolID, after string, limit int, now time.Time) (view.UsePage, error)
 }
 
@@ -153,7 +154,7 @@ type unregisteredPage struct {
 }
 
 func (s *site) unregistered(w http.ResponseWriter, r *http.Request, v visit) error {
-	what, err := s.Register.Coverage(r.Context(), v.school.ID, v.now)
+	list, all, err := s.Register.Unregistered(r.Context(), v.school.ID, mostUnregistered, v.now)
 	if err != nil {
 		return err
 	}
@@ -162,17 +163,14 @@ func (s *site) unregistered(w http.ResponseWriter, r *http.Request, v visit) err
 		page.New = registerAddress(v.school.ID) + "/new"
 	}
 	c := s.clockwork(v)
-	for _, g := range what.Gaps {
-		if g.Cover != view.NotRegistered || len(page.Rows) == mostUnregistered {
-			continue
-		}
+	for _, g := range list {
 		one := unregistered{Host: g.Hostname, Address: deviceAddress(v.school.ID, g.Device), Heard: c.moment(g.Since)}
 		if one.Name = g.Hostname; one.Name == "" {
 			one.Name = string(g.Device)
 		}
 		page.Rows = append(page.Rows, one)
 	}
-	page.More = what.Of(view.NotRegistered) - len(page.Rows)
+	page.More = all - len(page.Rows)
 	return s.write(w, http.StatusOK, "unregistered", s.page(v, "Not in the register", "register"), page)
 }
 
