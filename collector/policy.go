@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,22 +110,17 @@ func policyShow(o *options) *cobra.Command {
 				}
 				args.Number = n
 			}
-			return operate(c, o, "policy.show", args, func(raw json.RawMessage) { showPolicy(c, raw) })
+			return operate(c, o, "policy.show", args, func(p policy.Policy) { showPolicy(c.OutOrStdout(), p) })
 		},
 	}
 	schoolFlag(c, &args.School)
 	return c
 }
 
-func showPolicy(c *cobra.Command, raw json.RawMessage) {
-	p, err := policy.Decode(raw)
-	if err != nil {
-		fmt.Fprintln(c.ErrOrStderr(), err)
-		return
-	}
-	fmt.Fprintf(c.OutOrStdout(), "%s, number %d: %s\n\n", p.Name, p.Number, p.Title)
+func showPolicy(w io.Writer, p policy.Policy) {
+	fmt.Fprintf(w, "%s, number %d: %s\n\n", p.Name, p.Number, p.Title)
 	for _, r := range p.Rules {
-		fmt.Fprintf(c.OutOrStdout(), "%-7s %-9s %-8s %s\n", r.ID, r.Severity, r.Side, r.Title)
+		fmt.Fprintf(w, "%-7s %-9s %-8s %s\n", r.ID, r.Severity, r.Side, r.Title)
 	}
 }
 

@@ -151,16 +151,22 @@ func TestCommandsAnswerAlikeWithAndWithoutACollector(t *testing.T) {
 	}
 	x.killCollector()
 	x.startCollector()
-	read := func() map[string]string {
+	asking := func() map[string][]string {
 		commands := reading(device)
 		for name, args := range commands {
 			if !slices.Contains([]string{"account list", "policy check", "calendar check", "view rebuild"}, name) {
 				commands[name] = append(args, "--school", schoolName)
 			}
 		}
-		return answers(commands)
+		return commands
 	}
+	read := func() map[string]string { return answers(asking()) }
 	running := read()
+	for name, args := range asking() { // and people read it in words
+		if a := command(t, "caretaker-collector", append(args, "--data", x.Data)...); a.Status != 0 || a.Stdout == "" || a.Stderr != "" {
+			t.Errorf("%s: status %d, %q, %q", name, a.Status, a.Stdout, a.Stderr)
+		}
+	}
 	x.killCollector()
 	for name, alone := range read() {
 		// What tells of the record itself has more to tell each time: who looks is in it.
