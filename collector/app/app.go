@@ -224,7 +224,7 @@ const intakeName = "collector-1"
 // A collector holds its data folder before it can be asked anything, for as long
 // as it takes to start; so does a command that works without one.
 const (
-	startsWithin = 10 * time.Second
+	startsWithin = time.Minute // a school of 100,000 devices on a slow disk
 	askAgain     = 100 * time.Millisecond
 )
 
