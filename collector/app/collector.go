@@ -93,18 +93,20 @@ func take(data string, aside bool, clk clock.Clock, log *slog.Logger) (*collecto
 
 // takeAnyway is take for a folder that is being restored.
 func takeAnyway(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *collector, err error) {
-	if info, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no data folder %s: make one with init --school NAME", data)
-	} else if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("open the data folder: %w", err)
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return nil, fmt.Errorf("open the data folder: %s is not a folder", data)
 	}
 	c := &collector{data: data, clock: clk, log: log, trials: newTrials()}
 	unlock, err := durable.Lock(filepath.Join(data, lockFile))
 	switch {
 	case err == nil:
-		c.close = append(c.close, unlock)
+		c.close = append(c.close, unlock, func() error { return handOver(data, info) })
 	case aside && (errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)):
 		c.aside = true
 	case errors.Is(err, syscall.EROFS):

@@ -255,20 +255,6 @@ func noted(m backup.Manifest) BackedUp {
 	return b
 }
 
-// handOver gives everything to the account that owns the data folder: whoever
-// restores as the system's administrator is often not who the collector runs as.
-func handOver(data string, owner fs.FileInfo) error {
-	return filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = giveTo(path, owner)
-		}
-		if err != nil {
-			return fmt.Errorf("give what was restored to the owner of %s: %w", data, err)
-		}
-		return nil
-	})
-}
-
 // NoteBackup tells the collector on the data folder, running or not, that a
 // backup was taken and is kept.
 func NoteBackup(ctx context.Context, data string, m backup.Manifest, clk clock.Clock) error {
