@@ -353,6 +353,9 @@ func TestTheWallClock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawn(t, "calendar")
 		m := moments(t, "moment")
+		if _, until := m.In(c.zone).ZoneBounds(); !until.IsZero() && rapid.Bool().Draw(t, "where clocks are changed") {
+			m = until.Add(time.Duration(rapid.SampledFrom([]int{-3600e9, -1, 0, 1, 1800e9, 3600e9}).Draw(t, "from there")))
+		}
 		w := c.wall(m)
 		if next := c.wall(m.Add(time.Minute)); next < w {
 			t.Fatalf("the clock goes back after %s", m)

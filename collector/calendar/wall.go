@@ -48,7 +48,8 @@ func (c *Calendar) moment(wall int64) time.Time {
 			at = t // leapt over
 		}
 		_, until := t.ZoneBounds()
-		if until.IsZero() || at.Before(until) {
+		// Where clocks are put back, the reading at which they are is first met then.
+		if until.IsZero() || !at.After(until) {
 			return at
 		}
 		t = until.In(c.zone)
