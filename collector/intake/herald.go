@@ -98,7 +98,7 @@ func (s *session) messages(w wants) []*pb.CollectorMessage {
 		out = append(out, &pb.CollectorMessage{Message: &pb.CollectorMessage_AssessNow{AssessNow: &pb.AssessNow{Request: w.assess}}})
 	}
 	if w.documents {
-		out = append(out, s.documents()...)
+		out = append(out, s.newer()...)
 		out = append(out, s.offer()...)
 	}
 	if w.checkpoint {
@@ -109,38 +109,38 @@ func (s *session) messages(w wants) []*pb.CollectorMessage {
 	return out
 }
 
-// documents returns the policy and the assignment in force, if the device said
-// hello with older ones.
-func (s *session) documents() []*pb.CollectorMessage {
+// newer returns the policy and the assignment in force, if the device has older
+// ones.
+func (s *session) newer() []*pb.CollectorMessage {
 	ctx := s.stream.Context()
 	var out []*pb.CollectorMessage
 	s.mu.Lock()
-	policy, assignment := s.hello.GetPolicy(), s.hello.GetAssignment()
+	has := s.has
 	s.mu.Unlock()
 	d, ok := s.school.Roster.Device(s.id)
 	if !ok {
 		return nil
 	}
-	if number := s.school.Roster.Policy(); number > policy {
+	if number := s.school.Roster.Policy(); number > has.policy {
 		signed, err := s.school.Roster.PolicyDocument(ctx)
 		if err != nil {
 			s.school.in.o.Log.Error("policy not sent", "school", s.school.ID, "device", s.id, "error", err)
 		} else {
 			out = append(out, &pb.CollectorMessage{Message: &pb.CollectorMessage_Policy{Policy: &pb.SignedDocument{Document: signed}}})
-			policy = number
+			has.policy = number
 		}
 	}
-	if d.Assignment > assignment {
+	if d.Assignment > has.assignment {
 		signed, err := s.school.Roster.AssignmentDocument(ctx, s.id)
 		if err != nil {
 			s.school.in.o.Log.Error("assignment not sent", "school", s.school.ID, "device", s.id, "error", err)
 		} else {
 			out = append(out, &pb.CollectorMessage{Message: &pb.CollectorMessage_Assignment{Assignment: &pb.SignedDocument{Document: signed}}})
-			assignment = d.Assignment
+			has.assignment = d.Assignment
 		}
 	}
 	s.mu.Lock()
-	s.hello.Policy, s.hello.Assignment = policy, assignment // as the device has them once it has read this
+	s.has = has
 	s.mu.Unlock()
 	return out
 }

@@ -428,6 +428,33 @@ func TestWhatTheCollectorSays(t *testing.T) {
 	}
 }
 
+// TestAWelcomeComesFirst: what changes while a hello is being answered is said
+// after the answer, by nobody before it.
+func TestAWelcomeComesFirst(t *testing.T) {
+	w := newWorld(t, Limits{})
+	school := w.schools[0]
+	l := w.enrol(school)
+	sc, _ := w.intake.find(school.ID)
+	w.answering = func() {
+		sc.tell(wants{documents: true})
+		if err := w.intake.AssessNow(school.ID, l.id, "request-1"); err != nil {
+			t.Error(err)
+		}
+		sc.mu.Lock()
+		session := sc.sessions[l.id]
+		sc.mu.Unlock()
+		session.mu.Lock()
+		defer session.mu.Unlock()
+		if session.saying != nil {
+			t.Error("something is being said to a device whose hello is not answered")
+		}
+	}
+	c := l.open(&pb.Hello{})
+	if got := c.next().GetAssessNow().GetRequest(); got != "request-1" {
+		t.Errorf("what was asked for meanwhile: got request %q", got)
+	}
+}
+
 func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 	w := newWorld(t, Limits{HalfOpen: 32, Connections: 400})
 	l := w.enrol(w.schools[0])

@@ -41,11 +41,15 @@ type session struct {
 	sending sync.Mutex // held while a message is sent
 
 	mu     sync.Mutex // guards all below
-	hello  *pb.Hello  // nil until it came
+	hello  *pb.Hello  // as it came; nil until it is answered
+	has    documents  // as the device has them once it has read what it was sent
 	skew   time.Duration
 	wants  wants
 	saying chan struct{} // closed when the goroutine that sends what is wanted ends; nil if there is none
 }
+
+// documents are the numbers of what a device is told of its school and its use.
+type documents struct{ policy, assignment uint64 }
 
 // refusal ends a stream with a reason that the device is told.
 type refusal struct{ code, reason string }
@@ -215,9 +219,6 @@ func (s *session) greet() error {
 		return s.doubt(s.stream.Context(), roster.Doubt{Why: roster.DoubtStreams})
 	}
 	now := s.school.in.o.Clock.Now()
-	s.mu.Lock()
-	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
-	s.mu.Unlock()
 	// A device that was told of reports that are not here: this collector was
 	// restored from a copy.
 	s.asked = h.GetAcknowledged() > s.device.Last
@@ -233,6 +234,10 @@ func (s *session) greet() error {
 			return err
 		}
 	}
+	s.mu.Lock()
+	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
+	s.has = documents{policy: h.GetPolicy(), assignment: h.GetAssignment()}
+	s.mu.Unlock()
 	s.runs(h)
 	s.renumber(h.GetAssignment())
 	s.want(wants{documents: true, checkpoint: true})

@@ -45,6 +45,7 @@ type world struct {
 
 	balancers []netip.Prefix
 	releases  Releases // that are handed on; nil: none are
+	answering func()   // called while a hello is being answered; nil: nothing is
 }
 
 // place is one school of a world.
@@ -110,6 +111,9 @@ func (w *world) start(limits Limits) {
 	w.intake = New(Options{
 		Name: "collector", Schools: schools, Desk: enroll.NewService(desks, "collector", w.clock, log), Limits: limits, Clock: w.clock, Log: log, Balancers: w.balancers, Releases: w.releases,
 		ReportPage: func(_ context.Context, school posture.SchoolID) string {
+			if w.answering != nil {
+				w.answering()
+			}
 			return "https://caretaker.example/report/" + string(school)
 		},
 	})
