@@ -106,7 +106,7 @@ func takeAnyway(data string, aside bool, clk clock.Clock, log *slog.Logger) (_ *
 	unlock, err := durable.Lock(filepath.Join(data, lockFile))
 	switch {
 	case err == nil:
-		c.close = append(c.close, unlock, func() error { return handOver(data, info) })
+		c.close = append(c.close, unlock, func() error { return handOver(data) })
 	case aside && (errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)):
 		c.aside = true
 	case errors.Is(err, syscall.EROFS):

@@ -43,3 +43,45 @@ func TestWhatRootMakesBelongsToTheService(t *testing.T) {
 		t.Errorf("saw %d files: %v", seen, err)
 	}
 }
+
+// TestWhatIsElsewhereStaysRoots: an account that owns the data folder gets nothing
+// else of root's by what it puts there.
+func TestWhatIsElsewhereStaysRoots(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give away what is its own")
+	}
+	data, elsewhere := t.TempDir(), t.TempDir()
+	const service = 998
+	if err := os.Chown(data, service, service); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"shadow", "passwd", "group"} {
+		if err := os.WriteFile(filepath.Join(elsewhere, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, put := range map[string]func(from, to string) error{"shadow": os.Link, "passwd": os.Symlink, ".": os.Symlink} {
+		if err := put(filepath.Join(elsewhere, name), filepath.Join(data, "put "+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(data, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do[InitAnswer](t, data, "init", InitArguments{School: "Hollybank Primary School"})
+	owner := func(path string) uint32 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Uid
+	}
+	for _, path := range []string{".", "shadow", "passwd", "group"} {
+		if got := owner(filepath.Join(elsewhere, path)); got != 0 {
+			t.Errorf("%s belongs to %d now", path, got)
+		}
+	}
+	if got := owner(filepath.Join(data, "schools")); got != service {
+		t.Errorf("what was made belongs to %d", got)
+	}
+}

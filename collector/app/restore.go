@@ -33,8 +33,7 @@ type RestoreAnswer struct {
 // well the folder is marked as unfinished, and no collector opens it; after an
 // error nothing is left.
 func Restore(ctx context.Context, data string, plain io.Reader, came func(done, of int64), clk clock.Clock, log *slog.Logger) (_ RestoreAnswer, err error) {
-	owner, err := claim(data)
-	if err != nil {
+	if err := claim(data); err != nil {
 		return RestoreAnswer{}, err
 	}
 	defer func() {
@@ -56,7 +55,7 @@ func Restore(ctx context.Context, data string, plain io.Reader, came func(done, 
 	if a.Records, a.Renumbered, err = believed(ctx, data, archive.Manifest, clk, log); err != nil {
 		return RestoreAnswer{}, err
 	}
-	if err := handOver(data, owner); err != nil {
+	if err := handOver(data); err != nil {
 		return RestoreAnswer{}, err
 	}
 	if err := durable.Remove(filepath.Join(data, restoringFile)); err != nil {
@@ -76,30 +75,26 @@ func restored(data string) error {
 	return fmt.Errorf("a backup was being restored into %s, and that was broken off: empty the folder and restore it again", data)
 }
 
-// claim takes an empty folder for a restore, and returns who owns it.
-func claim(data string) (fs.FileInfo, error) {
+// claim takes an empty folder for a restore.
+func claim(data string) error {
 	if err := durable.MakePrivate(data); err != nil {
-		return nil, err
-	}
-	owner, err := os.Stat(data)
-	if err != nil {
-		return nil, fmt.Errorf("open the data folder: %w", err)
+		return err
 	}
 	if err := restored(data); err != nil {
-		return nil, err
+		return err
 	}
 	release, err := durable.Lock(filepath.Join(data, lockFile))
 	if errors.Is(err, durable.ErrHeld) {
-		return nil, fmt.Errorf("restore into %s: a collector runs there: stop it first: %w", data, err)
+		return fmt.Errorf("restore into %s: a collector runs there: stop it first: %w", data, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("restore into %s: %w", data, err)
+		return fmt.Errorf("restore into %s: %w", data, err)
 	}
 	err = unused(data)
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(data, restoringFile), []byte("a restore into this folder is not done\n"), 0o600)
 	}
-	return owner, errors.Join(err, release())
+	return errors.Join(err, release())
 }
 
 // unused refuses a folder that holds anything but what a collector makes that has
