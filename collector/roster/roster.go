@@ -159,8 +159,6 @@ func Open(ctx context.Context, o Options) (*Roster, error) {
 	r := &Roster{o: o, devices: map[posture.DeviceID]*record{}, tokens: map[string]*tokenUse{}, changed: make(chan struct{})}
 	if err := r.load(ctx); err != nil {
 		o.Log.Info("snapshot of the roster not used", "school", o.School, "reason", err)
-		r.devices, r.tokens, r.policy, r.policyIn, r.next, r.latest, r.purges, r.window = map[posture.DeviceID]*record{}, map[string]*tokenUse{}, 0, 0, 0, 0, nil, 0
-		r.sealed, r.retained, r.restores = nil, nil, nil
 	}
 	r.saved, r.holders = r.next, make(map[uint64]posture.DeviceID, len(r.devices))
 	for id, d := range r.devices {

@@ -78,7 +78,8 @@ func (r *Roster) write(ctx context.Context) error {
 	return nil
 }
 
-// load starts from the snapshot, if there is one that fits the ledger.
+// load starts from the snapshot, if there is one that fits the ledger. After an
+// error nothing of it is taken.
 func (r *Roster) load(ctx context.Context) error {
 	if r.o.Snapshot == "" {
 		return nil
