@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,15 @@ func TestLicencesAreCounted(t *testing.T) {
 	}
 	sign()
 	want("hb-lt-001", view.Met)
+
+	// What was two assets is, of those that have a device now, the first by tag.
+	keep(listed("HB-3", laptops[1].id, term))
+	keep(register.Change{What: register.Tie, Tag: "HB-3", Device: laptops[4].id})
+	for _, d := range reconcile().Now.Devices {
+		if d.Device == laptops[1].id && (d.Tag != "HB-2" || !strings.Contains(d.Excluded, string(laptops[2].id))) {
+			t.Errorf("%s, excluded for %q", d.Tag, d.Excluded)
+		}
+	}
 }
 
 // TestTheRulesOfUse: who has a device acknowledged the rules of use, or did not;

@@ -174,7 +174,7 @@ type Owner struct {
 type Tally struct {
 	licence Licence
 	most    int
-	lists   [2][]Counted // that count, and that do not
+	lists   [2][]keyed // that count, and that do not
 	numbers [2]int
 }
 
@@ -186,16 +186,22 @@ func (l Licence) Tally(most int) *Tally { return &Tally{licence: l, most: most} 
 
 // Add takes in a device that has the product.
 func (t *Tally) Add(o Owner) {
-	one, which := Counted{Device: o.Device, Tag: o.Tag, Excluded: t.licence.excludes(o)}, 0
+	one, which := keyed{Key(o.Tag), Counted{Device: o.Device, Tag: o.Tag, Excluded: t.licence.excludes(o)}}, 0
 	if one.Excluded != "" {
 		which = 1
 	}
 	t.numbers[which]++
-	list := t.lists[which]
-	if n, _ := slices.BinarySearchFunc(list, one, byTag); n < t.most {
-		list = slices.Insert(list, n, one)
-		t.lists[which] = list[:min(len(list), t.most)]
+	t.lists[which] = append(t.lists[which], one)
+	if len(t.lists[which])/2 >= t.most { // sorted once for as many as it lists
+		t.trim(which)
 	}
+}
+
+// trim leaves of a list the first that are listed.
+func (t *Tally) trim(which int) {
+	list := t.lists[which]
+	slices.SortFunc(list, byTag)
+	t.lists[which] = list[:min(len(list), t.most)]
 }
 
 // Counted is how many devices count so far, and how many do not.
@@ -205,13 +211,26 @@ func (t *Tally) Counted() (counted, not int) { return t.numbers[0], t.numbers[1]
 // devices there are of which it is not known what is installed.
 func (t *Tally) Reconciled(unread int, now time.Time) Reconciled {
 	r := Reconciled{Product: t.licence.Product, At: now, Bought: t.licence.Bought, Devices: []Counted{}, Unread: unread}
-	r.Devices = append(append(r.Devices, t.lists[0]...), t.lists[1]...)
-	slices.SortFunc(r.Devices, byTag)
+	var all []keyed
+	for which := range t.lists {
+		t.trim(which)
+		all = append(all, t.lists[which]...)
+	}
+	slices.SortFunc(all, byTag)
+	for _, one := range all {
+		r.Devices = append(r.Devices, one.Counted)
+	}
 	return r
 }
 
-func byTag(a, b Counted) int {
-	return cmp.Or(strings.Compare(Key(a.Tag), Key(b.Tag)), strings.Compare(string(a.Device), string(b.Device)))
+// keyed is a device with the key of its tag, which takes long to make.
+type keyed struct {
+	key string
+	Counted
+}
+
+func byTag(a, b keyed) int {
+	return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(string(a.Device), string(b.Device)))
 }
 
 func (l Licence) excludes(o Owner) string {

@@ -32,7 +32,7 @@ import (
 //	<school>/cohort/<oldest>/<Vector>       → how many devices have this vector, its times rounded; oldest of them
 //	<school>/until/<end>/<device>           → Vector, for each device and end of an exemption or loan
 //	<school>/asset/<tag>                    → register.Asset; tag in lower case
-//	<school>/was/<device>                   → tag of the asset that it was, before that was installed again
+//	<school>/was/<device>                   → tags of the assets that it was, before they were installed again
 //	<school>/maker/<serial number>          → tag of the asset that its maker gave it to
 //	<school>/medium/<number>                → register.Medium; number in lower case
 //	<school>/serial/<serial>                → number of the medium that has it

@@ -196,29 +196,42 @@ func (r *reader) programs(ctx context.Context, row DeviceRow, source FactSource)
 // installed again.
 func (r *reader) owner(row DeviceRow) (register.Owner, error) {
 	o := register.Owner{Device: row.ID, Revoked: !row.RevokedAt.IsZero()}
-	take := func(tag string) (a register.Asset, err error) {
-		if tag != "" {
-			_, err = r.getJSON(assetKey(r.school.ID, tag), &a)
+	a, err := r.asset(row.AssetTag)
+	if err == nil && a.Device != row.ID {
+		if a, err = r.after(row.ID); err == nil {
+			o.Now, o.NowTag = a.Device, a.Tag
 		}
-		return a, err
 	}
-	a, err := take(row.AssetTag)
-	if err != nil {
+	if err != nil || a.Device == "" {
 		return o, err
-	}
-	if a.Device != row.ID {
-		var tag string
-		if _, err = r.getJSON(wasKey(r.school.ID, row.ID), &tag); err != nil {
-			return o, err
-		}
-		if a, err = take(tag); err != nil || a.Device == "" || !slices.Contains(a.Before, row.ID) {
-			return o, err
-		}
-		o.Now, o.NowTag = a.Device, a.Tag
 	}
 	o.Tag = a.Tag
 	if a.Out(r.now) {
 		o.Retired = a.Retired
 	}
 	return o, nil
+}
+
+// asset returns the asset of a tag; without one, or if there is none, it is empty.
+func (r *reader) asset(tag string) (a register.Asset, err error) {
+	if tag != "" {
+		_, err = r.getJSON(assetKey(r.school.ID, tag), &a)
+	}
+	return a, err
+}
+
+// after returns the asset that a device was before it was installed again, as
+// another device; if there are some, the first by tag, and if none, it is empty.
+func (r *reader) after(id posture.DeviceID) (register.Asset, error) {
+	var tags []string
+	if _, err := r.getJSON(wasKey(r.school.ID, id), &tags); err != nil {
+		return register.Asset{}, err
+	}
+	for _, tag := range tags {
+		a, err := r.asset(tag)
+		if err != nil || a.Device != "" && slices.Contains(a.Before, id) {
+			return a, err
+		}
+	}
+	return register.Asset{}, nil
 }

@@ -47,12 +47,27 @@ func (tx *Tx) PutAsset(a register.Asset) error {
 	}
 	for _, id := range a.Before {
 		if !slices.Contains(was.Before, id) {
-			if err := tx.putJSON(wasKey(tx.school, id), a.Tag); err != nil {
+			if err := tx.putBefore(id, a.Tag); err != nil {
 				return err
 			}
 		}
 	}
 	return tx.retire(a)
+}
+
+// putBefore notes that a device was an asset before that was installed again. It
+// can have been more than one.
+func (tx *Tx) putBefore(id posture.DeviceID, tag string) error {
+	var tags []string
+	if _, err := tx.getJSON(wasKey(tx.school, id), &tags); err != nil {
+		return err
+	}
+	byKey := func(a, b string) int { return strings.Compare(register.Key(a), register.Key(b)) }
+	n, there := slices.BinarySearchFunc(tags, tag, byKey)
+	if there {
+		return nil
+	}
+	return tx.putJSON(wasKey(tx.school, id), slices.Insert(tags, n, tag))
 }
 
 func wasKey(school posture.SchoolID, id posture.DeviceID) []byte {

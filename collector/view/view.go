@@ -27,7 +27,7 @@ import (
 
 // layout is the version of the keys and rows. A view of another layout is
 // thrown away when it is opened, and made again.
-const layout = "13"
+const layout = "14"
 
 // FactSource reads the facts of a device's report back from where the ledger
 // keeps them. The view holds their places only.
