@@ -107,14 +107,18 @@ func openSound(dir string, o Options) (*badger.DB, error) {
 	return open()
 }
 
-// options are sized for a school's server: limits.md has what Badger's own
-// would take. A view that loses its last moments folds them in again, so
+// options are sized for a school's server. Badger's own would take hundreds of
+// megabytes more. A view that loses its last moments folds them in again, so
 // nothing waits for the disk.
+//
+// Tables are counted by what they have once compressed, and over a dozen are
+// written at once, each held whole and uncompressed meanwhile: small ones, of one
+// size at every level, halve what the collector takes while it folds a large record.
 func options(dir string, memory bool) badger.Options {
 	if memory {
 		dir = ""
 	}
-	return badger.DefaultOptions(dir).
+	o := badger.DefaultOptions(dir).
 		WithInMemory(memory).
 		WithLogger(nil).
 		WithSyncWrites(false).
@@ -125,13 +129,15 @@ func options(dir string, memory bool) badger.Options {
 		WithNumMemtables(2).
 		WithNumLevelZeroTables(2).
 		WithNumLevelZeroTablesStall(6).
-		WithBaseTableSize(4 << 20).
+		WithBaseTableSize(1 << 20).
 		WithNumCompactors(2).
 		WithValueLogFileSize(64 << 20).
 		WithValueThreshold(256 << 10).
 		WithCompression(badgeropts.Snappy).
 		WithBlockCacheSize(16 << 20).
 		WithIndexCacheSize(16 << 20)
+	o.TableSizeMultiplier = 1
+	return o
 }
 
 // memTable is the size of Badger's table in memory, of which there are up to
