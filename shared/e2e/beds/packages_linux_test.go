@@ -75,7 +75,7 @@ func TestPackagesOnDebian(t *testing.T) {
 	made := slices.Concat(p.of("v1.0.0", "agent", "collector"), p.of("v1.1.0", "agent", "collector"), p.of("v1.3.0", "agent"))
 
 	for kind, more := range map[string][]string{"deb": {"-R", "-f", release}, "rpm": nil} {
-		options := append([]string{"-g", "debian", "-t", "1800"}, more...)
+		options := append([]string{"-g", "debian", "-t", "1800", "-f", filepath.Join("scripts", "packages.sh")}, more...)
 		for _, file := range made {
 			if filepath.Ext(file) == "."+kind {
 				options = append(options, "-f", file)

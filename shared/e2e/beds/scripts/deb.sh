@@ -2,54 +2,12 @@
 # first report on the collector's list, restarted, updated by a release, upgraded
 # under it and over it, removed, installed again and purged. Prints one line for
 # each thing that was seen.
-set -eu
-cd /bed/in
-# What a package put there, not what the bed brought.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bed/bin
+. /bed/in/packages.sh
 
-state=/var/lib/caretaker-agent
-sees() { echo "seen: $*"; }
-# not COMMAND...: a "!" alone would not end the script.
-not() {
-	if "$@"; then
-		echo "it should not have succeeded: $*"
-		exit 1
-	fi
-}
-# within SECONDS WHAT COMMAND...: the command succeeds before then.
-within() {
-	seconds=$1 what=$2
-	shift 2
-	n=0
-	until "$@" >/tmp/within 2>&1; do
-		n=$((n + 1))
-		[ "$n" -lt "$seconds" ] || {
-			echo "not within $seconds s: $what"
-			cat /tmp/within
-			systemctl status --no-pager -l caretaker-agent.service caretaker-collector.service || :
-			journalctl --no-pager -n 60 || :
-			caretaker-agent --version || :
-			cat $state/programs/record.json || :
-			exit 1
-		}
-		sleep 1
-	done
-	sees "$what"
-}
-# makes_token: it says where laptops reach the collector, which is known once it serves.
-makes_token() { caretaker-collector token create --uses 2 >/root/token; }
-active() { systemctl is-active --quiet "$1"; }
 id() { caretaker-collector device list --json | sed -nE 's/.*"id": *"([^"]+)".*/\1/p'; }
 reports() {
 	caretaker-collector device list --json >/tmp/devices
 	grep -q '"lastReport": *[1-9]' /tmp/devices
-}
-# contact: when the one device on the collector's list was last heard.
-contact() { caretaker-collector device list --json | sed -nE 's/.*"lastContact": *"([^"]+)".*/\1/p'; }
-# heard SINCE: it was heard after that.
-heard() {
-	last=$(contact)
-	[ -n "$last" ] && [ "$last" != "$1" ]
 }
 # on VERSION: the agent that runs is of that version, whichever is installed.
 on() {
@@ -61,16 +19,7 @@ installed() { caretaker-agent --version | grep -x "caretaker-agent version $1"; 
 kept() { [ "$(cat $state/programs/record.json)" = "{\"current\":\"$1\"}" ]; }
 same() { [ "$(id)" = "$(cat /root/device)" ]; }
 purged() { # NAME, and the folder that may stay
-	left=$(find / -xdev \( -path /proc -o -path /bed -o -path /root -o -path "$2" \) -prune -o -name "*$1*" -print)
-	[ -z "$left" ] || {
-		echo "purged, it left: $left"
-		exit 1
-	}
-	left="$(systemctl list-unit-files --no-legend "$1*")$(systemctl list-units --all --no-legend "$1*")"
-	[ -z "$left" ] || {
-		echo "systemd knows still: $left"
-		exit 1
-	}
+	left_nothing "$1" "$2"
 	not dpkg-query -W "$1"
 }
 
@@ -80,7 +29,7 @@ if [ "$BED_BOOT" = 1 ]; then
 echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 dpkg -i caretaker-collector_1.0.0_*.deb
-within 60 'the collector runs' active caretaker-collector
+within 300 'the collector runs' active caretaker-collector
 [ "$(stat -c %U:%a /var/lib/caretaker-collector)" = caretaker-collector:700 ]
 [ "$(ps -o user= -C caretaker-collec | sort -u)" = caretaker-collector ] || [ "$(stat -c %U "/proc/$(systemctl show -P MainPID caretaker-collector)")" = caretaker-collector ]
 sees 'it is a user of its own'

@@ -1,40 +1,8 @@
 # Both packages for rpm in a guest with systemd, by Debian's rpm with a database of
 # its own: put there, enrolled, upgraded and taken away. Prints one line for each
 # thing that was seen.
-set -eu
-cd /bed/in
-# What a package put there, not what the bed brought.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bed/bin
+. /bed/in/packages.sh
 
-state=/var/lib/caretaker-agent
-sees() { echo "seen: $*"; }
-# not COMMAND...: a "!" alone would not end the script.
-not() {
-	if "$@"; then
-		echo "it should not have succeeded: $*"
-		exit 1
-	fi
-}
-# within SECONDS WHAT COMMAND...: the command succeeds before then.
-within() {
-	seconds=$1 what=$2
-	shift 2
-	n=0
-	until "$@" >/tmp/within 2>&1; do
-		n=$((n + 1))
-		[ "$n" -lt "$seconds" ] || {
-			echo "not within $seconds s: $what"
-			cat /tmp/within
-			journalctl --no-pager -n 60 || :
-			exit 1
-		}
-		sleep 1
-	done
-	sees "$what"
-}
-# makes_token: it says where laptops reach the collector, which is known once it serves.
-makes_token() { caretaker-collector token create --uses 2 >/root/token; }
-active() { systemctl is-active --quiet "$1"; }
 enabled() { systemctl is-enabled --quiet "$1"; }
 # Debian's rpm wants to be told that it is meant; what the packages need, systemd,
 # dpkg has installed and rpm does not know.
@@ -43,29 +11,13 @@ by_rpm() {
 	# A script that fails is a warning, and not an exit status, of some of them.
 	not grep -i -E 'scriptlet|failed|error' /tmp/rpm
 }
-# contact: when the one device on the collector's list was last heard.
-contact() { caretaker-collector device list --json | sed -nE 's/.*"lastContact": *"([^"]+)".*/\1/p'; }
-# heard SINCE: it was heard after that.
-heard() {
-	last=$(contact)
-	[ -n "$last" ] && [ "$last" != "$1" ]
-}
 holds() { # NAME: each file is as the package says: owner, mode and bytes
 	rpm -V --nodeps "$1"
 	rpm -q --qf '[%{FILENAMES} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEMODES:perms}\n]' "$1"
 }
 gone() { # NAME, and the folder that may stay
 	not rpm -q "$1" >/dev/null
-	left=$(find / -xdev \( -path /proc -o -path /bed -o -path /root -o -path "$2" \) -prune -o -name "*$1*" -print)
-	[ -z "$left" ] || {
-		echo "erased, it left: $left"
-		exit 1
-	}
-	left="$(systemctl list-unit-files --no-legend "$1*")$(systemctl list-units --all --no-legend "$1*")"
-	[ -z "$left" ] || {
-		echo "systemd knows still: $left"
-		exit 1
-	}
+	left_nothing "$1" "$2"
 }
 
 echo "127.0.1.1 $(hostname)" >>/etc/hosts
