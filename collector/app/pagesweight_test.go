@@ -162,7 +162,8 @@ const settled = 64 << 10
 // looks after each few hundred rows whether its answer is still wanted: that is when
 // it is weighed what lives, with the page standing still. What something else holds
 // or lets go of meanwhile is not there again the next time: it is tried until no
-// more than a limit is held, some times at most, and the least of all counts.
+// more than a limit is held, some times at most, and the least of all counts. Where
+// something let go each time, it was not weighed.
 func (p *pagesOf) grows(path string, limit int64) (held int64, weighed int) {
 	p.tb.Helper()
 	p.ask(http.MethodGet, p.at(path), nil) // what is kept for the next page is kept
@@ -179,9 +180,8 @@ func (p *pagesOf) grows(path string, limit int64) (held int64, weighed int) {
 				still = still && at[n] > at[n-1]-settled
 			}
 		}
-		weighed = max(weighed, looks)
 		if still {
-			held = min(held, most)
+			held, weighed = min(held, most), max(weighed, looks)
 		}
 		if held <= limit {
 			break
