@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caretaker-school/caretaker/collector/roster"
 	"github.com/caretaker-school/caretaker/shared/durable"
+	"github.com/caretaker-school/caretaker/shared/posture"
 	"github.com/caretaker-school/caretaker/shared/proof"
+	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
 // FuzzSnapshot finds anything in the place of the roster's snapshot, with
@@ -92,8 +95,22 @@ func FuzzDoubt(f *testing.F) {
 // FuzzMachineOf reads anything as what a report says of the computer: a computer
 // is never another than itself, and one of which nothing is known is no other's.
 func FuzzMachineOf(f *testing.F) {
-	f.Add([]byte(nil))
-	f.Add([]byte{0x0a, 0x00})
+	hash := strings.Repeat("0f", 16)
+	all := posture.System{Platform: posture.Windows, SystemUUID: posture.Read(hash), SystemSerial: posture.Read(hash), BoardSerial: posture.Read(hash), ChassisSerial: posture.Read(hash)}
+	odd := posture.System{Platform: posture.Linux, SystemUUID: posture.Read(hash[2:]), SystemSerial: posture.Read("no number"), BoardSerial: posture.Unread[string](posture.Denied)}
+	for _, seed := range []posture.Answer[posture.System]{
+		posture.Found("firmware", all), posture.Found("firmware", odd), posture.Found("firmware", all, odd), posture.NotFound[posture.System]("firmware", posture.Denied),
+	} {
+		bodies, err := wire.EncodeFacts(posture.Facts{System: seed}, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, b := range bodies {
+			if b.Name == wire.System {
+				f.Add(b.Data)
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, section []byte) {
 		m := roster.MachineOf(section)
 		if m.Other(m) || m.Same(roster.Machine{}) || m.Other(roster.Machine{}) || m.Same(m) != (m != roster.Machine{}) {
