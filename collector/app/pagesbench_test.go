@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"testing"
@@ -57,6 +59,15 @@ func (p *pagesOf) largePages() []struct{ name, path string } {
 // each with all findings of the baseline. CARETAKER_PAGES_DEVICES makes it another
 // number, and CARETAKER_PAGES_DIR keeps what is made for the next time.
 func BenchmarkPages(b *testing.B) {
+	p := benchPages(b)
+	for _, page := range p.largePages() {
+		b.Run(page.name, func(b *testing.B) { p.measure(b, page.path) })
+	}
+	b.Run("devices.csv", p.measureTable)
+}
+
+// benchPages opens the site of the school of BenchmarkPages.
+func benchPages(b *testing.B) *pagesOf {
 	devices, err := strconv.Atoi(os.Getenv("CARETAKER_PAGES_DEVICES"))
 	if err != nil {
 		devices = 100_000
@@ -66,13 +77,40 @@ func BenchmarkPages(b *testing.B) {
 		dir = filepath.Join(os.TempDir(), fmt.Sprintf("caretaker-pages-%d", devices))
 	}
 	began := time.Now()
-	p := openPages(b, dir, devices, func(what string) {
+	return openPages(b, dir, devices, func(what string) {
 		fmt.Fprintf(os.Stderr, "pages: %4.0f s: %s\n", time.Since(began).Seconds(), what)
 	})
-	for _, page := range p.largePages() {
-		b.Run(page.name, func(b *testing.B) { p.measure(b, page.path) })
+}
+
+// BenchmarkSchoolStood asks where the school of BenchmarkPages stood on a day, whose
+// whole record is folded for it, and tells how much more lives at most meanwhile than
+// before.
+func BenchmarkSchoolStood(b *testing.B) {
+	p := benchPages(b)
+	live := func() uint64 {
+		runtime.GC()
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
 	}
-	b.Run("devices.csv", p.measureTable)
+	before, most := live(), uint64(0)
+	for b.Loop() {
+		made := make(chan int)
+		go func() { made <- p.ask(http.MethodGet, p.at("/evidence/school?date=2026-11-20"), nil).Code }()
+		code := 0
+		for look := time.NewTicker(100 * time.Millisecond); code == 0; {
+			select {
+			case code = <-made:
+				look.Stop()
+			case <-look.C:
+				most = max(most, live())
+			}
+		}
+		if code != http.StatusOK {
+			b.Fatalf("where the school stood: %d", code)
+		}
+	}
+	b.ReportMetric(float64(most-min(before, most))/(1<<20), "MB-more")
 }
 
 // measure asks for a page again and again, and tells how long the middle one and
