@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/caretaker-school/caretaker/agent/route"
 	"github.com/caretaker-school/caretaker/shared/wire"
 )
 
@@ -25,10 +26,13 @@ var (
 // made visible, since it is logged and shown.
 func inWords(ctx context.Context, err error) error {
 	var refused *RefusedError
+	var blocked *route.BlockedError
 	var told interface{ GRPCStatus() *status.Status }
 	switch {
 	case errors.As(err, &refused):
 		return refused
+	case errors.As(err, &blocked):
+		return err // before what the system said of a way, which may be EOF
 	case errors.Is(context.Cause(ctx), errLate):
 		return errLate
 	case errors.As(err, &told):
