@@ -3,11 +3,11 @@ package app
 import "github.com/caretaker-school/caretaker/collector/intake"
 
 // Of the file descriptors that the system lets this program have, so many are
-// kept for its own files, for the pages and the console, and for connections
-// that are just being closed; and few laptops are so few that somebody should
-// know.
+// kept for its own files, most of which are the tables of the view, one for each
+// megabyte of it; for the pages and the console, and for connections that are just
+// being closed; and few laptops are so few that somebody should know.
 const (
-	ownDescriptors = 256
+	ownDescriptors = 1024
 	fewLaptops     = 5000
 )
 
