@@ -29,7 +29,7 @@ if [ "$BED_BOOT" = 1 ]; then
 echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 dpkg -i caretaker-collector_1.0.0_*.deb
-within 300 'the collector runs' active caretaker-collector
+within 60 'the collector runs' active caretaker-collector
 [ "$(stat -c %U:%a /var/lib/caretaker-collector)" = caretaker-collector:700 ]
 [ "$(ps -o user= -C caretaker-collec | sort -u)" = caretaker-collector ] || [ "$(stat -c %U "/proc/$(systemctl show -P MainPID caretaker-collector)")" = caretaker-collector ]
 sees 'it is a user of its own'
