@@ -160,8 +160,9 @@ const (
 	leastCompared = 4
 )
 
-// settled is by how much less may live from one look to the next while a list is
-// read: more, and something else let go meanwhile.
+// settled is by how much less may live at the end of a list than at its beginning:
+// more, and something else let go meanwhile. One look alone says little: while a
+// school is folded beside, what lives is a little more at one and less at the next.
 const settled = grows / 2
 
 // grows returns how many bytes more are held at the end of a list of the view than
@@ -180,11 +181,8 @@ func (p *pagesOf) grows(path string, limit int64) (held int64, weighed int) {
 		most, looks, still := int64(0), 0, true
 		for _, at := range lists {
 			if len(at) >= leastCompared {
-				looks += len(at)
-				most = max(most, min(at[len(at)-1], at[len(at)-2])-min(at[0], at[1]))
-			}
-			for n := 1; n < len(at); n++ {
-				still = still && at[n] > at[n-1]-settled
+				more := min(at[len(at)-1], at[len(at)-2]) - min(at[0], at[1])
+				looks, most, still = looks+len(at), max(most, more), still && more > -settled
 			}
 		}
 		if still {
