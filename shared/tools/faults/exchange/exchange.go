@@ -71,6 +71,7 @@ type Exchange struct {
 	turn     int
 	asked    int       // times that the agent that runs was asked
 	talked   time.Time // when the laptop was last made to report
+	before   uint64    // how many reports were acknowledged then
 	restarts int
 	record   Record
 }
@@ -257,6 +258,11 @@ func (x *Exchange) restart() error {
 // Talk changes the laptop and has it report: it is asked to assess itself, or
 // its agent is started, which does so of itself.
 func (x *Exchange) Talk(ctx context.Context) error {
+	s, err := x.Status(ctx)
+	if err != nil {
+		return err
+	}
+	x.before = s.Acknowledged
 	if err := x.o.Laptop.Change(x.turn); err != nil {
 		return fmt.Errorf("make the laptop another one: %w", err)
 	}
@@ -318,12 +324,14 @@ func (x *Exchange) Settled(ctx context.Context) (acknowledged uint64, ok bool, e
 	return s.Acknowledged, err == nil && x.settled(s), err
 }
 
+// settled wants a report more than there was: of itself an agent assesses only
+// what may have changed, such as disks, and confirms what it said before.
 func (x *Exchange) settled(s agentapp.Status) bool {
 	asked := x.talked
 	if p := x.Agent(); p.began.After(asked) {
 		asked = p.began // what it did before is not told from what it does
 	}
-	return s.Connected && s.AssessedAt.After(asked) && s.ReportedAt.After(asked) && s.Waiting == 0
+	return s.Connected && s.AssessedAt.After(asked) && s.ReportedAt.After(asked) && s.Waiting == 0 && s.Acknowledged > x.before
 }
 
 // unasked is how long a connected agent may be without an assessment until it is
