@@ -46,7 +46,7 @@ func (r *reader) detail(ctx context.Context, row DeviceRow, source FactSource) (
 		return DeviceDetail{}, err
 	}
 	d := DeviceDetail{
-		Device: summary, KeyFingerprint: row.KeyFingerprint, Entry: row.Entry, Disagreements: row.Disagreements,
+		Device: summary, KeyFingerprint: row.KeyFingerprint, Entry: row.Entry, HeldAt: row.HeldAt, Disagreements: row.Disagreements,
 		Findings: []Finding{}, Breaches: []Breach{}, Events: []MediumEvent{}, Gaps: []Gap{},
 	}
 	told, err := r.assigned(row.ID)

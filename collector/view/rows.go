@@ -106,12 +106,15 @@ type DeviceDetail struct {
 	Device
 	KeyFingerprint string        `json:"keyFingerprint"` // SHA-256 of the device's public key
 	Facts          posture.Facts `json:"facts"`
-	Findings       []Finding     `json:"findings"`                // in the order of the policy's rules
-	Breaches       []Breach      `json:"breaches"`                // newest first
-	Events         []MediumEvent `json:"events"`                  // media that came and went, newest first, bounded
-	Gaps           []Gap         `json:"gaps"`                    // reports that are missing
-	Entry          uint64        `json:"entry"`                   // index in the ledger of the last report
-	Disagreements  []string      `json:"disagreements,omitempty"` // rules on which the collector's own evaluation differs
+	Findings       []Finding     `json:"findings"` // in the order of the policy's rules
+	Breaches       []Breach      `json:"breaches"` // newest first
+	Events         []MediumEvent `json:"events"`   // media that came and went, newest first, bounded
+	Gaps           []Gap         `json:"gaps"`     // reports that are missing
+	Entry          uint64        `json:"entry"`    // index in the ledger of the last report
+	// HeldAt is since when all that the last report says was read again and found
+	// unchanged, by the collector's clock; zero if it was not.
+	HeldAt        time.Time `json:"heldAt"`
+	Disagreements []string  `json:"disagreements,omitempty"` // rules on which the collector's own evaluation differs
 	// Quarantine is what came while the device was marked lost, apart from all
 	// else; nil if it never was.
 	Quarantine *QuarantineDetail `json:"quarantine,omitempty"`

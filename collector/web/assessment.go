@@ -22,6 +22,10 @@ type Assessor interface {
 // ErrAway says that a device is not connected to the collector.
 var ErrAway = errors.New("the device is not connected")
 
+// unsure is by how much the time at which a device read something, by its own
+// clock, may be off where the collector does not know better.
+const unsure = time.Minute
+
 // progress is how far a device is that was asked to assess itself.
 type progress struct {
 	Words string
@@ -36,7 +40,9 @@ func (s *site) assess(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
-	query := url.Values{"asked": {v.now.UTC().Format(time.RFC3339)}, "report": {strconv.FormatUint(d.LastReport, 10)}}
+	query := url.Values{
+		"asked": {v.now.UTC().Format(time.RFC3339)}, "report": {strconv.FormatUint(d.LastReport, 10)}, "held": {strconv.FormatInt(d.HeldAt.UnixMilli(), 10)},
+	}
 	switch err := s.Assessor.AssessNow(r.Context(), v.school.ID, id, v.account.Name); {
 	case errors.Is(err, ErrAway):
 		query = url.Values{"away": {"1"}}
@@ -55,13 +61,14 @@ func newProgress(q url.Values, d view.DeviceDetail, c clockwork) *progress {
 	}
 	asked, err := time.Parse(time.RFC3339, q.Get("asked"))
 	report, wrong := strconv.ParseUint(q.Get("report"), 10, 64)
-	if err != nil || wrong != nil || asked.After(c.now) {
+	held, bad := strconv.ParseInt(q.Get("held"), 10, 64)
+	if err != nil || wrong != nil || bad != nil || asked.After(c.now) {
 		return nil
 	}
 	switch {
 	case d.LastReport > report:
 		return &progress{"It has assessed itself since you asked, and reported: " + c.moment(d.ReportedAt).Text + ".", true}
-	case usualTime(d.Findings).After(asked):
+	case !d.LastContact.Before(asked) && d.HeldAt.After(time.UnixMilli(held)) && d.HeldAt.After(asked.Add(-unsure)):
 		return &progress{"It has assessed itself since you asked, and found nothing changed.", true}
 	}
 	return &progress{Words: "It was asked " + c.moment(asked).Ago + " to assess itself. That takes up to a minute or two; this page shows it when it has answered."}

@@ -41,6 +41,7 @@ type devicePage struct {
 	System       string
 	OnDisk       []findingRow    // of these, about the system disk
 	Forgotten    []string        // what of its reports was forgotten on purpose
+	HeldAt       *moment         // since when all was read again and nothing had changed; nil if it was not
 	FactsAt      *moment         // when most of what the findings rest on was read
 	Untaken      string          // why it does not run a newer version of the agent
 	Asset        *assetLine      // what the register says of it
@@ -144,6 +145,9 @@ func newDevicePage(school posture.SchoolID, d view.DeviceDetail, c clockwork) de
 	p.Clock = clockWords(d)
 	usual := usualTime(d.Findings)
 	p.FactsAt = c.moment(usual)
+	if d.HeldAt.Sub(usual) >= time.Minute {
+		p.HeldAt = c.moment(d.HeldAt)
+	}
 	for _, f := range onSystemDisk(d.Findings, d.Facts.Volumes) {
 		p.OnDisk = append(p.OnDisk, newFindingRow(school, []view.Finding{f}, usual, c))
 	}
