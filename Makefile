@@ -75,7 +75,7 @@ container: setup-container ## build the collector's container for Linux, in dist
 	@for arch in amd64 arm64; do \
 		export GOOS=linux GOARCH=$$arch && $(COLLECT) -o dist/linux-$$arch/caretaker-collector ./collector || exit 1; \
 	done
-	@installers/container/build.sh dist '$(VERSION)'
+	@installers/linux/container/build.sh dist '$(VERSION)'
 
 .PHONY: check
 check: setup-check ## format, vet and build for every system, lint, generated files current

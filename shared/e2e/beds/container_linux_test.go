@@ -64,7 +64,7 @@ func readImage(t *testing.T, file string) image {
 	return i
 }
 
-// TestTheCollectorsContainer: the container that installers/container builds is
+// TestTheCollectorsContainer: the container that installers/linux/container builds is
 // one program with no shell, and runs as its own user on a root that nobody can
 // write, with its record in the one folder that is given to it. It is run in
 // namespaces of this machine: what a runtime adds is left out.
@@ -83,7 +83,7 @@ func TestTheCollectorsContainer(t *testing.T) {
 		}
 	}
 	run("go", "build", "-trimpath", "-o", filepath.Join(dist, "linux-amd64", "caretaker-collector"), "./collector")
-	run("installers/container/build.sh", dist, "v1.0.0")
+	run("installers/linux/container/build.sh", dist, "v1.0.0")
 	i := readImage(t, filepath.Join(dist, "caretaker-collector-1.0.0-amd64.oci.tar"))
 	const data = "/var/lib/caretaker-collector"
 	c := i.config.Config
