@@ -31,7 +31,11 @@ func (g *gathering) twices(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.Envelope.Kind == proof.KindGap && r.Envelope.Subject == string(g.q.Device) && has(r.Envelope, roster.SectionDoubt) {
+		tells, err := g.tellsOfTwo(ctx, r)
+		if err != nil {
+			return err
+		}
+		if tells {
 			spans = append(spans, Apart{From: uint64(r.Index) + 1}) // or the end of one, which open finds out
 		}
 	}
@@ -59,6 +63,31 @@ func (g *gathering) twices(ctx context.Context) error {
 	return nil
 }
 
+// tellsOfTwo reports whether an entry says that two machines answer to the
+// device's name, or which of them keeps it.
+func (g *gathering) tellsOfTwo(ctx context.Context, r ledger.Record) (bool, error) {
+	e := r.Envelope
+	if e.Subject != string(g.q.Device) {
+		return false, nil
+	}
+	if e.Kind == proof.KindGap {
+		return has(e, roster.SectionDoubt), nil
+	}
+	n := slices.IndexFunc(e.Sections, func(s proof.SectionRef) bool { return s.Name == admission.Section })
+	if e.Kind != proof.KindDecision || n < 0 {
+		return false, nil
+	}
+	s, err := g.Ledger.Section(ctx, r, n)
+	if errors.Is(err, ledger.ErrForgotten) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c, err := admission.Decode(s.Body)
+	return err == nil && c.What == admission.TellApart && c.Keeps, nil
+}
+
 func has(e proof.Envelope, section string) bool {
 	return slices.ContainsFunc(e.Sections, func(s proof.SectionRef) bool { return s.Name == section })
 }
@@ -72,6 +101,7 @@ func (o *opened) addDoubt(e entry, body []byte) error {
 		return err
 	case d.Device != o.bundle.Device:
 		return fmt.Errorf("it doubts %.70q", string(d.Device))
+	case d.What == roster.DoubtNoticed && o.inDoubt():
 	case d.What == roster.DoubtNoticed:
 		o.doubted = append(o.doubted, Twice{Entry: e.index, At: moment(e.envelope.ReceivedAt)})
 	case d.What == roster.DoubtSettled:
@@ -93,9 +123,16 @@ func (o *opened) addApart(e entry, body []byte) error {
 	return nil
 }
 
+// inDoubt reports whether two machines answer to the name as far as was read.
+func (o *opened) inDoubt() bool {
+	n := len(o.doubted)
+	return n > 0 && o.doubted[n-1].Settled == 0
+}
+
 func (o *opened) settle(e entry) {
-	if n := len(o.doubted); n > 0 && o.doubted[n-1].Settled == 0 {
-		o.doubted[n-1].Settled, o.doubted[n-1].Until = e.index, moment(e.envelope.ReceivedAt)
+	if o.inDoubt() {
+		last := &o.doubted[len(o.doubted)-1]
+		last.Settled, last.Until = e.index, moment(e.envelope.ReceivedAt)
 	}
 }
 
