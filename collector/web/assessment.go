@@ -71,5 +71,5 @@ func newProgress(q url.Values, d view.DeviceDetail, c clockwork) *progress {
 	case !d.LastContact.Before(asked) && d.HeldAt.After(time.UnixMilli(held)) && d.HeldAt.After(asked.Add(-unsure)):
 		return &progress{"It has assessed itself since you asked, and found nothing changed.", true}
 	}
-	return &progress{Words: "It was asked " + c.moment(asked).Ago + " to assess itself. That takes up to a minute or two; this page shows it when it has answered."}
+	return &progress{Words: "It was asked " + c.moment(asked).Ago + " to assess itself. That takes up to a minute or two, or ten minutes if it was asked several times; this page shows it when it has answered."}
 }
