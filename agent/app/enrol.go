@@ -130,7 +130,7 @@ func (a *attempts) say(r running) {
 		}
 	}
 	r.WrittenAt = wall(a.clock)
-	if err := a.state.publish(statusFile, r); err != nil {
+	if err := a.state.publish(r); err != nil {
 		a.config.Log.Warn("status not written", "reason", err)
 	}
 }

@@ -121,7 +121,7 @@ func (b *inbox) publish() {
 	b.run.WrittenAt = b.now()
 	b.run.School, b.run.SchoolName = string(b.device.School), b.device.SchoolName
 	b.run.Device, b.run.Collector, b.run.Key = string(b.device.Device), b.device.Addresses, string(b.device.Key.Place())
-	if err := b.state.publish(statusFile, b.run); err != nil {
+	if err := b.state.publish(b.run); err != nil {
 		b.log.Warn("status not written", "reason", err)
 	}
 }

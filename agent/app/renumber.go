@@ -221,5 +221,5 @@ func swap(s state, kept enroll.Kept) error {
 		return nil //nolint:nilerr // it begins anew
 	}
 	run.Acknowledged = kept.Recorded
-	return s.publish(statusFile, run)
+	return s.publish(run)
 }

@@ -68,7 +68,7 @@ func newTwin(t *testing.T) *twin {
 			must(t, err)
 			signature, err := w.key.Sign(proof.HashContact(statement))
 			must(t, err)
-			last.Position.Contact = 1
+			last.Contact = 1
 			last.Message, err = uplink.EncodeContact(statement, signature)
 			must(t, err)
 		}
@@ -77,7 +77,7 @@ func newTwin(t *testing.T) *twin {
 	must(t, w.s.save(chainFile, position{
 		Chain: chain, Events: []carriedEvents{{2, 7}, {4, 9}}, EventsDone: 5, Pending: &pending{Position: last.Position, Message: last.Message},
 	}))
-	must(t, w.s.publish(statusFile, running{Acknowledged: 2}))
+	must(t, w.s.publish(running{Acknowledged: 2}))
 	return w
 }
 

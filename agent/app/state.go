@@ -98,8 +98,9 @@ func (s state) load(name string, v any) (bool, error) {
 // save writes v as a JSON file of the state folder, durably.
 func (s state) save(name string, v any) error { return s.write(name, v, 0o600) }
 
-// publish is save for what everybody on this machine may read.
-func (s state) publish(name string, v any) error { return s.write(name, v, 0o644) }
+// publish writes what the service says of itself, which everybody on this machine
+// may read.
+func (s state) publish(r running) error { return s.write(statusFile, r, 0o644) }
 
 // open lets everybody reach what is published in the folder, by its name.
 // What else lies there is the service's own by the mode of each file.
