@@ -42,8 +42,14 @@ func (s *session) want(w wants) {
 	go s.say(s.saying) // end waits for it
 }
 
-// assess asks the device for an assessment.
-func (s *session) assess(request string) { s.want(wants{assess: request}) }
+// assess asks the device for an assessment, and its next stream if this one turns
+// out to be dead.
+func (s *session) assess(request string) {
+	s.mu.Lock()
+	s.unanswered = request
+	s.mu.Unlock()
+	s.want(wants{assess: request})
+}
 
 // say sends what is wanted until there is nothing more. If that fails, the
 // stream is at its end, and its handler notices.

@@ -455,6 +455,38 @@ func TestAWelcomeComesFirst(t *testing.T) {
 	}
 }
 
+// TestWhoIsAskedOnADeadStreamIsAskedAgain: a request that nothing came after is
+// made on the stream that takes the place of the one it was sent on, once.
+func TestWhoIsAskedOnADeadStreamIsAskedAgain(t *testing.T) {
+	w := newWorld(t, Limits{})
+	school := w.schools[0]
+	l := w.enrol(school)
+	asks := func(request string) {
+		t.Helper()
+		if err := w.intake.AssessNow(school.ID, l.id, request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants := func(c *line, request string) {
+		t.Helper()
+		if got := c.next().GetAssessNow().GetRequest(); got != request {
+			t.Errorf("asked with %q, want %q", got, request)
+		}
+	}
+	c := l.open(&pb.Hello{})
+	asks("request-1")
+	wants(c, "request-1")
+	c = l.open(&pb.Hello{}) // the laptop is elsewhere now, and the collector has not noticed
+	wants(c, "request-1")
+	c = l.open(&pb.Hello{})
+	wants(c, "request-1")
+	c.send(l.report())
+	c.wantAck(1, 0)
+	c = l.open(&pb.Hello{Acknowledged: 1})
+	asks("request-2")
+	wants(c, "request-2") // and not the first again
+}
+
 func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 	w := newWorld(t, Limits{HalfOpen: 32, Connections: 400})
 	l := w.enrol(w.schools[0])

@@ -40,12 +40,15 @@ type session struct {
 
 	sending sync.Mutex // held while a message is sent
 
-	mu     sync.Mutex // guards all below
-	hello  *pb.Hello  // as it came; nil until it is answered
-	has    documents  // as the device has them once it has read what it was sent
-	skew   time.Duration
-	wants  wants
-	saying chan struct{} // closed when the goroutine that sends what is wanted ends; nil if there is none
+	mu    sync.Mutex // guards all below
+	hello *pb.Hello  // as it came; nil until it is answered
+	has   documents  // as the device has them once it has read what it was sent
+	skew  time.Duration
+	wants wants
+	// unanswered is the last request for an assessment, until the device says
+	// something: the stream that it was sent on may be dead, unseen.
+	unanswered string
+	saying     chan struct{} // closed when the goroutine that sends what is wanted ends; nil if there is none
 }
 
 // documents are the numbers of what a device is told of its school and its use.
@@ -157,10 +160,21 @@ func (s *session) take(ctx context.Context) error {
 		older.conn.Close()
 		select {
 		case <-older.ended:
+			s.inherit(older)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// inherit takes over what an older stream asked the device and had no answer to.
+func (s *session) inherit(older *session) {
+	older.mu.Lock()
+	request := older.unanswered
+	older.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unanswered = request
 }
 
 // closeAll ends every stream of the school.
@@ -237,10 +251,11 @@ func (s *session) greet() error {
 	s.mu.Lock()
 	s.hello, s.skew = h, time.UnixMilli(h.GetClockUnixMs()).Sub(now)
 	s.has = documents{policy: h.GetPolicy(), assignment: h.GetAssignment()}
+	unanswered := s.unanswered
 	s.mu.Unlock()
 	s.runs(h)
 	s.renumber(h.GetAssignment())
-	s.want(wants{documents: true, checkpoint: true})
+	s.want(wants{documents: true, checkpoint: true, assess: unanswered})
 	return nil
 }
 
@@ -283,6 +298,9 @@ func (s *session) handle(ctx context.Context, m *pb.AgentMessage) error {
 	case standing.Doubted:
 		return errTwice
 	}
+	s.mu.Lock()
+	s.unanswered = ""
+	s.mu.Unlock()
 	switch m := m.GetMessage().(type) {
 	case *pb.AgentMessage_Report:
 		return s.report(ctx, m.Report)
