@@ -121,10 +121,12 @@ type school struct {
 
 	mu       sync.Mutex // guards all below
 	sessions map[posture.DeviceID]*session
-	quotas   map[posture.DeviceID]*quota
-	boots    map[posture.DeviceID][]string // with which each device said hello, the last one last
-	given    []byte                        // the checkpoint last made
-	givenAt  time.Time                     // when
+	// unanswered are requests for an assessment that no stream had an answer to.
+	unanswered map[posture.DeviceID]string
+	quotas     map[posture.DeviceID]*quota
+	boots      map[posture.DeviceID][]string // with which each device said hello, the last one last
+	given      []byte                        // the checkpoint last made
+	givenAt    time.Time                     // when
 }
 
 // New returns an intake.
@@ -144,7 +146,7 @@ func New(o Options) *Intake {
 func (in *Intake) Put(s School) {
 	sc := &school{
 		School: s, in: in, maker: roster.Maker{School: s.ID, Intake: in.o.Name}, gone: make(chan struct{}),
-		sessions: map[posture.DeviceID]*session{}, quotas: map[posture.DeviceID]*quota{}, boots: map[posture.DeviceID][]string{},
+		sessions: map[posture.DeviceID]*session{}, unanswered: map[posture.DeviceID]string{}, quotas: map[posture.DeviceID]*quota{}, boots: map[posture.DeviceID][]string{},
 	}
 	sc.contacts = newContacts(sc)
 	in.mu.Lock()

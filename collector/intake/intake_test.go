@@ -478,6 +478,7 @@ func TestWhoIsAskedOnADeadStreamIsAskedAgain(t *testing.T) {
 	wants(c, "request-1")
 	c = l.open(&pb.Hello{}) // the laptop is elsewhere now, and the collector has not noticed
 	wants(c, "request-1")
+	c.close() // and it comes back
 	c = l.open(&pb.Hello{})
 	wants(c, "request-1")
 	c.send(l.report())

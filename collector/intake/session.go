@@ -46,7 +46,8 @@ type session struct {
 	skew  time.Duration
 	wants wants
 	// unanswered is the last request for an assessment, until the device says
-	// something: the stream that it was sent on may be dead, unseen.
+	// something: the stream that it was sent on may be dead, and its next takes it
+	// over.
 	unanswered string
 	saying     chan struct{} // closed when the goroutine that sends what is wanted ends; nil if there is none
 }
@@ -152,6 +153,8 @@ func (s *session) take(ctx context.Context) error {
 		}
 		if !ok {
 			sc.sessions[s.id] = s
+			s.unanswered = sc.unanswered[s.id]
+			delete(sc.unanswered, s.id)
 			s.quota = sc.quota(s.id, s.since)
 			sc.mu.Unlock()
 			return nil
@@ -160,21 +163,10 @@ func (s *session) take(ctx context.Context) error {
 		older.conn.Close()
 		select {
 		case <-older.ended:
-			s.inherit(older)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-// inherit takes over what an older stream asked the device and had no answer to.
-func (s *session) inherit(older *session) {
-	older.mu.Lock()
-	request := older.unanswered
-	older.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unanswered = request
 }
 
 // closeAll ends every stream of the school.
@@ -190,6 +182,11 @@ func (s *session) leave() {
 	s.school.mu.Lock()
 	defer s.school.mu.Unlock()
 	delete(s.school.sessions, s.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unanswered != "" {
+		s.school.unanswered[s.id] = s.unanswered
+	}
 }
 
 // settle learns where the device's chain stands.
