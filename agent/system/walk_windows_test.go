@@ -131,6 +131,7 @@ func symlink(t *testing.T, target, link string) {
 	t.Helper()
 	if isWine() {
 		unix(t, "/bin/ln", "-sT", unixPath(t, target), unixPath(t, link))
+		appears(t, link)
 		t.Cleanup(func() { unix(t, "/bin/rm", unixPath(t, link)) })
 	} else if err := os.Symlink(target, link); err != nil {
 		t.Skipf("links are not permitted here: %v", err)
@@ -138,8 +139,27 @@ func symlink(t *testing.T, target, link string) {
 	leads(t, target, link)
 }
 
-// unix runs a program of Wine's system. Its output ends with it, and that is
-// all that can be known of it.
+// appears waits until a file is there that a program of Wine's system makes.
+func appears(t *testing.T, name string) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	late := time.After(time.Minute)
+	for {
+		_, err := os.Lstat(name)
+		if err == nil {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatalf("%s does not appear: %v", name, err)
+		}
+	}
+}
+
+// unix runs a program of Wine's system. Its output ends with it as a rule, and
+// not always: that it has ended is not known.
 func unix(t *testing.T, args ...string) {
 	t.Helper()
 	out, _ := exec.Command("start", append([]string{"/unix"}, args...)...).CombinedOutput()
