@@ -2,12 +2,10 @@ package evidence
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/caretaker-school/caretaker/collector/incident"
 	"github.com/caretaker-school/caretaker/collector/ledger"
-	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // lately looks for when the device was marked lost in entries of which the view
@@ -54,17 +52,10 @@ func (g *gathering) lately(ctx context.Context) error {
 // incident returns the change of an incident that an entry records; ok is false if
 // it records none that can be read.
 func (g *gathering) incident(ctx context.Context, r ledger.Record) (c incident.Change, ok bool, err error) {
-	n := slices.IndexFunc(r.Envelope.Sections, func(ref proof.SectionRef) bool { return ref.Name == incident.Section })
-	if r.Envelope.Kind != proof.KindDecision || n < 0 {
-		return c, false, nil
-	}
-	s, err := g.Ledger.Section(ctx, r, n)
-	if errors.Is(err, ledger.ErrForgotten) {
-		return c, false, nil
-	}
-	if err != nil {
+	body, ok, err := g.decided(ctx, r, incident.Section)
+	if err != nil || !ok {
 		return c, false, err
 	}
-	c, err = incident.Decode(s.Body)
+	c, err = incident.Decode(body)
 	return c, err == nil, nil // what is not understood is not shown either
 }

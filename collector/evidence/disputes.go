@@ -2,14 +2,12 @@ package evidence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/caretaker-school/caretaker/collector/dispute"
 	"github.com/caretaker-school/caretaker/collector/ledger"
-	"github.com/caretaker-school/caretaker/shared/proof"
 )
 
 // Disputed is that somebody said that a fact about the device is wrong, and what
@@ -65,18 +63,11 @@ func (g *gathering) disputes(ctx context.Context) error {
 // dispute takes an entry if it is of a dispute about the device. ids are those
 // that were taken.
 func (g *gathering) dispute(ctx context.Context, r ledger.Record, ids map[string]bool) error {
-	n := slices.IndexFunc(r.Envelope.Sections, func(ref proof.SectionRef) bool { return ref.Name == dispute.Section })
-	if r.Envelope.Kind != proof.KindDecision || n < 0 {
-		return nil
-	}
-	s, err := g.Ledger.Section(ctx, r, n)
-	if errors.Is(err, ledger.ErrForgotten) {
-		return nil
-	}
-	if err != nil {
+	body, ok, err := g.decided(ctx, r, dispute.Section)
+	if err != nil || !ok {
 		return err
 	}
-	c, err := dispute.Decode(s.Body)
+	c, err := dispute.Decode(body)
 	if err != nil || ids[c.ID] && c.What == dispute.Raise || !ids[c.ID] && (c.What == dispute.Answer || c.Device != g.q.Device) {
 		return nil //nolint:nilerr // what is not understood is not shown either
 	}

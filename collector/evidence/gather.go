@@ -267,6 +267,20 @@ func (g *gathering) bodies(ctx context.Context, e *Entry, names ...string) error
 	return nil
 }
 
+// decided returns what a decision says in a section; ok is false if the entry is
+// none, has no such section, or it was forgotten.
+func (g *gathering) decided(ctx context.Context, r ledger.Record, section string) (body []byte, ok bool, err error) {
+	n := slices.IndexFunc(r.Envelope.Sections, func(s proof.SectionRef) bool { return s.Name == section })
+	if r.Envelope.Kind != proof.KindDecision || n < 0 {
+		return nil, false, nil
+	}
+	s, err := g.Ledger.Section(ctx, r, n)
+	if errors.Is(err, ledger.ErrForgotten) {
+		return nil, false, nil
+	}
+	return s.Body, err == nil, err
+}
+
 func (g *gathering) body(ctx context.Context, e *Entry, r ledger.Record, n int) error {
 	if slices.ContainsFunc(e.Sections, func(s Section) bool { return s.Number == n }) {
 		return nil

@@ -73,18 +73,11 @@ func (g *gathering) tellsOfTwo(ctx context.Context, r ledger.Record) (bool, erro
 	if e.Kind == proof.KindGap {
 		return has(e, roster.SectionDoubt), nil
 	}
-	n := slices.IndexFunc(e.Sections, func(s proof.SectionRef) bool { return s.Name == admission.Section })
-	if e.Kind != proof.KindDecision || n < 0 {
-		return false, nil
-	}
-	s, err := g.Ledger.Section(ctx, r, n)
-	if errors.Is(err, ledger.ErrForgotten) {
-		return false, nil
-	}
-	if err != nil {
+	body, ok, err := g.decided(ctx, r, admission.Section)
+	if err != nil || !ok {
 		return false, err
 	}
-	c, err := admission.Decode(s.Body)
+	c, err := admission.Decode(body)
 	return err == nil && c.What == admission.TellApart && c.Keeps, nil
 }
 
